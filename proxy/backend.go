@@ -1,0 +1,122 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+)
+
+// dialTimeout is how long a connection to a backend may take to come about:
+// backends are near, and a person is waiting.
+const dialTimeout = 5 * time.Second
+
+// backend is an App or Tunnel value, understood.
+type backend struct {
+	written string // as it stands in the configuration, for logs
+	scheme  string // http, https, ws, wss or unix
+	network string // tcp or unix
+	address string // host:port, or the socket's path
+	host    string // host[:port] as the backend's own links would write it
+	path    string // replaces the route's path; "" keeps the request's path
+	tls     *tls.Config
+}
+
+// parseBackend understands one App or Tunnel value. plain and secure are the
+// two schemes that fit, such as ws and wss.
+func parseBackend(written, plain, secure string) (*backend, error) {
+	b := &backend{written: written}
+	if socket, ok := strings.CutPrefix(written, "unix:"); ok {
+		socket = strings.TrimPrefix(socket, "//")
+		if !strings.HasPrefix(socket, "/") {
+			return nil, fmt.Errorf("%q names no absolute path; write unix:/run/app.sock", written)
+		}
+		b.scheme, b.network, b.address, b.host = "unix", "unix", socket, "localhost"
+		return b, nil
+	}
+	u, err := url.Parse(written)
+	if err != nil || u.Opaque != "" || u.Host == "" {
+		return nil, fmt.Errorf("%q is no backend address; write %s://127.0.0.1:8080 or unix:/run/app.sock", written, plain)
+	}
+	switch {
+	case u.Scheme != plain && u.Scheme != secure:
+		return nil, fmt.Errorf("%q does not fit here; write %s://%s, %s://%s or unix:/run/app.sock", u.Scheme+"://", plain, u.Host, secure, u.Host)
+	case u.User != nil:
+		return nil, fmt.Errorf("a user name in a backend address is not supported; write %s://%s", u.Scheme, u.Host)
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, fmt.Errorf("a backend address has no query; write %s://%s%s", u.Scheme, u.Host, u.EscapedPath())
+	case u.Hostname() == "":
+		return nil, fmt.Errorf("%q names no host; write %s://127.0.0.1:%s", written, u.Scheme, u.Port())
+	}
+	port := u.Port()
+	if port == "" {
+		if port = "80"; u.Scheme == secure {
+			port = "443"
+		}
+		if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+			return nil, fmt.Errorf("%q has no port; write the one the backend listens at, such as %s://%s:8080", written, u.Scheme, u.Host)
+		}
+	}
+	b.scheme, b.network, b.address, b.host = u.Scheme, "tcp", net.JoinHostPort(u.Hostname(), port), u.Host
+	if u.Path != "" {
+		if b.path, err = cleanPath(u.EscapedPath()); err != nil {
+			return nil, fmt.Errorf("%q: %w", written, err)
+		}
+	}
+	if u.Scheme == secure {
+		b.tls = &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
+	}
+	return b, nil
+}
+
+// secure applies the options for an https:// or wss:// backend.
+func (b *backend) secure(o BackendTLS) error {
+	if b.tls == nil {
+		return nil
+	}
+	if o.ServerName != "" {
+		b.tls.ServerName = o.ServerName
+	}
+	b.tls.InsecureSkipVerify = o.InsecureSkipVerify
+	if o.CA == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(o.CA)
+	if err != nil {
+		return fmt.Errorf("read the backend's CA: %w", err)
+	}
+	b.tls.RootCAs = x509.NewCertPool()
+	if !b.tls.RootCAs.AppendCertsFromPEM(pem) {
+		return fmt.Errorf("read the backend's CA: %s holds no PEM certificate", o.CA)
+	}
+	return nil
+}
+
+// dial connects, and does the TLS handshake where the backend has one.
+func (b *backend) dial(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, b.network, b.address)
+	if err != nil {
+		return nil, fmt.Errorf("dial backend %s: %w", b.written, err)
+	}
+	if b.tls == nil {
+		return conn, nil
+	}
+	// HTTP/1.1 only: a backend that chose h2 by ALPN could not be asked for an
+	// Upgrade.
+	config := b.tls.Clone()
+	config.NextProtos = []string{"http/1.1"}
+	secured := tls.Client(conn, config)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("TLS to backend %s: %w", b.written, err)
+	}
+	return secured, nil
+}

@@ -1,0 +1,256 @@
+package proxy
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+// Config is everything a Server needs. Zero fields stand for the defaults that
+// their comments name; only Sites has to be given.
+type Config struct {
+	// Listen lists the addresses, host:port or :port, at which sites with TLS
+	// are served. Sites with tls: off are served there as plain HTTP when no
+	// site has TLS. Default [":443"], or none when no site has TLS.
+	Listen Addresses `yaml:"listen"`
+
+	// HTTPListen lists the addresses of plain HTTP: redirects to https,
+	// ACME's HTTP-01 challenge, and sites with tls: off. "off" opens none.
+	// Default [":80"].
+	HTTPListen Addresses `yaml:"http_listen"`
+
+	// Sites are the host names served here and where their requests go.
+	Sites []Site `yaml:"sites"`
+
+	// TrustedProxies lists the addresses (CIDR) of proxies in front of this
+	// one, whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host are
+	// believed. From anybody else these fields are replaced. Default none.
+	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
+
+	// State is the folder for what must outlive a restart: certificates and
+	// their keys, the internal CA. It is created 0700 where it is missing.
+	// Default /var/lib/wsfront for root, else wsfront in the user's folder
+	// for configuration.
+	State string `yaml:"state"`
+
+	// ACME says how certificates of sites with tls: auto are obtained.
+	ACME ACME `yaml:"acme"`
+
+	// AccessLog is the form of the access log, one line at the close of each
+	// request: combined (Apache's), json or off. Default combined.
+	AccessLog AccessFormat `yaml:"access_log"`
+
+	// DrainTimeout is how long open requests may take to finish at shutdown
+	// before they are cut. Default 10s.
+	DrainTimeout time.Duration `yaml:"drain_timeout"`
+}
+
+// Addresses is a list of listening addresses. In the configuration file a
+// single one may stand without brackets, and "off" means none.
+type Addresses []string
+
+// UnmarshalText reads the short form: one address, or "off" for none.
+func (a *Addresses) UnmarshalText(text []byte) error {
+	if string(text) == "off" {
+		*a = Addresses{}
+		return nil
+	}
+	*a = Addresses{string(text)}
+	return nil
+}
+
+// Site is one or more host names that share certificates and routes.
+type Site struct {
+	// Hosts are the names served: exact (app.example.com, 192.0.2.7), or with
+	// a leading *. that stands for one label. ["*"] serves every name.
+	Hosts []string `yaml:"hosts"`
+
+	// TLS says where the certificate comes from. Default auto.
+	TLS TLS `yaml:"tls"`
+
+	// HSTS is the max-age of a Strict-Transport-Security field (RFC 6797) on
+	// answers over https. Default 0: none is sent.
+	HSTS time.Duration `yaml:"hsts"`
+
+	// UpgradeInsecure adds a second Content-Security-Policy field,
+	// upgrade-insecure-requests, to HTML answers over https, so that a page
+	// that hard-codes ws:// opens wss://. Default on for sites with TLS that
+	// have a push or tunnel route.
+	UpgradeInsecure *bool `yaml:"upgrade_insecure"`
+
+	// InsecureWebSocket tunnels a WebSocket handshake that arrives on plain
+	// HTTP at a site with TLS. Default off: it is refused with 403 and logged,
+	// since a browser follows no redirect for a WebSocket.
+	InsecureWebSocket bool `yaml:"insecure_websocket"`
+
+	// Routes say which path goes where. The most specific path wins,
+	// whatever the order in the file.
+	Routes []Route `yaml:"routes"`
+}
+
+// TLSMode says where a site's certificate comes from.
+type TLSMode string
+
+const (
+	// TLSAuto obtains and renews the certificate by ACME. The default.
+	TLSAuto TLSMode = "auto"
+	// TLSInternal issues it from a CA of our own, kept in State, for
+	// development and closed networks.
+	TLSInternal TLSMode = "internal"
+	// TLSOff serves the site by plain HTTP.
+	TLSOff TLSMode = "off"
+	// TLSFiles reads it from TLS.Cert and TLS.Key. It is implied by them and
+	// cannot be written as a word.
+	TLSFiles TLSMode = "files"
+)
+
+// TLS is a site's certificate source: one of the words auto, internal and off,
+// or a pair of PEM files.
+type TLS struct {
+	// Mode is the word, or TLSFiles when Cert and Key are given.
+	Mode TLSMode `yaml:"-"`
+
+	// Cert is a PEM file with the certificate and its chain. The file is
+	// watched, and read again when it changes.
+	Cert string `yaml:"cert"`
+
+	// Key is the PEM file of the certificate's private key.
+	Key string `yaml:"key"`
+}
+
+// UnmarshalText reads the short form: auto, internal or off.
+func (t *TLS) UnmarshalText(text []byte) error {
+	switch m := TLSMode(text); m {
+	case TLSAuto, TLSInternal, TLSOff:
+		*t = TLS{Mode: m}
+		return nil
+	}
+	return fmt.Errorf("%q is no certificate source; write auto, internal, off, or {cert: FILE, key: FILE}", text)
+}
+
+// mode is the source in effect.
+func (t TLS) mode() TLSMode {
+	switch {
+	case t.Cert != "" || t.Key != "":
+		return TLSFiles
+	case t.Mode == "":
+		return TLSAuto
+	}
+	return t.Mode
+}
+
+// ACME says how certificates are obtained (RFC 8555).
+type ACME struct {
+	// Email is handed to the CA, which may warn there. Optional.
+	Email string `yaml:"email"`
+
+	// CA is the directory URL of the certificate authority. Default that of
+	// Let's Encrypt.
+	CA string `yaml:"ca"`
+
+	// CARoot is a PEM file with the root that the CA's own https server is
+	// verified by. Default the system's roots.
+	CARoot string `yaml:"ca_root"`
+
+	// OnDemand obtains certificates at the first handshake for a name, for
+	// sites with hosts: ["*"].
+	OnDemand OnDemand `yaml:"on_demand"`
+}
+
+// OnDemand is the guard of certificates obtained at the first handshake.
+type OnDemand struct {
+	// Ask is a URL that is fetched with ?domain=NAME before a certificate is
+	// ordered; only an answer of 200 allows it. Required, or else anybody
+	// could have the CA's rate limit used up.
+	Ask string `yaml:"ask"`
+}
+
+// AccessFormat is a form of the access log.
+type AccessFormat string
+
+// The forms of the access log.
+const (
+	AccessOff      AccessFormat = "off"
+	AccessCombined AccessFormat = "combined"
+	AccessJSON     AccessFormat = "json"
+)
+
+// Route sends the requests below one path somewhere: exactly one of App,
+// Tunnel, Files and Handler is set.
+type Route struct {
+	// Path is the prefix that is taken, matched at segment boundaries:
+	// /chat takes /chat and /chat/x, not /chatter; /chat/ takes what is below
+	// it only. A last segment {name} stands for any one segment and is
+	// handed to Handler as the request's path value.
+	Path string `yaml:"path"`
+
+	// App is the backend that gets the requests: http://host:port,
+	// https://host:port or unix:/path/to.sock. With a path behind the host,
+	// even a bare /, that path replaces the route's Path, and Location and
+	// cookie paths are mapped back.
+	App string `yaml:"app"`
+
+	// Tunnel is the backend that gets WebSocket handshakes: ws://host:port,
+	// wss://host:port or unix:/path/to.sock, with a path as in App. Plain
+	// requests on the same path fall through to the next route.
+	Tunnel string `yaml:"tunnel"`
+
+	// Files is a folder whose files are served, with the rest of the path
+	// behind Path.
+	Files string `yaml:"files"`
+
+	// Handler gets WebSocket handshakes and requests that accept
+	// text/event-stream. Plain requests on the same path fall through to the
+	// next route. It is how a program adds its own push service.
+	Handler http.Handler `yaml:"-"`
+
+	// Host is the Host field sent to the backend. Default the client's own.
+	Host string `yaml:"host"`
+
+	// BackendTLS says how an https:// or wss:// backend is verified.
+	BackendTLS BackendTLS `yaml:"backend_tls"`
+
+	// RequestBuffering takes a request body that comes without a length whole,
+	// to memory and then to a file, and sends it on with Content-Length, as
+	// WSGI applications need. off streams it as it comes. Default on.
+	RequestBuffering *bool `yaml:"request_buffering"`
+
+	// MaxBody is the length of the longest request body; a longer one is
+	// refused with 413. Default 100MiB.
+	MaxBody int64 `yaml:"max_body,size"`
+
+	// EncodedSlashes lets %2F and %5C in a path through to the backend, which
+	// gets them as they came. Default off: such a path is refused with 400,
+	// as the backend may take it for another one.
+	EncodedSlashes bool `yaml:"encoded_slashes"`
+
+	// ResponseTimeout is how long a backend may take until its answer begins,
+	// handshakes included. Default 60s.
+	ResponseTimeout time.Duration `yaml:"response_timeout"`
+
+	// IdleTimeout cuts a tunnel through which no byte went for this long.
+	// Default 0: never.
+	IdleTimeout time.Duration `yaml:"idle_timeout"`
+}
+
+// BackendTLS says how a backend's certificate is verified.
+type BackendTLS struct {
+	// CA is a PEM file with the roots to verify by. Default the system's.
+	CA string `yaml:"ca"`
+
+	// ServerName is the name asked for and verified. Default the backend's
+	// host.
+	ServerName string `yaml:"server_name"`
+
+	// InsecureSkipVerify turns verification off. Whoever can reach the
+	// network between can then read and change everything.
+	InsecureSkipVerify bool `yaml:"insecure_skip_verify"`
+}
+
+// Defaults of Route and Config.
+const (
+	DefaultMaxBody         = 100 << 20
+	DefaultResponseTimeout = 60 * time.Second
+	DefaultDrainTimeout    = 10 * time.Second
+)

@@ -1,0 +1,187 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Limits of a client's connection.
+const (
+	headerTimeout  = 20 * time.Second // TLS handshake and request head each
+	idleTimeout    = 75 * time.Second // between two requests
+	maxHeaderBytes = 32 << 10
+)
+
+// listener is one address that is served.
+type listener struct {
+	net.Listener
+	secure bool // by TLS
+	http   *http.Server
+}
+
+// Listen binds every address of the configuration. The error says which could
+// not be had and what to do.
+func (s *Server) Listen() error {
+	hasTLS := s.cfg.hasTLS()
+	bind := func(addresses []string, secure bool) error {
+		for _, a := range addresses {
+			l, err := net.Listen("tcp", a)
+			if err != nil {
+				return listenError(a, err)
+			}
+			s.listeners = append(s.listeners, s.newListener(l, secure))
+			if _, port, err := net.SplitHostPort(l.Addr().String()); err == nil && secure && s.securePort == "" {
+				s.securePort = port
+			}
+		}
+		return nil
+	}
+	err := bind(s.cfg.Listen, hasTLS)
+	if err == nil {
+		err = bind(s.cfg.HTTPListen, false)
+	}
+	if err != nil {
+		s.closeListeners()
+	}
+	return err
+}
+
+// Addrs returns the addresses that Listen bound: those with TLS, and those
+// of plain HTTP.
+func (s *Server) Addrs() (secure, plain []net.Addr) {
+	for _, l := range s.listeners {
+		if l.secure {
+			secure = append(secure, l.Addr())
+		} else {
+			plain = append(plain, l.Addr())
+		}
+	}
+	return secure, plain
+}
+
+func (s *Server) newListener(l net.Listener, secure bool) *listener {
+	srv := &http.Server{
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serveHTTP(w, r, secure) }),
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          log.New(httpServerLog{s.log}, "", 0),
+	}
+	if secure {
+		srv.TLSConfig = s.certs.tlsConfig()
+	}
+	return &listener{Listener: l, secure: secure, http: srv}
+}
+
+// Run serves until ctx is done, then lets open requests finish for
+// DrainTimeout, and returns when everything it began has ended. Tunnels, which
+// may never end by themselves, are cut at once. It returns an error if a
+// listener failed, or if requests had to be cut.
+func (s *Server) Run(ctx context.Context) error {
+	certs, stopCerts := context.WithCancel(context.Background())
+	defer stopCerts()
+	var wg sync.WaitGroup
+	wg.Go(func() { s.certs.run(certs) }) // ended by stopCerts, awaited below
+	failed := make(chan error, len(s.listeners))
+	for _, l := range s.listeners {
+		wg.Go(func() { failed <- l.serve(s.log) }) // ended by drain, awaited below
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	s.log.Info(eventShutdown, "drain_timeout", s.cfg.DrainTimeout)
+	if cut := s.drain(); err == nil {
+		err = cut
+	}
+	stopCerts()
+	wg.Wait()
+	s.table.Load().close()
+	return err
+}
+
+func (l *listener) serve(log *slog.Logger) error {
+	protocol, serve := "http", l.http.Serve
+	if l.secure {
+		protocol, serve = "https", func(nl net.Listener) error { return l.http.ServeTLS(nl, "", "") }
+	}
+	log.Info(eventListen, "address", l.Addr().String(), "protocol", protocol)
+	if err := serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	}
+	return nil
+}
+
+// drain ends the service: no new connections, tunnels cut, open requests
+// finished or, after DrainTimeout, cut as well.
+func (s *Server) drain() error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
+	defer cancel()
+	s.cut()
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var err error
+	for _, l := range s.listeners {
+		wg.Go(func() {
+			if l.http.Shutdown(ctx) != nil {
+				l.http.Close()
+				mu.Lock()
+				err = errCut
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	s.tunnelsWG.Wait()
+	return err
+}
+
+func (s *Server) closeListeners() {
+	for _, l := range s.listeners {
+		l.Close()
+	}
+	s.listeners = nil
+}
+
+// listenError says what to do about an address that could not be bound.
+func listenError(address string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("listen %s: another program has this port (find it with: ss -ltnp); stop it, or choose another address by listen or http_listen", address)
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("listen %s: no permission for a port below 1024; run as root, or allow it with: setcap cap_net_bind_service=+ep %s", address, executable())
+	}
+	return fmt.Errorf("listen %s: %w", address, err)
+}
+
+func executable() string {
+	if path, err := os.Executable(); err == nil {
+		return path
+	}
+	return "wsfront"
+}
+
+// httpServerLog turns net/http's own messages into events. Handshakes that
+// clients give up are everyday on an open port, so they are for debugging.
+type httpServerLog struct{ log *slog.Logger }
+
+func (l httpServerLog) Write(p []byte) (int, error) {
+	message := strings.TrimSpace(string(p))
+	level := slog.LevelWarn
+	if strings.Contains(message, "TLS handshake error") {
+		level = slog.LevelDebug
+	}
+	l.log.Log(context.Background(), level, eventHTTPServer, "message", message)
+	return len(p), nil
+}
