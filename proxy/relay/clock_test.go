@@ -92,6 +92,18 @@ func TestRelay_BlockedWriteIsNoMovement(t *testing.T) {
 	}
 }
 
+// A byte that was read in time may be taken late, and that counts as well.
+func TestRelay_BytesOnTheirWayKeepTheTunnelAlive(t *testing.T) {
+	o := relay.Options{IdleTimeout: time.Minute}
+	r := onFakeClock(t, o, func(client, backend duplex) {
+		time.Sleep(50 * time.Second)
+		client.Write([]byte("x"))
+		time.Sleep(50 * time.Second)
+		backend.Read(make([]byte, 1))
+	})
+	wantCut(t, r, relay.IdleTimedOut, 160*time.Second)
+}
+
 func TestRelay_WithoutIdleTimeoutSilenceIsFine(t *testing.T) {
 	r := onFakeClock(t, relay.Options{}, func(client, backend duplex) {
 		time.Sleep(30 * 24 * time.Hour)

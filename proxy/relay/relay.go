@@ -76,6 +76,9 @@ type Result struct {
 // left open until it ends by itself, or has been silent for Linger, and is then
 // closed whole.
 //
+// Hand over a *tls.Conn as such: inside another type it cannot be told from
+// others, and a cut would send its close_notify and wait up to 5 s for that.
+//
 // Run uses the caller's goroutine and one more, which has ended when it
 // returns. It may be called concurrently for different tunnels.
 func Run(ctx context.Context, client, backend net.Conn, o Options) Result {
