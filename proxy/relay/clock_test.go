@@ -155,7 +155,32 @@ func TestRelay_ReplyLongerThanLingerArrivesWhole(t *testing.T) {
 	}
 }
 
-// A net.Pipe has no CloseWrite, so its peer cannot be told of the end.
+// A net.Pipe has no CloseWrite, so the backend cannot be told of the client's
+// end. What it says in the meantime still arrives.
+func TestRelay_WithoutCloseWriteTheReplyIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nearClient, client := newDuplex()
+		nearBackend, backend := net.Pipe()
+		client.CloseWrite()
+		go func() { // ends with its close; the tunnel ends only after that
+			time.Sleep(5 * time.Second)
+			io.WriteString(backend, "reply")
+			backend.Close()
+		}()
+		reply := make(chan []byte, 1)
+		go func() { // ends with the tunnel; the receive below waits for it
+			got, _ := io.ReadAll(client)
+			reply <- got
+		}()
+		r := relay.Run(context.Background(), nearClient, nearBackend, relay.Options{})
+		wantCut(t, r, relay.ClientClosed, 5*time.Second)
+		if got := <-reply; string(got) != "reply" {
+			t.Errorf("the client received %q, want the reply", got)
+		}
+		client.Close()
+	})
+}
+
 func TestRelay_WithoutCloseWriteLingerClosesWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nearClient, client := newDuplex()

@@ -206,26 +206,6 @@ func TestRelay_DeadlinesOfTheHandshakeAreLifted(t *testing.T) {
 	wantRead(t, b.backend, "hello")
 }
 
-// noCloseWrite hides CloseWrite, as a connection wrapped by others may.
-type noCloseWrite struct{ net.Conn }
-
-func TestRelay_WithoutCloseWriteTheReplyIsNotLost(t *testing.T) {
-	ctx, cancel := context.WithCancel(context.Background())
-	b := &bed{t: t, cancel: cancel, done: make(chan struct{})}
-	b.near[0], b.client = connect(t, "tcp", true)
-	b.near[1], b.backend = connect(t, "tcp", false)
-	b.near[1] = noCloseWrite{b.near[1]}
-	b.run(ctx, relay.Options{})
-	write(t, b.client, "question")
-	closeWrite(t, b.client)
-	wantRead(t, b.backend, "question")
-	write(t, b.backend, "reply")
-	b.backend.Close()
-	wantRead(t, b.client, "reply")
-	wantEOF(t, b.client)
-	b.wantReason(relay.ClientClosed)
-}
-
 func TestReason_TextsDiffer(t *testing.T) {
 	seen := map[relay.Reason]bool{"": true}
 	for _, r := range []relay.Reason{
