@@ -78,6 +78,9 @@ func (p *peer) play(t *testing.T) {
 			p.sent += int64(len(b))
 			p.conn.SetWriteDeadline(time.Now().Add(5 * time.Millisecond))
 			if _, err := p.conn.Write(b); err != nil {
+				// It may have stopped within a TLS record, into which a
+				// close_notify must not be written now.
+				abort(p.conn)
 				return
 			}
 			continue
