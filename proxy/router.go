@@ -55,21 +55,22 @@ func (rt *route) takes(path string, upgrade, stream bool) bool {
 	return ok && (rest == "" || rest[0] == '/')
 }
 
-// before orders routes by how specific they are: the longer prefix first, a
-// fixed path before one that ends in {name}, and of two alike the one that
-// takes only handshakes.
+// before orders routes by how specific they are: the longer prefix first, of
+// two alike the one that ends in {name}, since it takes one segment where the
+// other takes everything below, and then the one that takes only handshakes.
 func (rt *route) before(other *route) int {
 	if d := len(other.prefix) - len(rt.prefix); d != 0 {
 		return d
 	}
 	rank := func(rt *route) int {
-		switch {
-		case rt.variable != "":
-			return 2
-		case rt.Tunnel == "" && rt.Handler == nil:
-			return 1
+		n := 0
+		if rt.variable == "" {
+			n = 2
 		}
-		return 0
+		if rt.Tunnel == "" && rt.Handler == nil {
+			n++
+		}
+		return n
 	}
 	return rank(rt) - rank(other)
 }

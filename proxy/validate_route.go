@@ -1,0 +1,156 @@
+package proxy
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// route checks one route. taken holds the routes before it, by what they take.
+func (v *validator) route(at string, r Route, taken map[string]string) {
+	kind := v.routeKind(at, r)
+	v.routePath(at, kind, r, taken)
+	switch kind {
+	case "app":
+		v.routeBackend(at, kind, r.App, "http", "https", r)
+	case "tunnel":
+		v.routeBackend(at, kind, r.Tunnel, "ws", "wss", r)
+	case "files":
+		if !filepath.IsAbs(r.Files) {
+			v.failf(at+".files", "%q is not absolute; write the whole path, such as %s", r.Files, filepath.Join("/srv", r.Files))
+		}
+	}
+	v.duration(at+".response_timeout", r.ResponseTimeout)
+	v.duration(at+".idle_timeout", r.IdleTimeout)
+	if r.MaxBody < 0 {
+		v.failf(at+".max_body", "%d is negative; write a size such as 100MiB, or leave it out for the default", r.MaxBody)
+	}
+	if kind != "" {
+		v.routeOptions(at, kind, r)
+	}
+}
+
+// routeKind is the option that says where a route leads; "" when there is not
+// exactly one.
+func (v *validator) routeKind(at string, r Route) string {
+	var kinds []string
+	for _, k := range []struct {
+		name string
+		set  bool
+	}{{"app", r.App != ""}, {"tunnel", r.Tunnel != ""}, {"files", r.Files != ""}, {"push", r.Handler != nil}} {
+		if k.set {
+			kinds = append(kinds, k.name)
+		}
+	}
+	switch len(kinds) {
+	case 1:
+		return kinds[0]
+	case 0:
+		v.failf(at, "leads nowhere; write one of app, tunnel, files or push, such as app: http://127.0.0.1:8080")
+	default:
+		v.failf(at, "has %s; a route has one of them, so write a route of its own for each, with the same path if need be", strings.Join(kinds, " and "))
+	}
+	return ""
+}
+
+func (v *validator) routePath(at, kind string, r Route, taken map[string]string) {
+	if r.Path == "" {
+		v.failf(at+".path", "missing; write path: / for everything, or a prefix such as /chat/")
+		return
+	}
+	prefix, variable, err := parsePath(r.Path)
+	if err != nil {
+		v.fail(at+".path", err)
+		return
+	}
+	if variable != "" && kind == "files" {
+		v.failf(at+".path", "a variable segment has no meaning for files; write %s", prefix)
+	}
+	if hasEncodedSlash(prefix) && !r.EncodedSlashes {
+		v.failf(at+".path", "can never match, as encoded slashes are refused; add encoded_slashes: on, or write a path without %%2F and %%5C")
+	}
+	if kind == "" {
+		return
+	}
+	// Two routes of one path can stand beside each other only when one takes
+	// handshakes and the other plain requests.
+	takes := "plain requests"
+	if kind == "tunnel" || kind == "push" {
+		takes = "WebSocket handshakes"
+	}
+	pattern := prefix
+	if variable != "" {
+		pattern += "{}"
+	}
+	if other, ok := taken[takes+pattern]; ok {
+		v.failf(at, "can never match: %s takes the %s of %s already; remove one of them or change its path", other, takes, r.Path)
+		return
+	}
+	taken[takes+pattern] = at
+}
+
+func (v *validator) routeBackend(at, kind, written, plain, secure string, r Route) {
+	field := at + "." + kind
+	if !strings.Contains(written, "://") && !strings.HasPrefix(written, "unix:") && checkHost(hostname(written)) == nil {
+		v.failf(field, "%q has no scheme; write %s://%s", written, plain, withPort(written, "8080"))
+		return
+	}
+	b, err := parseBackend(written, plain, secure)
+	if err != nil {
+		v.fail(field, err)
+		return
+	}
+	if _, variable, _ := parsePath(r.Path); variable != "" && b.path != "" {
+		v.failf(field, "the path %s cannot replace one that varies; write it without, and the request's own path is kept", b.path)
+	}
+	if b.network == "tcp" {
+		v.backendAddress(field, b)
+	}
+	if b.tls == nil && r.BackendTLS != (BackendTLS{}) {
+		v.failf(at+".backend_tls", "the backend is not reached by TLS; remove this option, or write %s:// in %s", secure, kind)
+	}
+	if r.BackendTLS.CA != "" && r.BackendTLS.InsecureSkipVerify {
+		v.failf(at+".backend_tls", "ca and insecure_skip_verify exclude each other; remove insecure_skip_verify, so that the CA counts")
+	}
+}
+
+func (v *validator) backendAddress(field string, b *backend) {
+	if port := b.address[strings.LastIndexByte(b.address, ':')+1:]; !validPort(port) {
+		v.failf(field, "%q is no port; write a number from 1 to 65535", port)
+		return
+	}
+	for _, own := range slices.Concat(v.Listen, v.HTTPListen) {
+		if loops(b.address, own) {
+			v.failf(field, "%s is our own listener %q, so that requests would go in circles; write the address of the backend", b.written, own)
+			return
+		}
+	}
+}
+
+// routeOptions refuses options that have no effect on this kind of route.
+func (v *validator) routeOptions(at, kind string, r Route) {
+	const app, tunnel = "app", "tunnel"
+	for _, o := range []struct {
+		name string
+		set  bool
+		fits []string
+	}{
+		{"host", r.Host != "", []string{app, tunnel}},
+		{"request_buffering", r.RequestBuffering != nil, []string{app}},
+		{"max_body", r.MaxBody > 0, []string{app}},
+		{"encoded_slashes", r.EncodedSlashes, []string{app, tunnel}},
+		{"response_timeout", r.ResponseTimeout > 0, []string{app, tunnel}},
+		// An app route carries the handshakes that no tunnel route takes.
+		{"idle_timeout", r.IdleTimeout > 0, []string{app, tunnel}},
+	} {
+		if o.set && !slices.Contains(o.fits, kind) {
+			v.failf(at+"."+o.name, "has no effect on a %s route, only with %s; remove it", kind, strings.Join(o.fits, " or "))
+		}
+	}
+	if r.BackendTLS != (BackendTLS{}) && kind != app && kind != tunnel {
+		v.failf(at+".backend_tls", "has no effect on a %s route, only with app or tunnel; remove it", kind)
+	}
+	if strings.ContainsAny(r.Host, "/ \t\r\n") {
+		v.failf(at+".host", "%q is no Host field; write a name, and a port if need be, such as app.internal:8080", r.Host)
+	}
+}
