@@ -19,11 +19,15 @@ type exchange struct {
 	begin  time.Time
 	client netip.Addr // who asks, trusted proxies seen through
 	peer   netip.Addr // who is connected
-	scheme string     // http or https, as the client wrote it
-	host   string     // Host as the client wrote it
-	path   string     // the clean path, in escaped form: see cleanPath
-	site   *site
-	route  *route
+	// hops are the client and the trusted proxies between it and us, the peer
+	// last: what X-Forwarded-For may honestly say.
+	hops    []netip.Addr
+	trusted bool   // the peer is a trusted proxy
+	scheme  string // http or https, as the client wrote it
+	host    string // Host as the client wrote it
+	path    string // the clean path, in escaped form: see cleanPath
+	site    *site
+	route   *route
 
 	status   int    // of the answer; 0 until its header is written
 	sent     int64  // bytes of the answer's body, or through the tunnel to the client
