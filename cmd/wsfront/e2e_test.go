@@ -22,16 +22,16 @@ const patience = 60 * time.Second
 // installs them and runs it. Nothing is skipped: what is missing is a failure.
 func TestE2E(t *testing.T) {
 	l := newLab(t)
-	//t.Run("modwsgi", l.testFoundingModWSGI)
-	//t.Run("gunicorn", l.testFoundingGunicorn)
-	//t.Run("behind_proxy_settings", l.testBehindProxySettings)
+	t.Run("modwsgi", l.testFoundingModWSGI)
+	t.Run("gunicorn", l.testFoundingGunicorn)
+	t.Run("behind_proxy_settings", l.testBehindProxySettings)
 	t.Run("apache_alone", l.testApacheAlone)
-	//t.Run("old_push_process", l.testOldPushProcess)
-	//t.Run("reload", l.testReload)
-	//t.Run("shutdown", l.testShutdown)
-	//t.Run("renewed_files", l.testRenewedFiles)
-	//t.Run("plain_http", l.testPlainHTTP)
-	//t.Run("operator_errors", l.testOperatorErrors)
+	t.Run("old_push_process", l.testOldPushProcess)
+	t.Run("reload", l.testReload)
+	t.Run("shutdown", l.testShutdown)
+	t.Run("renewed_files", l.testRenewedFiles)
+	t.Run("plain_http", l.testPlainHTTP)
+	t.Run("operator_errors", l.testOperatorErrors)
 }
 
 // lab is what all tests share. It is not changed after newLab, but for ports,
@@ -41,6 +41,9 @@ type lab struct {
 	binary string
 	ports  int
 	pki    *authority
+
+	modwsgi  *legacy // the founding app under Apache, as its vhost stands
+	gunicorn *legacy
 }
 
 func newLab(t *testing.T) *lab {
@@ -68,6 +71,8 @@ func newLab(t *testing.T) *lab {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	l.pki = newAuthority(t, l.path(t, "ca"))
+	l.modwsgi = l.startApp(t, legacyOptions{server: "apache"})
+	l.gunicorn = l.startApp(t, legacyOptions{server: "gunicorn"})
 	return l
 }
 
