@@ -1,26 +1,36 @@
 package pusher
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // Config holds what all clients of a Hub share. The zero value is ready for
 // use: every zero field stands for the default its comment names.
 type Config struct {
 	// PingInterval is the time between two pings to a client, so that neither
-	// a NAT nor a proxy's idle timeout cuts a silent connection. A client that
-	// has answered none for two intervals is taken for gone. Default 25s.
+	// a NAT nor a proxy's idle timeout cuts a silent connection. A client from
+	// which nothing came for two intervals, no answer to a ping either, is
+	// taken for gone, and so is one that takes longer than that to accept what
+	// is written to it. Default 25s, at least 100ms.
 	PingInterval time.Duration `yaml:"ping_interval"`
 
-	// QueueBytes is how much may wait for one client before it is cut off.
-	// Default 1MiB.
+	// QueueBytes is how much may wait for one client before it is cut off; a
+	// few bytes are counted for each message besides its text. It must hold at
+	// least one message of MaxMessage. Default 1MiB, or MaxMessage where that
+	// is more.
 	QueueBytes int64 `yaml:"queue,size"`
 
 	// MaxMessage is the length of the longest message that is accepted for
-	// publishing. Default 1MiB.
+	// publishing. Default 1MiB, or MaxInbound where that is more, or QueueBytes
+	// where that is less.
 	MaxMessage int64 `yaml:"max_message,size"`
 
 	// MaxInbound is the length of the longest message that is accepted from a
 	// client; a longer one closes its connection with code 1009 (RFC 6455
-	// §7.4.1). Default 64KiB.
+	// §7.4.1). At most MaxMessage. Default 64KiB, or MaxMessage where that is
+	// less.
 	MaxInbound int64 `yaml:"max_inbound,size"`
 }
 
@@ -32,16 +42,17 @@ const (
 	InboundDrop Inbound = "drop"
 	// InboundEcho sends each back to its sender alone.
 	InboundEcho Inbound = "echo"
-	// InboundPublish publishes each to the client's own channel.
+	// InboundPublish publishes each to the client's own channel, to the sender
+	// as well.
 	InboundPublish Inbound = "publish"
 )
 
 // Endpoint is one URL at which clients connect.
 type Endpoint struct {
-	// Channel is the channel that clients of this URL listen to. When it is
-	// empty, the name comes from the request's path value "channel" (see
-	// http.Request.PathValue): a route or mux pattern such as /push/{channel}
-	// sets it.
+	// Channel is the channel that clients of this URL listen to: 1 to 164
+	// letters, digits and any of _-=@,.;: . When it is empty, the name comes
+	// from the request's path value "channel" (see http.Request.PathValue): a
+	// route or mux pattern such as /push/{channel} sets it.
 	Channel string `yaml:"channel"`
 
 	// Inbound says what becomes of what clients send: drop (default), echo or
@@ -53,4 +64,128 @@ type Endpoint struct {
 	// every page. Default: pages of the same host as the request's own.
 	// Requests without Origin do not come from a page and are admitted.
 	Origins []string `yaml:"origins"`
+}
+
+// FieldError is one thing wrong with a Config or an Endpoint.
+type FieldError struct {
+	// Field is the field's key in the configuration file, with an index where
+	// it is a list: "ping_interval", "origins[1]".
+	Field string
+	// Message says what is wrong and what to write instead.
+	Message string
+}
+
+func (e FieldError) Error() string { return e.Field + ": " + e.Message }
+
+// FieldErrors is everything wrong with a Config or an Endpoint. It is never
+// empty.
+type FieldErrors []FieldError
+
+func (e FieldErrors) Error() string {
+	lines := make([]string, len(e))
+	for i, f := range e {
+		lines[i] = f.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap gives errors.As each FieldError.
+func (e FieldErrors) Unwrap() []error {
+	errs := make([]error, len(e))
+	for i, f := range e {
+		errs[i] = f
+	}
+	return errs
+}
+
+// orNil keeps an empty list from becoming an error that is not nil.
+func (e FieldErrors) orNil() error {
+	if len(e) == 0 {
+		return nil
+	}
+	return e
+}
+
+func (e *FieldErrors) add(field, format string, args ...any) {
+	*e = append(*e, FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
+}
+
+const (
+	defaultPingInterval = 25 * time.Second
+	minPingInterval     = 100 * time.Millisecond
+	defaultMaxMessage   = 1 << 20
+	defaultQueueBytes   = 1 << 20
+	defaultMaxInbound   = 64 << 10
+)
+
+// Validate reports everything that is wrong with c as FieldErrors, or nil.
+func (c Config) Validate() error {
+	var errs FieldErrors
+	switch {
+	case c.PingInterval < 0:
+		errs.add("ping_interval", "%s is negative; write how often to ping, such as 25s", c.PingInterval)
+	case c.PingInterval > 0 && c.PingInterval < minPingInterval:
+		errs.add("ping_interval", "%s is too short; write at least %s, such as 25s (a number needs its unit)", c.PingInterval, minPingInterval)
+	}
+	for _, size := range []struct {
+		field string
+		value int64
+	}{{"queue", c.QueueBytes}, {"max_message", c.MaxMessage}, {"max_inbound", c.MaxInbound}} {
+		if size.value < 0 {
+			errs.add(size.field, "%d is negative; write a size such as 1MiB, or leave it out", size.value)
+		}
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	full := c.withDefaults()
+	if full.QueueBytes < full.MaxMessage {
+		errs.add("queue", "%d bytes hold no message of max_message (%d bytes), which would cut off whoever is sent one; "+
+			"write at least %[2]d, or a smaller max_message", full.QueueBytes, full.MaxMessage)
+	}
+	if full.MaxInbound > full.MaxMessage {
+		errs.add("max_inbound", "%d bytes is more than max_message (%d bytes); write at most %[2]d, or a larger max_message",
+			full.MaxInbound, full.MaxMessage)
+	}
+	return errs.orNil()
+}
+
+// withDefaults fills what is zero. A size that is left out gives way to one
+// that is written, so that setting one of them alone is never a contradiction.
+func (c Config) withDefaults() Config {
+	if c.PingInterval == 0 {
+		c.PingInterval = defaultPingInterval
+	}
+	if c.MaxMessage == 0 {
+		c.MaxMessage = max(defaultMaxMessage, c.MaxInbound)
+		if c.QueueBytes > 0 {
+			c.MaxMessage = min(c.MaxMessage, c.QueueBytes)
+		}
+	}
+	if c.QueueBytes == 0 {
+		c.QueueBytes = max(defaultQueueBytes, c.MaxMessage)
+	}
+	if c.MaxInbound == 0 {
+		c.MaxInbound = min(defaultMaxInbound, c.MaxMessage)
+	}
+	return c
+}
+
+// Validate reports everything that is wrong with e as FieldErrors, or nil.
+func (e Endpoint) Validate() error {
+	var errs FieldErrors
+	if e.Channel != "" && !validChannel(e.Channel) {
+		errs.add("channel", "%s", channelProblem(e.Channel))
+	}
+	switch e.Inbound {
+	case "", InboundDrop, InboundEcho, InboundPublish:
+	default:
+		errs.add("inbound", "%q is none of drop, echo and publish; write one of them, or leave it out for drop", string(e.Inbound))
+	}
+	for i, origin := range e.Origins {
+		if problem := originProblem(origin); problem != "" {
+			errs.add(fmt.Sprintf("origins[%d]", i), "%s", problem)
+		}
+	}
+	return errs.orNil()
 }

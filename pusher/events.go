@@ -1,0 +1,27 @@
+package pusher
+
+// The messages of all log lines of this package. Operators search for them:
+// renaming one is a change of behaviour.
+//
+// Attributes of push.open, push.close and push.cut: client (a number, unique
+// while the process lives), channel, transport (websocket or event-stream) and
+// remote (the peer's address). push.close and push.cut have besides: messages
+// and bytes (written to the client, frames' headers included), duration, code
+// (the WebSocket close code sent or received, 1006 where there was none, 0 for
+// event streams) and reason.
+const (
+	// EventOpen (debug): a client has joined its channel.
+	EventOpen = "push.open"
+	// EventClose (debug): a client's connection has ended.
+	EventClose = "push.close"
+	// EventCut (warn): instead of push.close for a client that was cut off
+	// because it did not read what it was sent.
+	EventCut = "push.cut"
+	// EventRefused (info; warn for an origin or a key): a request was answered
+	// with an error. Attributes: status, reason, remote, method, path, and for
+	// an origin: origin, host.
+	EventRefused = "push.refused"
+	// EventPanic (error): a fault in this program ended one connection.
+	// Attributes: those of push.open, panic, stack.
+	EventPanic = "push.panic"
+)

@@ -1,0 +1,494 @@
+package pusher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for what must happen.
+const patience = 20 * time.Second
+
+// service is a hub behind a real server: e at /websocket, the same without a
+// fixed channel at /push/{channel}, and the publish API with key testKey.
+type service struct {
+	*Hub
+	t      *testing.T
+	server *httptest.Server
+	log    *journal
+}
+
+const testKey = "test-key"
+
+type option func(*httptest.Server)
+
+func overTLS(s *httptest.Server) { s.EnableHTTP2 = false; s.StartTLS() }
+func overH2(s *httptest.Server)  { s.EnableHTTP2 = true; s.StartTLS() }
+
+func newService(t *testing.T, cfg Config, e Endpoint, start ...option) *service {
+	t.Helper()
+	log := &journal{}
+	hub, err := New(cfg, slog.New(log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := e
+	named.Channel = ""
+	mux := http.NewServeMux()
+	mux.Handle("/websocket", endpointOf(t, hub, e))
+	mux.Handle("/push/{channel}", endpointOf(t, hub, named))
+	mux.Handle("/channels/", hub.PublishAPI(testKey))
+	s := &service{Hub: hub, t: t, server: httptest.NewUnstartedServer(mux), log: log}
+	if len(start) == 0 {
+		s.server.Start()
+	}
+	for _, f := range start {
+		f(s.server)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := hub.Shutdown(ctx); err != nil {
+			t.Errorf("shutdown at the test's end: %v", err)
+		}
+		s.server.Client().CloseIdleConnections()
+		s.server.Close()
+	})
+	return s
+}
+
+func endpointOf(t *testing.T, hub *Hub, e Endpoint) http.Handler {
+	t.Helper()
+	h, err := hub.Endpoint(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// dial opens a WebSocket that is closed at the test's end, before the service.
+func (s *service) dial(path string) *websocket.Conn {
+	s.t.Helper()
+	c, answer, err := s.tryDial(path, nil)
+	if err != nil {
+		s.t.Fatalf("dial %s: %v %v", path, err, answer)
+	}
+	return c
+}
+
+func (s *service) tryDial(path string, header http.Header) (*websocket.Conn, *http.Response, error) {
+	dialer := websocket.Dialer{HandshakeTimeout: patience}
+	if s.server.TLS != nil {
+		dialer.TLSClientConfig = s.server.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+		dialer.TLSClientConfig.NextProtos = nil
+	}
+	c, answer, err := dialer.Dial("ws"+strings.TrimPrefix(s.server.URL, "http")+path, header)
+	if err == nil {
+		_ = c.SetReadDeadline(time.Now().Add(patience))
+		s.t.Cleanup(func() { c.Close() })
+	}
+	return c, answer, err
+}
+
+func (s *service) publishText(channel, text string) int {
+	s.t.Helper()
+	n, err := s.Publish(channel, Message{Text: true, Data: []byte(text)})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
+
+// expect reads one message.
+func expect(t *testing.T, c *websocket.Conn, kind int, want string) {
+	t.Helper()
+	got, data, err := c.ReadMessage()
+	if err != nil {
+		t.Fatalf("waiting for %.80q: %v", want, err)
+	}
+	if got != kind || string(data) != want {
+		t.Fatalf("got type %d %.80q, want type %d %.80q", got, data, kind, want)
+	}
+}
+
+// expectClose reads until the connection ends and wants a Close with code.
+func expectClose(t *testing.T, c *websocket.Conn, code int) {
+	t.Helper()
+	for {
+		_, _, err := c.ReadMessage()
+		if err == nil {
+			continue
+		}
+		var closed *websocket.CloseError
+		if !errors.As(err, &closed) || closed.Code != code {
+			t.Fatalf("ended by %v, want close code %d", err, code)
+		}
+		return
+	}
+}
+
+// eventually waits for something that no event tells.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	timeout := time.After(patience)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-timeout:
+			t.Fatalf("did not happen: %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+// journal keeps what is logged.
+type journal struct {
+	mu      sync.Mutex
+	records []slog.Record
+	panicAt func(slog.Record) bool
+}
+
+func (j *journal) Enabled(context.Context, slog.Level) bool { return true }
+func (j *journal) WithAttrs([]slog.Attr) slog.Handler       { return j }
+func (j *journal) WithGroup(string) slog.Handler            { return j }
+func (j *journal) Handle(_ context.Context, r slog.Record) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.records = append(j.records, r)
+	if j.panicAt != nil && j.panicAt(r) {
+		panic("test")
+	}
+	return nil
+}
+
+// find gives the lines with this event as "LEVEL key=value key=value".
+func (j *journal) find(event string) []string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var found []string
+	for _, r := range j.records {
+		if r.Message == event {
+			line := r.Level.String()
+			r.Attrs(func(a slog.Attr) bool { line += " " + a.String(); return true })
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+// await waits for a line with this event that has all of these in it.
+func (j *journal) await(t *testing.T, event string, parts ...string) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("log line %s with %q", event, parts), func() bool {
+		return slices.ContainsFunc(j.find(event), func(line string) bool {
+			return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(line, part) })
+		})
+	})
+}
+
+func TestHub_EveryClientGetsEveryMessageInOneOrder(t *testing.T) {
+	s := newService(t, Config{}, Endpoint{Channel: "board"})
+	const clients, publishers, each = 20, 4, 50
+	conns := make([]*websocket.Conn, clients)
+	for i := range conns {
+		conns[i] = s.dial("/websocket")
+	}
+	var publishing sync.WaitGroup
+	for p := range publishers {
+		publishing.Go(func() {
+			for i := range each {
+				if n := s.publishText("board", fmt.Sprintf("%d/%d", p, i)); n != clients {
+					t.Errorf("reached %d clients, want %d", n, clients)
+				}
+			}
+		})
+	}
+	publishing.Wait()
+	var first []string
+	for i, c := range conns {
+		var got []string
+		for range publishers * each {
+			_, data, err := c.ReadMessage()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, string(data))
+		}
+		if i == 0 {
+			first = got
+			for p := range publishers {
+				next := 0
+				for _, m := range got {
+					if strings.HasPrefix(m, fmt.Sprintf("%d/", p)) {
+						if want := fmt.Sprintf("%d/%d", p, next); m != want {
+							t.Fatalf("publisher %d: got %s, want %s", p, m, want)
+						}
+						next++
+					}
+				}
+			}
+		} else if !slices.Equal(got, first) {
+			t.Fatalf("client %d got another order than client 0", i)
+		}
+	}
+}
+
+func TestHub_MessagesArriveAsTheyWerePublished(t *testing.T) {
+	s := newService(t, Config{}, Endpoint{Channel: "board"})
+	c := s.dial("/websocket")
+	for _, size := range []int{0, 1, 125, 126, 127, 0xffff, 0x10000, blockBytes, 1 << 20} {
+		data := strings.Repeat("x", size)
+		for kind, text := range map[int]bool{websocket.TextMessage: true, websocket.BinaryMessage: false} {
+			buf := []byte(data)
+			if n, err := s.Publish("board", Message{Text: text, Data: buf}); n != 1 || err != nil {
+				t.Fatalf("%d bytes: reached %d, %v", size, n, err)
+			}
+			clear(buf) // the caller may use its slice again
+			expect(t, c, kind, data)
+		}
+	}
+	raw := "{\"not\":\"wrapped\"} \x00 <é€🎈>\r\n"
+	s.publishText("board", raw)
+	expect(t, c, websocket.TextMessage, raw)
+	if _, err := s.Publish("board", Message{Data: []byte{0xff, 0x00}}); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, c, websocket.BinaryMessage, "\xff\x00")
+}
+
+func TestHub_PublishSaysWhatIsWrong(t *testing.T) {
+	s := newService(t, Config{MaxMessage: 10}, Endpoint{Channel: "board"})
+	for _, c := range []struct {
+		channel string
+		message Message
+		want    error
+	}{
+		{"board", Message{Text: true, Data: []byte("0123456789")}, nil},
+		{"board", Message{Text: true, Data: []byte("0123456789a")}, ErrTooLarge},
+		{"board", Message{Text: true, Data: []byte("\xff")}, ErrNotUTF8},
+		{"board", Message{Data: []byte("\xff")}, nil},
+		{"no such channel", Message{}, ErrBadChannel},
+		{"", Message{}, ErrBadChannel},
+	} {
+		if _, err := s.Publish(c.channel, c.message); !errors.Is(err, c.want) {
+			t.Errorf("publish %q to %q: %v, want %v", c.message.Data, c.channel, err, c.want)
+		}
+	}
+}
+
+func TestHub_ChannelsAreApartAndForgottenWhenEmpty(t *testing.T) {
+	s := newService(t, Config{}, Endpoint{})
+	a, b := s.dial("/push/a"), s.dial("/push/b")
+	if n := s.publishText("a", "for a"); n != 1 {
+		t.Errorf("a reached %d", n)
+	}
+	s.publishText("b", "for b")
+	if n := s.publishText("c", "for nobody"); n != 0 {
+		t.Errorf("c reached %d", n)
+	}
+	expect(t, a, websocket.TextMessage, "for a")
+	expect(t, b, websocket.TextMessage, "for b")
+	a.Close()
+	b.Close()
+	eventually(t, "no channel left", func() bool {
+		s.mu.RLock()
+		defer s.mu.RUnlock()
+		return len(s.channels) == 0
+	})
+}
+
+func TestHub_ClientsComeAndGoWhileOthersPublish(t *testing.T) {
+	s := newService(t, Config{}, Endpoint{Channel: "board"})
+	stays := s.dial("/websocket")
+	stop := make(chan struct{})
+	var coming sync.WaitGroup
+	for range 4 {
+		coming.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				c, _, err := s.tryDial("/websocket", nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				// Subscribed once connected: the next message reaches it.
+				if _, _, err := c.ReadMessage(); err != nil {
+					t.Error(err)
+				}
+				c.Close()
+			}
+		})
+	}
+	for i := range 500 {
+		text := fmt.Sprint(i)
+		s.publishText("board", text)
+		expect(t, stays, websocket.TextMessage, text)
+	}
+	close(stop)
+	done := make(chan struct{})
+	go func() { coming.Wait(); close(done) }() // ends with the loop below
+	for ended := false; !ended; {
+		select {
+		case <-done:
+			ended = true
+		default:
+			s.publishText("board", "end") // for those still waiting for one
+			expect(t, stays, websocket.TextMessage, "end")
+		}
+	}
+	eventually(t, "one client left", func() bool { return s.Subscribers("board") == 1 })
+}
+
+func TestShutdown_SaysGoodbyeAfterWhatWasQueued(t *testing.T) {
+	s := newService(t, Config{}, Endpoint{Channel: "board"})
+	c := s.dial("/websocket")
+	const waiting = 100
+	for i := range waiting {
+		s.publishText("board", fmt.Sprint(i))
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Shutdown(context.Background()) }() // ends with the client, below
+	for i := range waiting {
+		expect(t, c, websocket.TextMessage, fmt.Sprint(i))
+	}
+	expectClose(t, c, websocket.CloseServiceRestart)
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	s.log.await(t, EventClose, "code=1012", "messages=100", "reason=service restart")
+	_, answer, err := s.tryDial("/websocket", nil)
+	if err == nil || answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" {
+		t.Errorf("after shutdown: %v %v, want 503 with Retry-After", answer, err)
+	}
+	if n := s.publishText("board", "nobody"); n != 0 {
+		t.Errorf("published to %d after shutdown", n)
+	}
+}
+
+func TestShutdown_CutsWhoDoesNotAnswerWhenTheContextEnds(t *testing.T) {
+	s := newService(t, Config{}, Endpoint{Channel: "board"})
+	c := s.dial("/websocket") // reads nothing: the close handshake stays open
+	ctx, cancel := context.WithCancelCause(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Shutdown(ctx) }() // ends by cancel
+	eventually(t, "the client is closing", func() bool { return s.Subscribers("board") == 0 })
+	select {
+	case err := <-ended:
+		t.Fatalf("did not wait: %v", err)
+	default:
+	}
+	late := errors.New("late")
+	cancel(late)
+	if err := <-ended; !errors.Is(err, late) || !strings.Contains(err.Error(), "1 push clients") {
+		t.Fatalf("got %v", err)
+	}
+	_ = c.NetConn().SetReadDeadline(time.Now().Add(patience))
+	for {
+		if _, err := c.NetConn().Read(make([]byte, 100)); err != nil {
+			if errors.Is(err, context.DeadlineExceeded) {
+				t.Error("the connection is still open")
+			}
+			break
+		}
+	}
+}
+
+func TestHub_FaultInOneConnectionEndsThatOneAlone(t *testing.T) {
+	s := newService(t, Config{}, Endpoint{Channel: "board"})
+	s.log.panicAt = func(r slog.Record) bool {
+		if r.Message != EventOpen {
+			return false
+		}
+		first := false
+		r.Attrs(func(a slog.Attr) bool { first = first || a.Equal(slog.Uint64("client", 2)); return true })
+		return first
+	}
+	stays, ends := s.dial("/websocket"), s.dial("/websocket")
+	if _, _, err := ends.ReadMessage(); err == nil {
+		t.Fatal("the connection with the fault lives on")
+	}
+	s.log.await(t, EventPanic, "client=2", "panic=test", "stack=")
+	eventually(t, "it has left", func() bool { return s.Subscribers("board") == 1 })
+	s.publishText("board", "still here")
+	expect(t, stays, websocket.TextMessage, "still here")
+}
+
+// onlyUnwrap is what middleware puts around a ResponseWriter.
+type onlyUnwrap struct{ inner http.ResponseWriter }
+
+func (w onlyUnwrap) Header() http.Header         { return w.inner.Header() }
+func (w onlyUnwrap) Write(b []byte) (int, error) { return w.inner.Write(b) }
+func (w onlyUnwrap) WriteHeader(status int)      { w.inner.WriteHeader(status) }
+func (w onlyUnwrap) Unwrap() http.ResponseWriter { return w.inner }
+
+// opaque hides the connection altogether.
+type opaque struct{ http.ResponseWriter }
+
+func TestEndpoint_BehindAnotherResponseWriter(t *testing.T) {
+	hub, err := New(Config{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	endpoint := endpointOf(t, hub, Endpoint{Channel: "board"})
+	mux := http.NewServeMux()
+	mux.HandleFunc("/unwrap", func(w http.ResponseWriter, r *http.Request) { endpoint.ServeHTTP(onlyUnwrap{w}, r) })
+	mux.HandleFunc("/opaque", func(w http.ResponseWriter, r *http.Request) { endpoint.ServeHTTP(opaque{w}, r) })
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	defer hub.Shutdown(context.Background())
+	url := "ws" + strings.TrimPrefix(server.URL, "http")
+
+	c, _, err := websocket.DefaultDialer.Dial(url+"/unwrap", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if n, _ := hub.Publish("board", Message{Text: true, Data: []byte("through")}); n != 1 {
+		t.Fatalf("reached %d", n)
+	}
+	expect(t, c, websocket.TextMessage, "through")
+
+	_, answer, err := websocket.DefaultDialer.Dial(url+"/opaque", nil)
+	if err == nil || answer.StatusCode != http.StatusInternalServerError {
+		t.Fatalf("opaque: %v %v", answer, err)
+	}
+	if body := bodyOf(t, answer); !strings.Contains(body, "Unwrap") {
+		t.Errorf("says %q", body)
+	}
+	request, _ := http.NewRequest("GET", server.URL+"/opaque", nil)
+	request.Header.Set("Accept", "text/event-stream")
+	if answer, err = http.DefaultClient.Do(request); err != nil {
+		t.Fatal(err)
+	}
+	if body := bodyOf(t, answer); answer.StatusCode != http.StatusInternalServerError || !strings.Contains(body, "Unwrap") {
+		t.Errorf("event stream: %d %q", answer.StatusCode, body)
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+// tcp finds the TCP connection below a client, to make its buffer small.
+func tcp(c net.Conn) *net.TCPConn {
+	if outer, ok := c.(interface{ NetConn() net.Conn }); ok {
+		c = outer.NetConn()
+	}
+	return c.(*net.TCPConn)
+}
