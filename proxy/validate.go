@@ -200,6 +200,13 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// ListenAddresses returns the addresses of Listen and HTTPListen in effect,
+// defaults included.
+func (c Config) ListenAddresses() (listen, httpListen []string) {
+	c = c.withDefaults()
+	return c.Listen, c.HTTPListen
+}
+
 // reloadable reports every change that needs a restart. Both sides have their
 // defaults filled in, so that writing a default out is no change.
 func (c Config) reloadable(next Config) error {
