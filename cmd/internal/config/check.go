@@ -1,0 +1,113 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"wsfront/proxy"
+	"wsfront/pusher"
+)
+
+// check finds every mistake in what the file says, by field.
+func (f *File) check() proxy.FieldErrors {
+	var found proxy.FieldErrors
+	cfg, _ := f.Proxy(func(pusher.Endpoint) (http.Handler, error) { return http.NotFoundHandler(), nil })
+	var inProxy proxy.FieldErrors
+	if errors.As(cfg.Validate(), &inProxy) {
+		found = append(found, inProxy...)
+	}
+	found = append(found, inPusher("push", f.Push.Validate())...)
+	for i, s := range f.Sites {
+		for j, r := range s.Routes {
+			if r.Push != nil {
+				found = append(found, checkPushRoute(fmt.Sprintf("sites[%d].routes[%d]", i, j), r)...)
+			}
+		}
+	}
+	found = append(found, f.checkPublish()...)
+	return append(found, f.Log.check()...)
+}
+
+// inPusher makes mistakes of this file from those in a part of it.
+func inPusher(path string, err error) proxy.FieldErrors {
+	var found proxy.FieldErrors
+	var list pusher.FieldErrors
+	if errors.As(err, &list) {
+		for _, e := range list {
+			found = append(found, proxy.FieldError{Field: join(path, e.Field), Message: e.Message})
+		}
+	}
+	return found
+}
+
+// checkPushRoute checks that the channel has its name from the option or from
+// the path.
+func checkPushRoute(at string, r Route) proxy.FieldErrors {
+	found := inPusher(at+".push", r.Push.Validate())
+	failf := func(field, format string, args ...any) {
+		found = append(found, proxy.FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
+	}
+	stem, variable, varies := strings.Cut(r.Path, "{")
+	switch {
+	case varies && variable != "channel}":
+		failf(at+".path", "a push route's variable segment is the channel; write %s{channel}", stem)
+	case varies && r.Push.Channel != "":
+		failf(at+".push.channel", "the channel is named by {channel} in the path already; remove channel, or write path: %s", stem)
+	case !varies && r.Push.Channel == "" && r.Path != "":
+		failf(at+".push.channel", "missing; write push: {channel: board}, or path: %s/{channel}", strings.TrimSuffix(r.Path, "/"))
+	}
+	return found
+}
+
+// checkPublish checks the address of the publish API.
+func (f *File) checkPublish() proxy.FieldErrors {
+	const field = "push.publish.listen"
+	listen := f.PublishAPI().Listen
+	fail := func(format string, args ...any) proxy.FieldErrors {
+		return proxy.FieldErrors{{Field: field, Message: fmt.Sprintf(format, args...)}}
+	}
+	if listen == "off" {
+		return nil
+	}
+	if socket, ok := strings.CutPrefix(listen, "unix:"); ok {
+		if !strings.HasPrefix(socket, "/") {
+			return fail("%q names no absolute path; write one such as unix:/run/wsfront/publish.sock", listen)
+		}
+		return nil
+	}
+	if err := proxy.CheckAddress(listen, "7070"); err != nil {
+		return fail("%s", err)
+	}
+	if !f.HasPush() {
+		return nil // nothing listens
+	}
+	for _, own := range f.siteAddresses() {
+		if proxy.AddressesCollide(listen, own) {
+			return fail("the publish API cannot have %q beside %q of the sites; write another port, such as 127.0.0.1:7071", listen, own)
+		}
+	}
+	return nil
+}
+
+// siteAddresses are all the addresses at which sites are served.
+func (f *File) siteAddresses() []string {
+	cfg, _ := f.Proxy(func(pusher.Endpoint) (http.Handler, error) { return http.NotFoundHandler(), nil })
+	https, plain := cfg.ListenAddresses()
+	return slices.Concat(https, plain)
+}
+
+func (l Log) check() proxy.FieldErrors {
+	var found proxy.FieldErrors
+	word := func(field, value string, words ...string) {
+		if value != "" && !slices.Contains(words, value) {
+			last := len(words) - 1
+			found = append(found, proxy.FieldError{Field: field, Message: fmt.Sprintf("%q is not known; write %s or %s", value, strings.Join(words[:last], ", "), words[last])})
+		}
+	}
+	word("log.level", l.Level, "debug", "info", "warn", "error")
+	word("log.format", l.Format, "text", "json")
+	return found
+}
