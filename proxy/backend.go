@@ -4,11 +4,15 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -119,4 +123,77 @@ func (b *backend) dial(ctx context.Context) (net.Conn, error) {
 		return nil, fmt.Errorf("TLS to backend %s: %w", b.written, err)
 	}
 	return secured, nil
+}
+
+// explain says what a failed attempt to get an answer means: the status for
+// the client, and for the log what happened and what to do.
+func (b *backend) explain(err error) (status int, reason string) {
+	if advice := b.dialAdvice(err); advice != "" {
+		return http.StatusBadGateway, advice
+	}
+	var timeout interface{ Timeout() bool }
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		if isDial(err) {
+			return http.StatusGatewayTimeout, fmt.Sprintf("dial backend %s: no answer within %v; is the address right, and does a firewall stand between?", b.written, dialTimeout)
+		}
+		return http.StatusGatewayTimeout, fmt.Sprintf("backend %s did not begin to answer in time; see its log, or raise response_timeout", b.written)
+	}
+	switch text := err.Error(); {
+	case errors.Is(err, errTooManyInterim):
+		return http.StatusBadGateway, fmt.Sprintf("backend %s: %v", b.written, errTooManyInterim)
+	case errors.Is(err, errHeadTooLong), strings.Contains(text, "response headers exceeded"):
+		return http.StatusBadGateway, fmt.Sprintf("backend %s: %v; does it set more cookies each time?", b.written, errHeadTooLong)
+	case strings.Contains(text, `malformed HTTP response "\x15\x03`): // a TLS alert
+		return http.StatusBadGateway, fmt.Sprintf("backend %s answered with TLS; write %s", b.written, b.secureForm())
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
+		strings.Contains(text, "server closed idle connection"):
+		return http.StatusBadGateway, fmt.Sprintf("backend %s closed the connection without an answer; its own log should say why", b.written)
+	case strings.Contains(text, "malformed"), strings.Contains(text, "transport connection broken"):
+		return http.StatusBadGateway, fmt.Sprintf("backend %s gave no answer of HTTP/1.1 (%v); does it speak HTTP at this port?", b.written, err)
+	}
+	return http.StatusBadGateway, fmt.Sprintf("backend %s: %v", b.written, err)
+}
+
+// dialAdvice explains a connection that did not come about, or is "".
+func (b *backend) dialAdvice(err error) string {
+	var dns *net.DNSError
+	var record tls.RecordHeaderError
+	var unverified *tls.CertificateVerificationError
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Sprintf("dial backend %s: connection refused; is the application running, and does it listen there?", b.written)
+	case b.network == "unix" && errors.Is(err, os.ErrNotExist):
+		return fmt.Sprintf("dial backend %s: there is no such socket; is the application running, and is the path right?", b.written)
+	case b.network == "unix" && errors.Is(err, os.ErrPermission):
+		return fmt.Sprintf("dial backend %s: no permission for the socket; give the user that runs wsfront write access to it", b.written)
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return fmt.Sprintf("dial backend %s: no such host %s; write a name that resolves, or an address", b.written, dns.Name)
+	case errors.As(err, &unverified):
+		return fmt.Sprintf("TLS to backend %s: %v; name its CA by backend_tls.ca, the name in its certificate by backend_tls.server_name, or give verification up by backend_tls.insecure_skip_verify", b.written, unverified.Err)
+	case errors.As(err, &record):
+		return fmt.Sprintf("TLS to backend %s: it answered without TLS; write %s", b.written, b.plainForm())
+	}
+	return ""
+}
+
+// hint is what the visitor is told of a failed attempt.
+func hint(status int) string {
+	if status == http.StatusGatewayTimeout {
+		return "The application takes too long to answer. Try again shortly."
+	}
+	return "The application does not answer. Try again shortly."
+}
+
+func isDial(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}
+
+// secureForm and plainForm are the address with the other scheme.
+func (b *backend) secureForm() string {
+	return strings.NewReplacer("http://", "https://", "ws://", "wss://").Replace(b.written)
+}
+
+func (b *backend) plainForm() string {
+	return strings.NewReplacer("https://", "http://", "wss://", "ws://").Replace(b.written)
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -12,39 +13,65 @@ func (x *exchange) identify(r *http.Request, trusted []netip.Prefix) {
 	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		x.peer = ap.Addr().Unmap()
 	}
-	x.client = x.peer
-	if !contains(trusted, x.peer) {
+	x.client, x.hops = x.peer, []netip.Addr{x.peer}
+	if x.trusted = contains(trusted, x.peer); !x.trusted {
 		return
 	}
-	x.client = forwardedClient(x.peer, r.Header["X-Forwarded-For"], trusted)
+	x.hops = forwardedHops(x.peer, r.Header["X-Forwarded-For"], trusted)
+	x.client = x.hops[0]
 	switch proto := lastItem(r.Header["X-Forwarded-Proto"]); strings.ToLower(proto) {
 	case "https", "wss":
 		x.scheme = "https"
 	case "http", "ws":
 		x.scheme = "http"
 	}
-	if host := lastItem(r.Header["X-Forwarded-Host"]); host != "" {
+	if host := lastItem(r.Header["X-Forwarded-Host"]); validHost(host) {
 		x.host = host
 	}
 }
 
-// forwardedClient walks X-Forwarded-For from the right, where the nearest
-// proxy wrote, to the first address that is not a trusted proxy's: whatever
-// stands left of it, anybody may have written.
-func forwardedClient(peer netip.Addr, values []string, trusted []netip.Prefix) netip.Addr {
-	client := peer
+// forwardedHops walks X-Forwarded-For from the right, where the nearest proxy
+// wrote, to the first address that is not a trusted proxy's, and returns the
+// way from there to the peer: whatever stands left of it, anybody may have
+// written.
+func forwardedHops(peer netip.Addr, values []string, trusted []netip.Prefix) []netip.Addr {
+	hops := []netip.Addr{peer}
 	items := strings.Split(strings.Join(values, ","), ",")
-	for i := len(items) - 1; i >= 0; i-- {
-		addr, err := netip.ParseAddr(strings.TrimSpace(items[i]))
-		if err != nil {
-			return client
+	for i := len(items) - 1; i >= 0 && contains(trusted, hops[len(hops)-1]); i-- {
+		addr, ok := forwardedAddr(strings.TrimSpace(items[i]))
+		if !ok {
+			break
 		}
-		client = addr.Unmap()
-		if !contains(trusted, client) {
-			return client
+		hops = append(hops, addr)
+	}
+	slices.Reverse(hops)
+	return hops
+}
+
+// forwardedAddr reads one item: an address, which some proxies write with its
+// port. A zone means nothing to anybody else, and may hold any text.
+func forwardedAddr(item string) (netip.Addr, bool) {
+	addr, err := netip.ParseAddr(item)
+	if err != nil {
+		ap, err := netip.ParseAddrPort(item)
+		if err != nil {
+			return netip.Addr{}, false
+		}
+		addr = ap.Addr()
+	}
+	return addr.WithZone("").Unmap(), true
+}
+
+// validHost reports whether a host field can be repeated to a backend or in an
+// answer without changing what stands around it: the characters of RFC 3986
+// §3.2.2, and at least one.
+func validHost(host string) bool {
+	for i := 0; i < len(host); i++ {
+		if c := host[i]; !isUnreserved(c) && strings.IndexByte("!$&'()*+,;=:[]%", c) < 0 {
+			return false
 		}
 	}
-	return client
+	return host != ""
 }
 
 func lastItem(values []string) string {

@@ -1,16 +1,107 @@
 package proxy
 
 import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
+	"html/template"
 	"net/http"
+	"strconv"
+	"strings"
 )
 
+//go:embed errorpage.html
+var errorPageSource string
+
+// errorPage and errorPagePolicy are made once and only read from then on.
+var (
+	errorPage       = template.Must(template.New("errorpage.html").Parse(errorPageSource))
+	errorPagePolicy = stylePolicy(errorPageSource)
+)
+
+// failure is what an error page tells. Its JSON form is read by programs: the
+// names stay.
+type failure struct {
+	Status    int    `json:"status"`
+	Error     string `json:"error"`
+	Message   string `json:"message"`
+	RequestID string `json:"request_id"`
+}
+
 // fail answers with an error of our own and notes why. reason goes to the log
-// alone; hint is for the person who asked, and names nothing internal.
+// alone, and where it is "" nothing is logged beyond the access log; hint is
+// for the person who asked, and names nothing internal. When an answer has
+// begun already, all that can be done is to cut it, so that it does not look
+// whole.
 func (x *exchange) fail(r *http.Request, status int, reason, hint string) {
 	x.reason = reason
+	if x.status != 0 {
+		panic(http.ErrAbortHandler)
+	}
 	h := x.Header()
-	h.Set("Content-Type", "text/plain; charset=utf-8")
+	forgetContent(h)
+	form, body := x.failurePage(r, failure{status, statusText(status), hint, x.id})
+	h.Set("Content-Type", form+"; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Request-ID", x.id)
+	if form == "text/html" {
+		h.Set("Content-Security-Policy", errorPagePolicy)
+	}
 	x.WriteHeader(status)
-	fmt.Fprintf(x, "%d %s\n%s\nrequest %s\n", status, http.StatusText(status), hint, x.id)
+	if r.Method != http.MethodHead {
+		_, _ = x.Write(body) // a client that went away is no error
+	}
+}
+
+// failurePage renders the form that the client prefers. Who sent a handshake
+// is a program, whatever its Accept says; people read it in a debugger.
+func (x *exchange) failurePage(r *http.Request, f failure) (form string, body []byte) {
+	form = preferredPage(r.Header["Accept"])
+	if isHandshake(r) {
+		form = "text/plain"
+	}
+	var b bytes.Buffer
+	switch form {
+	case "text/html":
+		if err := errorPage.Execute(&b, f); err != nil {
+			panic(err) // the template does not fit failure: a test would have met it
+		}
+	case "application/json":
+		if err := json.NewEncoder(&b).Encode(f); err != nil {
+			panic(err) // strings and a number always encode
+		}
+	default:
+		fmt.Fprintf(&b, "%d %s\n%s\nrequest %s\n", f.Status, f.Error, f.Message, f.RequestID)
+	}
+	return form, b.Bytes()
+}
+
+// forgetContent drops the fields with which a handler had begun to describe
+// another answer.
+func forgetContent(h http.Header) {
+	for _, name := range []string{"Accept-Ranges", "Content-Disposition", "Content-Encoding", "Content-Language",
+		"Content-Range", "Etag", "Expires", "Last-Modified", "Trailer", "Transfer-Encoding"} {
+		h.Del(name)
+	}
+}
+
+// statusText is http.StatusText, and a word for statuses that it does not know.
+func statusText(status int) string {
+	if text := http.StatusText(status); text != "" {
+		return text
+	}
+	return "Error"
+}
+
+// stylePolicy allows a page its one <style> element and nothing else.
+func stylePolicy(page string) string {
+	_, rest, _ := strings.Cut(page, "<style>")
+	style, _, _ := strings.Cut(rest, "</style>")
+	sum := sha256.Sum256([]byte(style))
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'"
 }

@@ -1,10 +1,266 @@
 package proxy
 
-import "net/http"
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+	"syscall"
+)
 
-// files serves a folder.
-type files struct{ route *route }
+const (
+	indexName = "index.html"
 
-func newFiles(rt *route) (*files, error) { return &files{rt}, nil }
+	hintNoFile   = "There is nothing at this address."
+	hintReadOnly = "This address can only be read."
+)
 
-func (f *files) serve(x *exchange, r *http.Request) { http.NotFound(x, r) }
+// files serves a folder, or the one file that the route names.
+//
+// The folder is opened anew for each request, one openat more: a deployment
+// that swaps the folder, or the symbolic link that the route names, is seen at
+// once, a folder that is mounted later needs no restart, and nothing has to be
+// given back at reload.
+type files struct {
+	route      *route
+	compressor *compressor
+}
+
+// newFiles checks what there is to serve. A folder that is missing is none of
+// its errors: one site's late mount must not keep the others from starting.
+// Requests then answer 404, and the log says why.
+func newFiles(rt *route) (*files, error) {
+	f := &files{rt, newCompressor()}
+	info, err := os.Stat(rt.Files)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return f, nil
+	case err != nil:
+	case info.IsDir():
+		var root *os.Root
+		if root, err = os.OpenRoot(rt.Files); err == nil {
+			err = root.Close()
+		}
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("files: %s is neither a folder nor a plain file; name the folder whose files are to be served", rt.Files)
+	case strings.HasSuffix(rt.prefix, "/"):
+		return nil, fmt.Errorf("files: %s is one file, and path %s takes only what is below it; name a folder, or a path such as /%s",
+			rt.Files, rt.Path, info.Name())
+	}
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("files: open %s: %w; let the user that runs this program read it", rt.Files, reasonOf(err))
+	case err != nil:
+		return nil, fmt.Errorf("files: open %s: %w; name the folder whose files are to be served", rt.Files, reasonOf(err))
+	}
+	return f, nil
+}
+
+func (f *files) serve(x *exchange, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		x.Header().Set("Allow", "GET, HEAD")
+		x.fail(r, http.StatusMethodNotAllowed, "", hintReadOnly)
+		return
+	}
+	name, ok := fileName(x.path[len(f.route.prefix):])
+	if !ok {
+		x.fail(r, http.StatusNotFound, "", hintNoFile)
+		return
+	}
+	dir, err := openFolder(f.route.Files)
+	if err != nil {
+		f.refuse(x, r, err, "")
+		return
+	}
+	defer dir.close()
+	slash := strings.HasSuffix(x.path, "/")
+	file, err := dir.open(name)
+	if err == nil && file.info.IsDir() {
+		file.Close()
+		name = path.Join(name, indexName)
+		if file, err = dir.open(name); err == nil && !slash {
+			file.Close()
+			redirectToFolder(x, r)
+			return
+		}
+		slash = false
+	}
+	if err != nil {
+		f.refuse(x, r, err, dir.badLink(name))
+		return
+	}
+	defer file.Close()
+	if slash || !file.info.Mode().IsRegular() {
+		x.fail(r, http.StatusNotFound, "", hintNoFile)
+		return
+	}
+	f.send(x, r, dir, name, file)
+}
+
+// refuse answers for a file that could not be opened. That it is missing is
+// everyday and only in the access log; anything else is for the operator.
+func (f *files) refuse(x *exchange, r *http.Request, err error, link string) {
+	switch {
+	case errors.Is(err, errFolderMissing):
+		x.fail(r, http.StatusNotFound, fmt.Sprintf("the folder %s is missing; create it, or correct files", f.route.Files), hintNoFile)
+	case link != "":
+		x.fail(r, http.StatusNotFound, link, hintNoFile)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.ENXIO):
+		x.fail(r, http.StatusNotFound, "", hintNoFile)
+	case errors.Is(err, fs.ErrPermission):
+		x.fail(r, http.StatusForbidden, err.Error()+"; let the user that runs this program read it", "This file may not be read.")
+	default:
+		x.fail(r, http.StatusInternalServerError, err.Error(), "The file could not be read.")
+	}
+}
+
+// redirectToFolder sends the browser to the address with a slash behind it, to
+// which the links of an index page are relative. A clean path never begins
+// with two slashes, so that the Location cannot name another host.
+func redirectToFolder(x *exchange, r *http.Request) {
+	location := x.path + "/"
+	if r.URL.RawQuery != "" {
+		location += "?" + r.URL.RawQuery
+	}
+	x.Header().Set("Location", location)
+	x.Header().Set("Content-Length", "0")
+	x.WriteHeader(http.StatusMovedPermanently)
+}
+
+// fileName decodes what follows a route's prefix, once, into the name of a
+// file in the folder; "." is the folder itself. It refuses names that no web
+// file has: with a backslash, which is a separator elsewhere, and hidden ones,
+// such as .git and .env, but for .well-known (RFC 8615). ".." is hidden too.
+func fileName(rest string) (name string, ok bool) {
+	if hasEncodedSlash(rest) {
+		return "", false
+	}
+	name, err := url.PathUnescape(rest)
+	if err != nil || strings.ContainsAny(name, "\x00\\") {
+		return "", false
+	}
+	name = strings.TrimSuffix(strings.TrimPrefix(name, "/"), "/")
+	if name == "" {
+		return ".", true
+	}
+	for segment := range strings.SplitSeq(name, "/") {
+		if segment == "" || segment[0] == '.' && segment != ".well-known" {
+			return "", false
+		}
+	}
+	return name, true
+}
+
+// errFolderMissing says that what the route names is not there.
+var errFolderMissing = errors.New("the folder is missing")
+
+// folder is what a route names, open for one request. A root never leaves the
+// folder, neither by .. nor by a symbolic link.
+type folder struct {
+	root *os.Root
+	file string // the route's one file, when there is no root
+}
+
+// openFile is a file and what the system says about it.
+type openFile struct {
+	*os.File
+	info fs.FileInfo
+}
+
+func openFolder(name string) (folder, error) {
+	root, err := os.OpenRoot(name)
+	if err == nil {
+		return folder{root: root}, nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return folder{}, errFolderMissing
+	}
+	if info, statErr := os.Stat(name); statErr == nil && info.Mode().IsRegular() {
+		return folder{file: name}, nil
+	}
+	return folder{}, fmt.Errorf("open folder %s: %w", name, reasonOf(err))
+}
+
+func (d folder) close() {
+	if d.root != nil {
+		d.root.Close() // nothing was written: there is no error to lose
+	}
+}
+
+// open opens a file for reading. O_NONBLOCK keeps a named pipe that lies in the
+// folder from holding the request until somebody writes to it.
+func (d folder) open(name string) (openFile, error) {
+	const flags = os.O_RDONLY | syscall.O_NONBLOCK
+	var file *os.File
+	var err error
+	if d.root != nil {
+		file, err = d.root.OpenFile(name, flags, 0)
+	} else if suffix, ok := strings.CutPrefix(name, "."); ok {
+		file, err = os.OpenFile(d.file+suffix, flags, 0) // "." and ..gz: the file itself and its siblings
+	} else {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return openFile{}, fmt.Errorf("open %s: %w", name, reasonOf(err))
+	}
+	info, err := file.Stat()
+	if err != nil {
+		file.Close()
+		return openFile{}, fmt.Errorf("stat %s: %w", name, reasonOf(err))
+	}
+	return openFile{file, info}, nil
+}
+
+// badLink says, in words for the log, which symbolic link on the way to a file
+// is why it could not be opened, or "". A link that merely leads nowhere is as
+// good as no file.
+func (d folder) badLink(name string) string {
+	if d.root == nil {
+		return ""
+	}
+	for i := range len(name) + 1 {
+		if i < len(name) && name[i] != '/' {
+			continue
+		}
+		part := name[:i]
+		info, err := d.root.Lstat(part)
+		if err != nil {
+			return ""
+		}
+		if info.Mode()&fs.ModeSymlink == 0 {
+			continue
+		}
+		if _, err = d.root.Stat(part); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+			target, _ := d.root.Readlink(part) // only for the message
+			return fmt.Sprintf("%s is a symbolic link to %s: %v; links are followed only when they are relative and stay in the folder",
+				path.Join(d.root.Name(), part), target, reasonOf(err))
+		}
+	}
+	return ""
+}
+
+// reasonOf is an error of package os without the operation and the path, which
+// the message around it has already.
+func reasonOf(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+// etag names one form of a file, the way nginx does: by the time it was
+// changed and by its size. Each content coding has a name of its own, since
+// bytes of one cannot be put together with those of another (RFC 9110
+// §8.8.3.3).
+func etag(info fs.FileInfo, coding string) string {
+	tag := strconv.FormatInt(info.ModTime().Unix(), 16) + "-" + strconv.FormatInt(info.Size(), 16)
+	if coding != "" {
+		tag += "-" + coding
+	}
+	return `"` + tag + `"`
+}

@@ -1,0 +1,106 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// requestTimeout is how long an order and its answer may take.
+const requestTimeout = 30 * time.Second
+
+// Socket is the path of the socket in a state folder.
+func Socket(state string) string { return filepath.Join(state, "admin.sock") }
+
+// Server takes orders.
+type Server struct {
+	listener net.Listener
+	http     *http.Server
+}
+
+// Listen makes the socket in a state folder. A socket that a dead process left
+// behind is replaced; one that answers belongs to a server that runs, and is an
+// error. reload is called for each POST /reload, never twice at a time by one
+// client; its error is the answer.
+func Listen(state string, reload func() error) (*Server, error) {
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		return nil, fmt.Errorf("make the state folder: %w", err)
+	}
+	path := Socket(state)
+	if conn, err := net.Dial("unix", path); err == nil {
+		conn.Close()
+		return nil, fmt.Errorf("another wsfront runs with the state folder %s; stop it, or choose another folder by --state", state)
+	} else if errors.Is(err, syscall.ECONNREFUSED) {
+		os.Remove(path) // left behind by a process that was killed
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("make the admin socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("make the admin socket private: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
+	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, _ *http.Request) {
+		if err := reload(); err != nil {
+			http.Error(w, err.Error(), http.StatusConflict)
+			return
+		}
+		io.WriteString(w, "reloaded\n")
+	})
+	return &Server{listener: l, http: &http.Server{Handler: mux, ReadHeaderTimeout: requestTimeout}}, nil
+}
+
+// Run takes orders until ctx is done, and removes the socket.
+func (s *Server) Run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { s.http.Close() })
+	defer stop()
+	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve the admin socket: %w", err)
+	}
+	return nil
+}
+
+// Reload orders the server of a state folder to read its configuration again.
+// The error is the server's own, or says that none runs.
+func Reload(ctx context.Context, state string) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", Socket(state))
+	}}
+	defer transport.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://admin/reload", nil)
+	if err != nil {
+		return fmt.Errorf("ask for a reload: %w", err)
+	}
+	resp, err := transport.RoundTrip(req)
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("no permission for %s; run this as the user that runs wsfront", Socket(state))
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no wsfront runs with a configuration file and the state folder %s; name the folder by --state or the file by --config", state)
+	case err != nil:
+		return fmt.Errorf("ask for a reload: %w", err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return fmt.Errorf("read the answer to the reload: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return errors.New(strings.TrimSpace(string(answer)))
+	}
+	return nil
+}

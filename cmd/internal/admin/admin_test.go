@@ -1,0 +1,70 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func start(t *testing.T, state string, reload func() error) {
+	t.Helper()
+	s, err := Listen(state, reload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestReload_AnswerIsTheServers(t *testing.T) {
+	state := t.TempDir()
+	refusal := errors.New("wsfront.yaml:3:5: sites: none")
+	var answer error
+	calls := 0
+	start(t, state, func() error { calls++; return answer })
+	if err := Reload(t.Context(), state); err != nil || calls != 1 {
+		t.Fatalf("first reload: %v after %d calls", err, calls)
+	}
+	answer = refusal
+	if err := Reload(t.Context(), state); err == nil || err.Error() != refusal.Error() {
+		t.Fatalf("refused reload says %v", err)
+	}
+}
+
+func TestReload_NobodyRuns(t *testing.T) {
+	state := t.TempDir()
+	if err := Reload(t.Context(), state); err == nil || !strings.Contains(err.Error(), "no wsfront runs") {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestListen_ReplacesASocketLeftBehindButNotALiveOne(t *testing.T) {
+	state := t.TempDir()
+	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: Socket(state), Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.SetUnlinkOnClose(false)
+	dead.Close()
+	start(t, state, func() error { return nil })
+	if info, err := os.Stat(Socket(state)); err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("socket: %v, %v", info, err)
+	}
+	if _, err := Listen(state, nil); err == nil || !strings.Contains(err.Error(), "another wsfront runs") {
+		t.Fatalf("second server: %v", err)
+	}
+}

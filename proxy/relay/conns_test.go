@@ -1,0 +1,214 @@
+package relay_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"io"
+	"math/big"
+	"net"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"wsfront/proxy/relay"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is what a test allows for something that should happen at once.
+const patience = 20 * time.Second
+
+// kinds are the transports that a tunnel joins.
+var kinds = []string{"tcp", "tls", "unix"}
+
+// eachPair runs f for every kind of client with every kind of backend.
+func eachPair(t *testing.T, f func(t *testing.T, client, backend string)) {
+	for _, client := range kinds {
+		for _, backend := range kinds {
+			t.Run(client+"-"+backend, func(t *testing.T) { f(t, client, backend) })
+		}
+	}
+}
+
+// connect makes a connection through a listener. near is the accepted end if
+// serve is set, as for a tunnel's client, or else the dialed one.
+func connect(t testing.TB, kind string, serve bool) (near, far net.Conn) {
+	t.Helper()
+	network, addr := "tcp", "127.0.0.1:0"
+	if kind == "unix" {
+		network, addr = "unix", filepath.Join(t.TempDir(), "s")
+	}
+	l, err := net.Listen(network, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dialed, err := net.Dial(network, l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kind == "tls" {
+		server := tls.Server(accepted, &tls.Config{Certificates: []tls.Certificate{certificate()}})
+		client := tls.Client(dialed, &tls.Config{RootCAs: roots(), ServerName: "relay.test"})
+		failed := make(chan error, 1)
+		go func() { failed <- server.Handshake() }() // ends with the handshake; waited for below
+		if err := client.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-failed; err != nil {
+			t.Fatal(err)
+		}
+		accepted, dialed = server, client
+	}
+	t.Cleanup(func() { raw(dialed).Close(); raw(accepted).Close() })
+	deadline := time.Now().Add(patience)
+	if serve {
+		dialed.SetDeadline(deadline)
+		return accepted, dialed
+	}
+	accepted.SetDeadline(deadline)
+	return dialed, accepted
+}
+
+var certificate = sync.OnceValue(func() tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: "relay.test"},
+		DNSNames:     []string{"relay.test"},
+		NotAfter:     time.Now().Add(time.Hour),
+		IsCA:         true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		panic(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		panic(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+})
+
+func roots() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(certificate().Leaf)
+	return pool
+}
+
+// raw is the connection below TLS.
+func raw(c net.Conn) net.Conn {
+	if t, ok := c.(*tls.Conn); ok {
+		return t.NetConn()
+	}
+	return c
+}
+
+// abort resets the connection without a word at the TLS layer.
+func abort(c net.Conn) {
+	if tcp, ok := raw(c).(*net.TCPConn); ok {
+		tcp.SetLinger(0)
+	}
+	raw(c).Close()
+}
+
+func closeWrite(t testing.TB, c net.Conn) {
+	t.Helper()
+	if err := c.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A bed is a running tunnel with the far ends of both its connections.
+type bed struct {
+	t               testing.TB
+	client, backend net.Conn    // far ends, the test's
+	near            [2]net.Conn // the tunnel's
+	cancel          context.CancelFunc
+	done            chan struct{}
+	result          relay.Result
+}
+
+func open(t testing.TB, client, backend string, o relay.Options) *bed {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	b := &bed{t: t, cancel: cancel, done: make(chan struct{})}
+	b.near[0], b.client = connect(t, client, true)
+	b.near[1], b.backend = connect(t, backend, false)
+	b.run(ctx, o)
+	return b
+}
+
+// run starts the tunnel. The test's end cancels it and waits for it.
+func (b *bed) run(ctx context.Context, o relay.Options) {
+	go func() {
+		defer close(b.done)
+		b.result = relay.Run(ctx, b.near[0], b.near[1], o)
+	}()
+	b.t.Cleanup(func() { b.cancel(); <-b.done })
+}
+
+// wait returns the tunnel's result, having seen that it closed both ends.
+func (b *bed) wait() relay.Result {
+	b.t.Helper()
+	select {
+	case <-b.done:
+	case <-time.After(patience):
+		b.t.Fatal("the tunnel does not end")
+	}
+	for i, side := range []string{"client", "backend"} {
+		if err := raw(b.near[i]).SetDeadline(time.Time{}); err == nil {
+			b.t.Errorf("the tunnel is over, but its %s connection is still open", side)
+		}
+	}
+	return b.result
+}
+
+func (b *bed) wantReason(want relay.Reason) relay.Result {
+	b.t.Helper()
+	got := b.wait()
+	if got.Reason != want || got.Err != nil {
+		b.t.Errorf("ended with reason %q, error %v; want %q without error", got.Reason, got.Err, want)
+	}
+	return got
+}
+
+func write(t testing.TB, c net.Conn, s string) {
+	t.Helper()
+	if _, err := io.WriteString(c, s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wantRead expects exactly s next.
+func wantRead(t testing.TB, c net.Conn, s string) {
+	t.Helper()
+	got := make([]byte, len(s))
+	n, err := io.ReadFull(c, got)
+	if err != nil || !bytes.Equal(got, []byte(s)) {
+		t.Fatalf("read %q, %v; want %q", got[:n], err, s)
+	}
+}
+
+func wantEOF(t testing.TB, c net.Conn) {
+	t.Helper()
+	if n, err := c.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Fatalf("read %d bytes, %v; want a clean end", n, err)
+	}
+}

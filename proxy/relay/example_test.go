@@ -1,0 +1,61 @@
+package relay_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+
+	"wsfront/proxy/relay"
+)
+
+// A front accepts one client, dials the backend, and leaves the two to each
+// other. The backend answers once it has heard the client's end.
+func Example() {
+	backend, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	defer backend.Close()
+	go func() { // ends with the tunnel's connection
+		c, err := backend.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		question, _ := io.ReadAll(c)
+		fmt.Fprintf(c, "you asked: %s", question)
+	}()
+
+	front, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	defer front.Close()
+	results := make(chan relay.Result)
+	go func() { // ends with the tunnel; the receive below waits for it
+		client, err := front.Accept()
+		if err != nil {
+			panic(err)
+		}
+		upstream, err := net.Dial("tcp", backend.Addr().String())
+		if err != nil {
+			panic(err)
+		}
+		results <- relay.Run(context.Background(), client, upstream, relay.Options{})
+	}()
+
+	c, err := net.Dial("tcp", front.Addr().String())
+	if err != nil {
+		panic(err)
+	}
+	defer c.Close()
+	fmt.Fprint(c, "anyone there?")
+	c.(*net.TCPConn).CloseWrite()
+	reply, _ := io.ReadAll(c)
+	r := <-results
+	fmt.Printf("%s\n%s: %d bytes up, %d bytes down\n", reply, r.Reason, r.FromClient, r.FromBackend)
+	// Output:
+	// you asked: anyone there?
+	// client closed: 13 bytes up, 24 bytes down
+}

@@ -1,0 +1,194 @@
+package proxy
+
+import (
+	"net"
+	"net/http"
+	"strings"
+)
+
+// A route whose backend has a path of its own maps one prefix to the other:
+// Path /shop/ with app http://127.0.0.1:8080/store asks the backend for
+// /store/cart when the client asks for /shop/cart. What the backend says of
+// its paths is mapped back.
+
+// backendPath is the path to ask the backend for. The prefix is replaced at a
+// segment boundary, so that the two parts meet in exactly one slash.
+func (rt *route) backendPath(path string) string {
+	if rt.backend.path == "" {
+		return path
+	}
+	rest := path[len(strings.TrimSuffix(rt.prefix, "/")):]
+	if rest == "" {
+		return rt.backend.path
+	}
+	return strings.TrimSuffix(rt.backend.path, "/") + rest
+}
+
+// clientPath is a path of the backend's as the client would ask for it. Paths
+// that the route does not lead to stay as they are.
+func (rt *route) clientPath(path string) string {
+	if rt.backend.path == "" {
+		return path
+	}
+	rest, ok := strings.CutPrefix(path, strings.TrimSuffix(rt.backend.path, "/"))
+	if !ok || rest != "" && rest[0] != '/' {
+		return path
+	}
+	if mapped := strings.TrimSuffix(rt.prefix, "/") + rest; mapped != "" {
+		return mapped
+	}
+	return "/"
+}
+
+// rewrite makes an answer's links and cookies those of the client's view.
+func (x *exchange) rewrite(h http.Header) {
+	for _, name := range []string{"Location", "Content-Location"} {
+		for i, v := range h[name] {
+			h[name][i] = x.rewriteURL(v)
+		}
+	}
+	for i, v := range h["Refresh"] {
+		// "5; url=/next": not in any RFC, but browsers and old applications
+		// agree on it.
+		if at := strings.Index(strings.ToLower(v), "url="); at >= 0 {
+			h["Refresh"][i] = v[:at+4] + x.rewriteURL(v[at+4:])
+		}
+	}
+	for i, v := range h["Set-Cookie"] {
+		h["Set-Cookie"][i] = x.rewriteCookie(v)
+	}
+}
+
+// rewriteURL brings a URL of the backend into the client's scheme, host and
+// path. URLs of others stay byte for byte.
+func (x *exchange) rewriteURL(written string) string {
+	scheme, authority, rest, ok := splitURL(written)
+	switch {
+	case ok && x.host != "" && x.isBackend(scheme, authority):
+		return x.scheme + "://" + x.host + x.rewritePath(rest)
+	case ok && scheme == x.scheme && bareHost(scheme, authority) == bareHost(scheme, x.host):
+		return written[:len(written)-len(rest)] + x.rewritePath(rest)
+	case ok:
+		return written
+	case strings.HasPrefix(written, "/") && !strings.HasPrefix(written, "//"):
+		return x.rewritePath(written)
+	}
+	return written // relative: as true on this side as on that one
+}
+
+func (x *exchange) rewritePath(rest string) string {
+	end := strings.IndexAny(rest, "?#")
+	if end < 0 {
+		end = len(rest)
+	}
+	if end == 0 {
+		return rest
+	}
+	return x.route.clientPath(rest[:end]) + rest[end:]
+}
+
+// isBackend reports whether an absolute URL leads to this backend, or to the
+// client's own host in the way that an application writes it which does not
+// know of the front: by http instead of https, or with the backend's port.
+func (x *exchange) isBackend(scheme, authority string) bool {
+	b := x.route.backend
+	backendScheme := "http"
+	if b.tls != nil {
+		backendScheme = "https"
+	}
+	if scheme == "" { // //host/path
+		scheme = backendScheme
+	}
+	if authority := bareHost(scheme, authority); scheme == backendScheme {
+		_, port, _ := net.SplitHostPort(b.address)
+		switch authority {
+		case bareHost(scheme, b.host):
+			return true
+		case bareHost(scheme, x.route.Host):
+			return authority != ""
+		case bareHost(scheme, net.JoinHostPort(hostname(x.host), port)):
+			return port != ""
+		}
+	}
+	return scheme == "http" && x.https() && bareHost("http", authority) == bareHost("https", x.host)
+}
+
+// bareHost is an authority in lower case without the port that its scheme
+// implies.
+func bareHost(scheme, authority string) string {
+	port := ":80"
+	if scheme == "https" {
+		port = ":443"
+	}
+	return strings.TrimSuffix(strings.ToLower(authority), port)
+}
+
+// splitURL parts an http or https URL, or one that begins with //, after its
+// authority. It is no parser of URLs: what is not taken apart here is handed on
+// as it was written.
+func splitURL(written string) (scheme, authority, rest string, ok bool) {
+	before, after, found := strings.Cut(written, "//")
+	switch strings.ToLower(before) {
+	case "":
+	case "http:":
+		scheme = "http"
+	case "https:":
+		scheme = "https"
+	default:
+		return "", "", "", false
+	}
+	if !found {
+		return "", "", "", false
+	}
+	end := strings.IndexAny(after, "/?#")
+	if end < 0 {
+		end = len(after)
+	}
+	return scheme, after[:end], after[end:], true
+}
+
+// rewriteCookie maps a cookie's Path back, and takes away a Domain that is the
+// backend's, which a browser would refuse the cookie for. All else stays byte
+// for byte.
+func (x *exchange) rewriteCookie(line string) string {
+	pair, attributes, ok := strings.Cut(line, ";")
+	if !ok {
+		return line
+	}
+	var b strings.Builder
+	b.Grow(len(line) + len(x.route.prefix))
+	b.WriteString(pair)
+	for attribute := range strings.SplitSeq(attributes, ";") {
+		name, value, _ := strings.Cut(attribute, "=")
+		switch trimmed := strings.TrimSpace(value); strings.ToLower(strings.TrimSpace(name)) {
+		case "domain":
+			if x.isBackendDomain(trimmed) {
+				continue
+			}
+		case "path":
+			if mapped := x.route.cookiePath(trimmed); mapped != trimmed {
+				attribute = name + "=" + mapped
+			}
+		}
+		b.WriteByte(';')
+		b.WriteString(attribute)
+	}
+	return b.String()
+}
+
+func (x *exchange) isBackendDomain(domain string) bool {
+	domain = strings.TrimPrefix(strings.ToLower(domain), ".")
+	if domain == "" || domain == hostname(x.host) {
+		return false
+	}
+	return domain == hostname(x.route.backend.host) || x.route.Host != "" && domain == hostname(x.route.Host)
+}
+
+// cookiePath maps a cookie's path back. The backend's root becomes the route's
+// own path: /shop/ would not cover /shop (RFC 6265 §5.1.4).
+func (rt *route) cookiePath(path string) string {
+	if rt.backend.path != "" && strings.TrimSuffix(path, "/") == strings.TrimSuffix(rt.backend.path, "/") && path != "" {
+		return rt.prefix
+	}
+	return rt.clientPath(path)
+}

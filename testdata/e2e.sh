@@ -1,0 +1,27 @@
+#!/bin/bash
+# testdata/e2e.sh [go test flags]: installs what the end-to-end tests need of
+# Debian 12 and runs them against a freshly built wsfront. Needs root: Apache
+# drops to www-data, and some tests drop to other users and mount a small disk.
+# One test alone: testdata/e2e.sh -run 'TestE2E/gunicorn/board'
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if [ "$(id -u)" != 0 ]; then
+  echo "testdata/e2e.sh: needs root to install packages and to start Apache as Debian does; run it by sudo" >&2
+  exit 1
+fi
+
+packages=(apache2 libapache2-mod-wsgi-py3 python3-django gunicorn python3-websockets chromium libnss3-tools curl)
+missing=()
+for package in "${packages[@]}"; do
+  status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
+  [ "$status" = installed ] || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  echo "installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get -q update
+  apt-get -q install -y --no-install-recommends "${missing[@]}"
+fi
+
+exec go test -tags e2e -count=1 -timeout 10m -v -run '^TestE2E$' "$@" ./cmd/wsfront
