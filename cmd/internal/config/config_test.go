@@ -26,7 +26,7 @@ func TestParse_GoodFiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := f.Proxy(noPush); err != nil {
+			if _, err := f.Proxy(placeholder); err != nil {
 				t.Error(err)
 			}
 		})
@@ -81,8 +81,6 @@ func yamlFiles(t testing.TB, dir string) []string {
 	}
 	return list
 }
-
-func noPush(pusher.Endpoint) (http.Handler, error) { return http.NotFoundHandler(), nil }
 
 func TestParse_FoundingApp(t *testing.T) {
 	f, err := Load(testdata + "good/founding-app.yaml")
