@@ -13,9 +13,11 @@ import (
 	"net/http"
 	"net/netip"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -131,15 +133,20 @@ func TestAccessLog_OffWritesNothing(t *testing.T) {
 	newAccessLog(AccessCombined, nil).write(x, r) // no writer: off
 }
 
-// wholeLines is a log that is unsafe for concurrent use, and counts writes that
-// are no whole line.
-type wholeLines struct{ lines, broken int }
+// wholeLines counts writes that are no whole line or come two at a time.
+type wholeLines struct {
+	busy          atomic.Bool
+	lines, broken atomic.Int64
+}
 
 func (w *wholeLines) Write(p []byte) (int, error) {
-	w.lines++
-	if !combinedLine.Match(p) {
-		w.broken++
+	alone := w.busy.CompareAndSwap(false, true)
+	runtime.Gosched() // invites whoever does not wait
+	w.lines.Add(1)
+	if !alone || !combinedLine.Match(p) {
+		w.broken.Add(1)
 	}
+	w.busy.Store(false)
 	return len(p), nil
 }
 
@@ -157,8 +164,8 @@ func TestAccessLog_LinesStayWhole(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if out.lines != 1600 || out.broken != 0 {
-		t.Errorf("%d writes, %d of them no whole line; want 1600, 0", out.lines, out.broken)
+	if lines, broken := out.lines.Load(), out.broken.Load(); lines != 1600 || broken != 0 {
+		t.Errorf("%d writes, %d of them broken; want 1600, 0", lines, broken)
 	}
 }
 
