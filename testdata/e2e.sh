@@ -24,4 +24,4 @@ if [ ${#missing[@]} -gt 0 ]; then
   apt-get -q install -y --no-install-recommends "${missing[@]}"
 fi
 
-exec go test -tags e2e -count=1 -timeout 10m -v -run '^TestE2E$' "$@" ./cmd/wsfront
+exec go test -tags e2e -count=1 -timeout 10m -parallel 8 -v -run '^TestE2E$' "$@" ./cmd/wsfront
