@@ -139,6 +139,10 @@ func (b *backend) explain(err error) (status int, reason string) {
 		return http.StatusGatewayTimeout, fmt.Sprintf("backend %s did not begin to answer in time; see its log, or raise response_timeout", b.written)
 	}
 	switch text := err.Error(); {
+	case errors.Is(err, errTooManyInterim):
+		return http.StatusBadGateway, fmt.Sprintf("backend %s: %v", b.written, errTooManyInterim)
+	case errors.Is(err, errHeadTooLong), strings.Contains(text, "response headers exceeded"):
+		return http.StatusBadGateway, fmt.Sprintf("backend %s: %v; does it set more cookies each time?", b.written, errHeadTooLong)
 	case strings.Contains(text, `malformed HTTP response "\x15\x03`): // a TLS alert
 		return http.StatusBadGateway, fmt.Sprintf("backend %s answered with TLS; write %s", b.written, b.secureForm())
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),

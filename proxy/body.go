@@ -200,19 +200,10 @@ func (x *exchange) bodyFailed(r *http.Request, err error) {
 	}
 }
 
-// statusClientGone stands in the access log for a client that went away before
-// its answer began. nginx introduced the number; it is never sent.
-const statusClientGone = 499
-
 // gone ends an exchange whose client went away: no failure, and nothing to
 // write to. The panic cuts the connection, in case the client has only ended
 // its own half.
-func (x *exchange) gone() {
-	if x.status == 0 {
-		x.status = statusClientGone
-	}
-	panic(http.ErrAbortHandler)
-}
+func (x *exchange) gone() { panic(http.ErrAbortHandler) }
 
 // isGone reports whether reading from a client failed because it went away,
 // rather than because of what it said.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -25,6 +26,7 @@ func exchangeServer(t *testing.T, major int, serve func(x *exchange, r *http.Req
 		defer func() { done <- x }()
 		serve(x, r)
 	}))
+	ts.Config.ErrorLog = log.New(io.Discard, "", 0) // some tests provoke its complaints
 	if major == 2 {
 		ts.EnableHTTP2 = true
 		ts.StartTLS()
@@ -143,7 +145,6 @@ func TestExchange_SecondWriteHeaderKeepsTheFirstStatus(t *testing.T) {
 		x.WriteHeader(http.StatusNotFound)
 		x.WriteHeader(http.StatusOK)
 	})
-	ts.Config.ErrorLog = nil
 	res, err := ts.Client().Get(ts.URL)
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -126,10 +125,6 @@ func (f *forwarder) failed(x *exchange, r *http.Request, body *requestBody, err 
 	}
 	if r.Context().Err() != nil {
 		x.gone()
-	}
-	if errors.Is(err, errTooManyInterim) {
-		x.fail(r, http.StatusBadGateway, fmt.Sprintf("backend %s: %v", f.route.backend.written, err), hint(http.StatusBadGateway))
-		return
 	}
 	status, reason := f.route.backend.explain(err)
 	x.fail(r, status, reason, hint(status))

@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"crypto/sha1"
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"strings"
 )
@@ -67,4 +69,58 @@ func checkHandshake(r *http.Request) (status int, mistake string) {
 func isHandshakeKey(key string) bool {
 	raw, err := base64.StdEncoding.DecodeString(key)
 	return err == nil && len(raw) == 16
+}
+
+// checkSwitch says what a backend's 101 lacks of RFC 6455 §4.1, or "". Without
+// these checks a server that takes any Upgrade, or repeats what it is sent,
+// would get a client's bytes raw.
+func checkSwitch(r *http.Request, answer *http.Response) (mistake string) {
+	accept := answer.Header["Sec-Websocket-Accept"]
+	switch {
+	case !answer.ProtoAtLeast(1, 1):
+		return "as " + answer.Proto
+	case !hasToken(answer.Header["Upgrade"], "websocket"):
+		return fmt.Sprintf("to Upgrade: %q instead of websocket", answer.Header["Upgrade"])
+	case !hasToken(answer.Header["Connection"], "upgrade"):
+		return "without Connection: Upgrade"
+	case len(accept) != 1:
+		return fmt.Sprintf("with %d Sec-WebSocket-Accept fields", len(accept))
+	case accept[0] != acceptKey(r.Header.Get("Sec-Websocket-Key")):
+		return "its Sec-WebSocket-Accept does not fit the Sec-WebSocket-Key that it was sent"
+	}
+	return ""
+}
+
+// acceptKey is the Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455
+// §4.2.2, which chose SHA-1; it guards against mistakes, not attacks).
+func acceptKey(key string) string {
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// refusalReason says why a handshake may have been answered with something
+// else than 101, by what people most often turn out to have done.
+func refusalReason(b *backend, answer *http.Response) string {
+	suspicion := ""
+	switch status := answer.StatusCode; {
+	case status >= 200 && status < 300:
+		suspicion = "it gave a plain page: is this path its WebSocket URL, and is this the push service rather than the application? An application under WSGI cannot take a WebSocket"
+	case status >= 300 && status < 400:
+		suspicion = fmt.Sprintf("it redirects to %q, which no browser follows for a WebSocket: use that URL in the page, or have the backend not redirect this path", answer.Header.Get("Location"))
+	case status == http.StatusBadRequest:
+		suspicion = "it takes the handshake for malformed: a Django view under mod_wsgi or gunicorn answers so, as it cannot reach the socket; or the Host is not in its ALLOWED_HOSTS"
+	case status == http.StatusUnauthorized:
+		suspicion = "it wants a login: does the page send its cookie, and is the cookie for this host?"
+	case status == http.StatusForbidden:
+		suspicion = "it refuses the Origin or the user: allow the site's own https:// origin, and do not set host on the route"
+	case status == http.StatusNotFound:
+		suspicion = "it has no such path: compare the route's path and the backend's, slash at the end included"
+	case status == http.StatusUpgradeRequired:
+		suspicion = "it did not see a handshake it likes: is there another proxy between that drops Upgrade, or does it want another Sec-WebSocket-Version?"
+	case status >= 500:
+		suspicion = "it failed by itself: its own log should say why"
+	default:
+		suspicion = "its own log should say why"
+	}
+	return fmt.Sprintf("backend %s answered the handshake with %d: %s", b.written, answer.StatusCode, suspicion)
 }

@@ -1,13 +1,34 @@
 package proxy
 
-import "net/http"
+import (
+	"net/http"
+	"net/netip"
+	"net/url"
+)
 
 // pushHandler answers a route whose Handler a program brought along.
 type pushHandler struct{ route *route }
 
+// serve hands the request over in its clean form: the path is the one that the
+// route was found by, and RemoteAddr the client's, trusted proxies seen
+// through. A handler that takes the connection over returns when it is done
+// with it, and the access log has its line then.
 func (p pushHandler) serve(x *exchange, r *http.Request) {
 	if p.route.variable != "" {
-		r.SetPathValue(p.route.variable, x.path[len(p.route.prefix):])
+		// Unescaped apart from the path, as an escaped slash belongs to it.
+		r.SetPathValue(p.route.variable, unescapePath(x.path[len(p.route.prefix):]))
+	}
+	r.URL.Path, r.URL.RawPath = unescapePath(x.path), x.path
+	if x.client != x.peer {
+		r.RemoteAddr = netip.AddrPortFrom(x.client, 0).String() // only its proxy knows the port
 	}
 	p.route.Handler.ServeHTTP(x, r)
+}
+
+// unescapePath decodes a clean path, whose escapes were checked.
+func unescapePath(clean string) string {
+	if path, err := url.PathUnescape(clean); err == nil {
+		return path
+	}
+	return clean
 }

@@ -29,6 +29,7 @@ type Server struct {
 
 	tunnels   context.Context // done when tunnels are to be cut
 	cut       context.CancelFunc
+	tunnelsMu sync.Mutex     // held while tunnels are cut, or one is counted
 	tunnelsWG sync.WaitGroup // of tunnels that are open
 }
 
@@ -49,7 +50,13 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	if s.certs, err = newCertificates(s.cfg, log); err != nil {
 		return nil, err
 	}
-	s.tunnels, s.cut = context.WithCancel(context.Background())
+	var cut context.CancelFunc
+	s.tunnels, cut = context.WithCancel(context.Background())
+	s.cut = func() {
+		s.tunnelsMu.Lock()
+		defer s.tunnelsMu.Unlock()
+		cut()
+	}
 	return s, nil
 }
 

@@ -60,6 +60,9 @@ func New(cfg Config, log *slog.Logger) (*Hub, error) {
 	return h, nil
 }
 
+// cutTimeout is how long Shutdown waits for connections that it has cut off.
+const cutTimeout = time.Second
+
 // Publish sends m to everyone who listens to channel at this moment and says how
 // many they are. It never waits for a client: one whose queue is full is cut
 // off. Messages of one channel reach all of its clients in one order, that of
@@ -182,8 +185,13 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	n := h.part(func(c *client) {
 		c.cut(ending{code: websocket.CloseAbnormalClosure, reason: "shutdown did not wait any longer"})
 	})
-	// They end now, as all their I/O fails: this waits for no peer.
-	<-h.idle
+	// They end now, as all their I/O fails. Only net/http, when it gives up an
+	// event stream over HTTP/1.1 and TLS, may still spend five seconds on sending
+	// a TLS goodbye to a reader that stands still: nobody waits for that.
+	select {
+	case <-h.idle:
+	case <-time.After(cutTimeout):
+	}
 	return fmt.Errorf("%d push clients were cut off: %w", n, context.Cause(ctx))
 }
 

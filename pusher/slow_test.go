@@ -71,21 +71,18 @@ func TestSlow_StalledClientIsCutOffAndDelaysNobody(t *testing.T) {
 					}
 				}
 			}
+			// Reading again finds an end, of one kind or another.
+			_, _ = io.Copy(io.Discard, stalled)
 			s.log.await(t, EventCut, "WARN client=6 ", "queue full")
 			if n := len(s.log.find(EventCut)); n != 1 {
 				t.Errorf("%d clients cut", n)
-			}
-			if _, err := io.Copy(io.Discard, stalled); err == nil && c.name != "event stream" {
-				t.Log("the stalled client's connection ended cleanly")
 			}
 		})
 	}
 }
 
 func stallSocket(s *service) io.ReadCloser {
-	c := s.dial("/websocket")
-	_ = tcp(c.NetConn()).SetReadBuffer(4 << 10)
-	return c.NetConn()
+	return s.dial("/websocket").NetConn()
 }
 
 func stallStream(s *service) io.ReadCloser {
@@ -114,7 +111,6 @@ func (s *service) listen(path string) *http.Response {
 func TestSlow_ReaderOfPongsOnlyIsNotSpared(t *testing.T) {
 	s := newService(t, Config{QueueBytes: 16 << 10}, Endpoint{Channel: "board"})
 	c := s.dial("/websocket")
-	_ = tcp(c.NetConn()).SetReadBuffer(4 << 10)
 	pings := []byte(strings.Repeat(string(masked(finBit|opPing, strings.Repeat("p", 125))), 1000))
 	_ = c.NetConn().SetWriteDeadline(time.Now().Add(patience))
 	for {
@@ -128,7 +124,6 @@ func TestSlow_ReaderOfPongsOnlyIsNotSpared(t *testing.T) {
 func TestSlow_DeadPeerDoesNotHoldTheWriter(t *testing.T) {
 	s := newService(t, Config{PingInterval: minPingInterval, QueueBytes: 64 << 20, MaxMessage: 16 << 20}, Endpoint{Channel: "board"})
 	c := s.dial("/websocket")
-	_ = tcp(c.NetConn()).SetReadBuffer(4 << 10)
 	// More than the kernel takes, less than the queue; and signs of life all the
 	// while, so that only the write can time out.
 	if _, err := s.Publish("board", Message{Data: make([]byte, 16<<20)}); err != nil {

@@ -86,7 +86,7 @@ func (f *File) checkPublish() proxy.FieldErrors {
 	}
 	for _, own := range f.siteAddresses() {
 		if proxy.AddressesCollide(listen, own) {
-			return fail("%q cannot be had beside %q of the sites; write another port, such as %s", listen, own, DefaultPublishListen)
+			return fail("the publish API cannot have %q beside %q of the sites; write another port, such as 127.0.0.1:7071", listen, own)
 		}
 	}
 	return nil

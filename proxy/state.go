@@ -1,0 +1,61 @@
+package proxy
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// DefaultState is the folder that stands for an empty Config.State:
+// /var/lib/wsfront for root, else wsfront in the user's folder for
+// configuration. It fails when the user has no such folder.
+func DefaultState() (string, error) {
+	if os.Geteuid() == 0 {
+		return "/var/lib/wsfront", nil
+	}
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", fmt.Errorf("find a folder for certificates: %w; name one by state", err)
+	}
+	return filepath.Join(dir, "wsfront"), nil
+}
+
+// stateDir is the state folder in effect.
+func (c Config) stateDir() (string, error) {
+	if c.State != "" {
+		return c.State, nil
+	}
+	return DefaultState()
+}
+
+// makeStateDir makes a folder below the state folder where it is missing, and
+// finds out that it can be read. That it can be written is another question:
+// see probeStateDir.
+func makeStateDir(dir string) error {
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		_, err = os.ReadDir(dir)
+	}
+	if err != nil {
+		return fmt.Errorf("the folder %s cannot be used for certificates and keys: %w; make it and give it to this user, or choose another by state", dir, err)
+	}
+	return nil
+}
+
+// probeSize is more than a certificate with its chain and key takes.
+const probeSize = 16 << 10
+
+// probeStateDir finds out whether a certificate could be stored: a full disk
+// shows only when something is written.
+func probeStateDir(dir string) error {
+	f, err := os.CreateTemp(dir, ".probe-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(make([]byte, probeSize))
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	return err
+}
