@@ -8,24 +8,16 @@ import (
 
 // DefaultState is the folder that stands for an empty Config.State:
 // /var/lib/wsfront for root, else wsfront in the user's folder for
-// configuration. It fails when the user has no such folder.
-func DefaultState() (string, error) {
+// configuration, or "" when the environment names none.
+func DefaultState() string {
 	if os.Geteuid() == 0 {
-		return "/var/lib/wsfront", nil
+		return "/var/lib/wsfront"
 	}
 	dir, err := os.UserConfigDir()
 	if err != nil {
-		return "", fmt.Errorf("find a folder for certificates: %w; name one by state", err)
+		return ""
 	}
-	return filepath.Join(dir, "wsfront"), nil
-}
-
-// stateDir is the state folder in effect.
-func (c Config) stateDir() (string, error) {
-	if c.State != "" {
-		return c.State, nil
-	}
-	return DefaultState()
+	return filepath.Join(dir, "wsfront")
 }
 
 // makeStateDir makes a folder below the state folder where it is missing, and

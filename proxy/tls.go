@@ -116,19 +116,17 @@ func (c *certificates) source(t *certTable, cfg Config, s Site) (certSource, err
 		t.files = append(t.files, f)
 		return f, nil
 	}
-	state, err := cfg.stateDir()
-	if err != nil {
-		return nil, err
-	}
 	if s.TLS.mode() == TLSInternal {
+		var err error
 		if c.internal == nil {
-			c.internal, err = openInternalCA(state)
+			c.internal, err = openInternalCA(cfg.State)
 		}
 		return c.internal, err
 	}
+	var err error
 	if !t.usesACME {
 		t.usesACME = true
-		err = c.openStorage(certStorage(state))
+		err = c.openStorage(certStorage(cfg.State))
 	}
 	return keptSource{&c.acme}, err
 }
@@ -191,11 +189,7 @@ func (c *certificates) manage(t *certTable) {
 		if !t.usesACME || len(c.secure) == 0 {
 			return
 		}
-		state, err := c.config.stateDir()
-		if err != nil {
-			return // build would have failed
-		}
-		a = startACME(c.config.ACME, t.roots, certStorage(state), c.secure, c.plain, c.timing, c.log)
+		a = startACME(c.config.ACME, t.roots, certStorage(c.config.State), c.secure, c.plain, c.timing, c.log)
 		c.acme.Store(a)
 	}
 	a.manage(t.kept, c.config.ACME.OnDemand.Ask)
