@@ -17,19 +17,19 @@ import (
 	"time"
 )
 
-// logBuffer collects log lines of several goroutines.
-type logBuffer struct {
+// siteLog collects log lines of several goroutines.
+type siteLog struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (l *logBuffer) Write(p []byte) (int, error) {
+func (l *siteLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
 }
 
-func (l *logBuffer) String() string {
+func (l *siteLog) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
@@ -38,12 +38,12 @@ func (l *logBuffer) String() string {
 // filesSite serves one files route by a Server behind a test listener.
 type filesSite struct {
 	*httptest.Server
-	log *logBuffer
+	log *siteLog
 }
 
 func newFilesSite(t testing.TB, rt Route) filesSite {
 	t.Helper()
-	log := &logBuffer{}
+	log := &siteLog{}
 	s, err := New(Config{
 		HTTPListen: Addresses{"127.0.0.1:0"},
 		Sites:      []Site{{Hosts: []string{"*"}, TLS: TLS{Mode: TLSOff}, Routes: []Route{rt}}},
@@ -88,12 +88,12 @@ func writeTree(t testing.TB, files ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for i := 0; i < len(files); i += 2 {
-		writeFile(t, filepath.Join(dir, files[i]), files[i+1])
+		writeDated(t, filepath.Join(dir, files[i]), files[i+1])
 	}
 	return dir
 }
 
-func writeFile(t testing.TB, name, content string) {
+func writeDated(t testing.TB, name, content string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		t.Fatal(err)
@@ -273,7 +273,7 @@ func TestFiles_UnreadableFileSaysWhatToDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	res.Body.Close()
-	if x := await(t, done); res.StatusCode != 403 || x.reason != "open a.txt: permission denied; let the user that runs this program read it" {
+	if x := awaitExchange(t, done); res.StatusCode != 403 || x.reason != "open a.txt: permission denied; let the user that runs this program read it" {
 		t.Errorf("got %s, reason %q", res.Status, x.reason)
 	}
 }
@@ -322,25 +322,18 @@ func TestNewFiles_SaysWhatToDo(t *testing.T) {
 		t.Skip("no named pipes here:", err)
 	}
 	for _, c := range []struct{ prefix, folder, want string }{
-		{"/static/", filepath.Join(dir, "missing"), ""},
-		{"/static/", dir, ""},
-		{"/favicon.ico", filepath.Join(dir, "favicon.ico"), ""},
+		{"/static/", filepath.Join(dir, "missing"), "<nil>"},
+		{"/static/", dir, "<nil>"},
+		{"/favicon.ico", filepath.Join(dir, "favicon.ico"), "<nil>"},
 		{"/", filepath.Join(dir, "favicon.ico"), "files: " + dir + "/favicon.ico is one file, and path / takes only what is below it; name a folder, or a path such as /favicon.ico"},
 		{"/static/", pipe, "files: " + pipe + " is neither a folder nor a plain file; name the folder whose files are to be served"},
 		{"/static/", filepath.Join(dir, "favicon.ico", "x"), "files: open " + dir + "/favicon.ico/x: not a directory; name the folder whose files are to be served"},
 	} {
 		_, err := newFiles(&route{Route: Route{Path: c.prefix, Files: c.folder}, prefix: c.prefix})
-		if got := errorText(err); got != c.want {
+		if got := fmt.Sprint(err); got != c.want {
 			t.Errorf("%s at %s: got %q, want %q", c.folder, c.prefix, got, c.want)
 		}
 	}
-}
-
-func errorText(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
 }
 
 func TestFiles_FileThatEndsEarlyIsCut(t *testing.T) {
@@ -348,7 +341,7 @@ func TestFiles_FileThatEndsEarlyIsCut(t *testing.T) {
 		// More than fits between the two ends, so that the handler is still
 		// reading when the client has the header.
 		name := filepath.Join(t.TempDir(), "a.bin")
-		writeFile(t, name, "")
+		writeDated(t, name, "")
 		if err := os.Truncate(name, 64<<20); err != nil {
 			t.Fatal(err)
 		}
@@ -367,7 +360,7 @@ func TestFiles_FileThatEndsEarlyIsCut(t *testing.T) {
 		if n, err := io.Copy(io.Discard, res.Body); err == nil {
 			t.Errorf("the client took %d bytes for the whole", n)
 		}
-		if x := await(t, done); x.reason != fileEndedEarly {
+		if x := awaitExchange(t, done); x.reason != fileEndedEarly {
 			t.Errorf("reason %q", x.reason)
 		}
 	})
@@ -400,7 +393,7 @@ func TestFiles_FileThatEndsEarlyIsCutWhenCompressed(t *testing.T) {
 		if err == nil {
 			t.Error("the client took a part for the whole")
 		}
-		if x := await(t, done); x.reason != fileEndedEarly {
+		if x := awaitExchange(t, done); x.reason != fileEndedEarly {
 			t.Errorf("reason %q", x.reason)
 		}
 	})

@@ -58,12 +58,12 @@ func InternalCA(state string) (certPEM []byte, path string, err error) {
 func internalCADir(state string) string { return filepath.Join(state, "internal-ca") }
 
 func openInternalCA(state string) (*internalCA, error) {
+	if err := makeStateDir(state); err != nil {
+		return nil, err
+	}
 	dir := internalCADir(state)
 	ca, err := loadInternalCA(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err = makeStateDir(state); err != nil {
-			return nil, err
-		}
 		if err = createInternalCA(dir); err == nil {
 			ca, err = loadInternalCA(dir)
 		}

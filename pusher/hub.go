@@ -60,9 +60,6 @@ func New(cfg Config, log *slog.Logger) (*Hub, error) {
 	return h, nil
 }
 
-// cutTimeout is how long Shutdown waits for connections that it has cut off.
-const cutTimeout = time.Second
-
 // Publish sends m to everyone who listens to channel at this moment and says how
 // many they are. It never waits for a client: one whose queue is full is cut
 // off. Messages of one channel reach all of its clients in one order, that of
@@ -168,6 +165,9 @@ func (h *Hub) leave(c *client) {
 		delete(h.channels, c.channel)
 	}
 }
+
+// cutTimeout is how long Shutdown waits for connections that it has cut off.
+const cutTimeout = time.Second
 
 // Shutdown refuses new clients with 503 and says goodbye to those there are: a
 // WebSocket is sent what waits for it and a Close with code 1012, service

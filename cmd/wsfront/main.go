@@ -4,10 +4,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"wsfront/cmd/internal/config"
 )
 
 func main() {
@@ -27,7 +30,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
-		io.WriteString(stderr, "wsfront: "+err.Error()+"\n")
+		var mistakes config.Problems
+		if !errors.As(err, &mistakes) { // those begin with their place, as editors want it
+			io.WriteString(stderr, "wsfront: ")
+		}
+		io.WriteString(stderr, err.Error()+"\n")
 		return 1
 	}
 	return 0
