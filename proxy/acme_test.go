@@ -60,7 +60,7 @@ func TestACME_ReloadAddsAndRemovesNames(t *testing.T) {
 	f.serve()
 	f.waitForCert("old.test", ca.Roots(), nil)
 	cfg := f.cfg
-	cfg.Sites = []Site{{Hosts: []string{"new.test"}}}
+	cfg.Sites = []Site{{Hosts: []string{"new.test"}, Routes: streamRoutes()}}
 	if err := f.Reload(cfg); err != nil {
 		t.Fatal(err)
 	}

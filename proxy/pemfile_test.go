@@ -21,7 +21,7 @@ func TestFiles_PairThatCannotServeIsRefusedInPlainWords(t *testing.T) {
 		"do not go together":                                  writePair(t, t.TempDir(), certPEM, otherKey),
 		"read the key":                                        {Cert: good.Cert, Key: t.TempDir()},
 	} {
-		_, err := New(Config{Sites: []Site{{Hosts: []string{"app.test"}, TLS: files}}}, slog.New(slog.DiscardHandler), io.Discard)
+		_, err := New(Config{Sites: []Site{{Hosts: []string{"app.test"}, TLS: files, Routes: streamRoutes()}}}, slog.New(slog.DiscardHandler), io.Discard)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "sites[0].tls: ") {
 			t.Errorf("got error %v, want %q", err, want)
 		}
@@ -31,7 +31,7 @@ func TestFiles_PairThatCannotServeIsRefusedInPlainWords(t *testing.T) {
 func TestFiles_UnfitCertificateIsServedWithAWarning(t *testing.T) {
 	certPEM, keyPEM := pemPair(t, time.Now().Add(-time.Hour), "app.test", "*.wild.test")
 	f := newTLSFront(t, Config{Sites: []Site{
-		{Hosts: []string{"app.test", "*.wild.test", "other.test", "*"}, TLS: writePair(t, t.TempDir(), certPEM, keyPEM)},
+		{Hosts: []string{"app.test", "*.wild.test", "other.test"}, TLS: writePair(t, t.TempDir(), certPEM, keyPEM)},
 	}}).serve()
 	f.events.wait(t, eventCertUnfit, "WARN", "problem=expired on ")
 	f.events.wait(t, eventCertUnfit, "problem=does not cover other.test")

@@ -34,7 +34,8 @@ type tlsFront struct {
 	stop          func()
 }
 
-// newTLSFront makes and binds a Server; serve begins.
+// newTLSFront makes and binds a Server; serve begins. Sites without routes get
+// some, where the certificates are what is tested.
 func newTLSFront(t *testing.T, cfg Config) *tlsFront {
 	t.Helper()
 	if cfg.State == "" {
@@ -45,6 +46,11 @@ func newTLSFront(t *testing.T, cfg Config) *tlsFront {
 	}
 	if cfg.HTTPListen == nil {
 		cfg.HTTPListen = Addresses{"127.0.0.1:0"}
+	}
+	for i := range cfg.Sites {
+		if cfg.Sites[i].Routes == nil {
+			cfg.Sites[i].Routes = streamRoutes()
+		}
 	}
 	events := &tlsEvents{changed: make(chan struct{})}
 	s, err := New(cfg, slog.New(events), io.Discard)

@@ -121,7 +121,7 @@ func TestTLS_SessionResumesAcrossReload(t *testing.T) {
 		t.Fatal("the first session was resumed")
 	}
 	cfg = f.cfg
-	cfg.Sites = append(cfg.Sites, Site{Hosts: []string{"more.test"}, TLS: TLS{Mode: TLSInternal}})
+	cfg.Sites = append(cfg.Sites, Site{Hosts: []string{"more.test"}, TLS: TLS{Mode: TLSInternal}, Routes: streamRoutes()})
 	if err := f.Reload(cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func TestTLS_ReloadRefusesWhatNeedsARestart(t *testing.T) {
 	}
 	cfg = f.cfg
 	cfg.ACME.CA = "https://ca.test/dir"
-	if err := f.Reload(cfg); err == nil || !strings.Contains(err.Error(), "not supported for acme: old=") {
+	if err := f.Reload(cfg); err == nil || !strings.Contains(err.Error(), "not supported for acme.ca: old=") {
 		t.Errorf("another CA: %v", err)
 	}
 	if _, err := f.certFor("app.test"); err != nil {
@@ -153,13 +153,13 @@ func TestTLS_ReloadRefusesWhatNeedsARestart(t *testing.T) {
 func TestNew_StateIsNeededOnlyForSitesThatUseIt(t *testing.T) {
 	state := "/dev/null/state" // below a file no folder can be made, not even by root
 	for mode, tls := range map[string]TLS{"auto": {}, "internal": {Mode: TLSInternal}} {
-		_, err := New(Config{State: state, Sites: []Site{{Hosts: []string{"app.test"}, TLS: tls}}}, slog.New(slog.DiscardHandler), io.Discard)
+		_, err := New(Config{State: state, Sites: []Site{{Hosts: []string{"app.example.com"}, TLS: tls, Routes: streamRoutes()}}}, slog.New(slog.DiscardHandler), io.Discard)
 		if err == nil || !strings.Contains(err.Error(), state) || !strings.Contains(err.Error(), "choose another by state") {
 			t.Errorf("%s: got error %v, want one that names the folder and what to do", mode, err)
 		}
 	}
 	for mode, tls := range map[string]TLS{"off": {Mode: TLSOff}, "files": freshPair(t, "app.test")} {
-		if _, err := New(Config{State: state, Sites: []Site{{Hosts: []string{"app.test"}, TLS: tls}}}, slog.New(slog.DiscardHandler), io.Discard); err != nil {
+		if _, err := New(Config{State: state, Sites: []Site{{Hosts: []string{"app.example.com"}, TLS: tls, Routes: streamRoutes()}}}, slog.New(slog.DiscardHandler), io.Discard); err != nil {
 			t.Errorf("%s: %v", mode, err)
 		}
 	}
@@ -167,7 +167,7 @@ func TestNew_StateIsNeededOnlyForSitesThatUseIt(t *testing.T) {
 
 func TestNew_WildcardByACMEWantsAGuard(t *testing.T) {
 	for _, host := range []string{"*", "*.example.test"} {
-		_, err := New(Config{State: t.TempDir(), Sites: []Site{{Hosts: []string{host}}}}, slog.New(slog.DiscardHandler), io.Discard)
+		_, err := New(Config{State: t.TempDir(), Sites: []Site{{Hosts: []string{host}, Routes: streamRoutes()}}}, slog.New(slog.DiscardHandler), io.Discard)
 		if err == nil || !strings.Contains(err.Error(), "acme.on_demand.ask") {
 			t.Errorf("%s: got error %v, want one that names acme.on_demand.ask", host, err)
 		}

@@ -146,7 +146,7 @@ func (v *validator) routeOptions(at, kind string, r Route) {
 		{"host", r.Host != "", []string{app, tunnel}},
 		{"request_buffering", r.RequestBuffering != nil, []string{app}},
 		{"max_body", r.MaxBody > 0, []string{app}},
-		{"encoded_slashes", r.EncodedSlashes, []string{app, tunnel}},
+		{"encoded_slashes", r.EncodedSlashes, []string{app, tunnel, "files"}},
 		{"response_timeout", r.ResponseTimeout > 0, []string{app, tunnel}},
 		// An app route carries the handshakes that no tunnel route takes.
 		{"idle_timeout", r.IdleTimeout > 0, []string{app, tunnel}},
