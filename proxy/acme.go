@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -197,9 +196,6 @@ func (a *acme) keep(ctx context.Context, name string) {
 		}
 		return
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		a.log.failed(name, err, 0)
-	}
 	for wait := a.firstRetry; ; wait = min(2*wait, longestRetry) {
 		err := a.obtain(ctx, name)
 		if err == nil || ctx.Err() != nil {
@@ -220,8 +216,10 @@ func (a *acme) obtain(ctx context.Context, name string) error {
 	if err := a.kept.ObtainCertAsync(ctx, name); err != nil {
 		return failureOf(ctx, err)
 	}
-	_, err := a.kept.CacheManagedCertificate(ctx, name)
-	return err
+	if _, err := a.kept.CacheManagedCertificate(ctx, name); err != nil {
+		return fmt.Errorf("read the certificate stored for %s: %w; remove it from %s to have a new one", name, err, a.log.storage)
+	}
+	return nil
 }
 
 // oneTry is the key of the function that ends a context with a cause.
@@ -300,14 +298,19 @@ func (a *acme) onDemandCertificate(hello *tls.ClientHelloInfo, name string) (*tl
 	}
 	ctx, cancel := withOneTry(hello.Context())
 	defer cancel(nil)
+	if len(a.cache.AllMatchingCertificates(name)) == 0 {
+		// certmagic would ask the guard first; a certificate from before a
+		// restart serves without. An error means that there is none.
+		a.onDemand.CacheManagedCertificate(ctx, name)
+	}
 	cert, err := a.onDemand.GetCertificateWithContext(ctx, hello)
 	if err == nil {
 		return cert, nil
 	}
-	if failure := context.Cause(ctx); failure != nil && hello.Context().Err() == nil {
+	err = failureOf(ctx, err)
+	if hello.Context().Err() == nil && (context.Cause(ctx) != nil || isStorageFailure(err)) {
 		a.guard.pause(name)
-		a.log.failed(name, failure, onDemandPause)
-		return nil, failure
+		a.log.failed(name, err, onDemandPause)
 	}
 	return nil, err
 }

@@ -70,6 +70,22 @@ func TestACME_ReloadAddsAndRemovesNames(t *testing.T) {
 	}
 }
 
+func TestACME_ReloadBringsTheFirstName(t *testing.T) {
+	ca := acmetest.New(t, 0, 0)
+	cfg := acmeConfig(ca, "app.test")
+	cfg.Sites[0].TLS.Mode = TLSInternal
+	f := newTLSFront(t, cfg)
+	ca.Validate(portOf(t, f.plain), portOf(t, f.secure))
+	f.serve()
+	f.waitForCert("app.test", f.internalRoots(), nil)
+	cfg = f.cfg
+	cfg.Sites = []Site{{Hosts: []string{"app.test"}}}
+	if err := f.Reload(cfg); err != nil {
+		t.Fatal(err)
+	}
+	f.waitForCert("app.test", ca.Roots(), nil)
+}
+
 func TestACME_ChallengePathWithoutTokenIsNotOurs(t *testing.T) {
 	ca := acmetest.New(t, 0, 0)
 	f := newTLSFront(t, acmeConfig(ca, "app.test"))
@@ -119,10 +135,23 @@ func TestACME_OnDemandAsksFirst(t *testing.T) {
 		t.Errorf("a name that was allowed, again: %v", err)
 	}
 	mu.Lock()
-	defer mu.Unlock()
 	if len(asked) != 2 || asked["customer.test"] != 1 {
 		t.Errorf("asked for %v, want stranger.test and customer.test, the latter once", asked)
 	}
+	mu.Unlock()
+
+	// What was obtained serves after a restart, whoever is down.
+	f.stop()
+	ca.Stop()
+	ask.Close()
+	f = newTLSFront(t, f.cfg).serve()
+	if _, err := f.shake(&tls.Config{ServerName: "customer.test", RootCAs: ca.Roots()}); err != nil {
+		t.Errorf("a stored certificate, with CA and ask down: %v", err)
+	}
+	if _, err := f.certFor("second.test"); err == nil {
+		t.Error("a certificate without asking")
+	}
+	f.events.wait(t, eventCertAskFailed, "WARN", "name=second.test", "until the service at acme.on_demand.ask answers")
 }
 
 func TestACME_OnDemandFailureIsNotOrderedAgainAtOnce(t *testing.T) {
@@ -243,6 +272,31 @@ func TestACME_RootOfTheCAIsReadAtNew(t *testing.T) {
 	cfg.State = t.TempDir()
 	f := newTLSFront(t, cfg).serve()
 	f.events.wait(t, eventCertFailed, "name=app.test", "name its root by acme.ca_root")
+}
+
+func TestACME_StopDoesNotWaitForASilentCA(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	cfg := Config{Sites: []Site{{Hosts: []string{"app.test"}}}, ACME: ACME{CA: "https://" + silent.Addr().String() + "/dir"}}
+	f := newTLSFront(t, cfg).serve()
+	conn, err := silent.Accept() // certmagic waits for an answer from here on
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	stopped := make(chan struct{})
+	go func() { // ends with stop, awaited below
+		f.stop()
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+	case <-time.After(tlsWait):
+		t.Error("Run goes on after its context is done")
+	}
 }
 
 // plainRequest sends a request by plain HTTP and follows nothing.

@@ -31,8 +31,8 @@ const (
 	// eventCertObtained: a CA issued the first certificate for a name.
 	// Attributes: name, issuer.
 	eventCertObtained = "cert.obtained"
-	// eventCertRenewed: a CA issued a certificate that follows another one,
-	// and it is in use. Attributes: name, issuer.
+	// eventCertRenewed: a CA issued a certificate that takes the place of another
+	// one. Attributes: name, issuer.
 	eventCertRenewed = "cert.renewed"
 	// eventCertFailed: a certificate could not be had. Attributes: name, error,
 	// hint (what to do), retry_in (where the next try is ours to time).
