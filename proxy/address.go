@@ -18,6 +18,11 @@ func CheckAddress(address, port string) error {
 	if _, rest, ok := strings.Cut(address, "://"); ok {
 		return fmt.Errorf("%q is a URL; write host:port only, such as %q", address, withPort(strings.TrimRight(rest, "/"), port))
 	}
+	if i := strings.LastIndexByte(address, ':'); i > 0 && len(address)-i > 2 && validPort(address[i+1:]) {
+		if ip, err := netip.ParseAddr(address[:i]); err == nil && ip.Is6() {
+			return fmt.Errorf("%q has no brackets around the address; write %q", address, net.JoinHostPort(ip.String(), address[i+1:]))
+		}
+	}
 	if ip, err := netip.ParseAddr(strings.Trim(address, "[]")); err == nil {
 		return fmt.Errorf("%q has no port; write %q", address, net.JoinHostPort(ip.String(), port))
 	}

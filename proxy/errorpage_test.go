@@ -37,7 +37,7 @@ func failed(t *testing.T, method string, fields map[string]string, hint string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := await(t, done)
+	x := awaitExchange(t, done)
 	if x.reason != "dial 10.0.0.7:8080: refused" || x.status != 502 {
 		t.Errorf("noted %d, %q", x.status, x.reason)
 	}
@@ -131,7 +131,7 @@ func TestErrorPage_AnswerThatHasBegunIsCut(t *testing.T) {
 		if err == nil || string(body) != "half an ans" {
 			t.Errorf("read %q, %v; want the half and an error", body, err)
 		}
-		if x := await(t, done); x.status != 200 || x.reason != "backend broke off" {
+		if x := awaitExchange(t, done); x.status != 200 || x.reason != "backend broke off" {
 			t.Errorf("noted %d, %q", x.status, x.reason)
 		}
 	})

@@ -28,4 +28,34 @@ const (
 	// eventHTTPServer: a message of net/http about a connection. Attributes:
 	// message.
 	eventHTTPServer = "http.server"
+	// eventCertObtained: a CA issued the first certificate for a name.
+	// Attributes: name, issuer.
+	eventCertObtained = "cert.obtained"
+	// eventCertRenewed: a CA issued a certificate that takes the place of another
+	// one. Attributes: name, issuer.
+	eventCertRenewed = "cert.renewed"
+	// eventCertFailed: a certificate could not be had. Attributes: name, error,
+	// hint (what to do), retry_in (where the next try is ours to time).
+	eventCertFailed = "cert.failed"
+	// eventCertReload: changed PEM files were read and are in use. Attributes:
+	// cert, not_after.
+	eventCertReload = "cert.reload"
+	// eventCertReloadFailed: changed PEM files cannot be used; the old pair
+	// goes on serving. Attributes: cert, key, error, hint.
+	eventCertReloadFailed = "cert.reload.failed"
+	// eventCertUnfit: clients will not accept the certificate of a PEM file.
+	// Attributes: cert, problem, hint.
+	eventCertUnfit = "cert.unfit"
+	// eventCertRefused: a TLS handshake was refused for want of a certificate.
+	// Attributes: name, client, reason.
+	eventCertRefused = "cert.refused"
+	// eventCertStorage: certificates cannot be stored, so that none can be
+	// obtained. Attributes: folder, error, hint.
+	eventCertStorage = "cert.storage"
+	// eventCertAskFailed: the service that guards certificates on demand did not
+	// answer. Attributes: name, error, hint.
+	eventCertAskFailed = "cert.ask.failed"
+	// eventCertLibrary: a message of the library that speaks ACME. Attributes:
+	// logger, message, and those of the message in the group detail.
+	eventCertLibrary = "cert.library"
 )

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -25,6 +26,7 @@ func exchangeServer(t *testing.T, major int, serve func(x *exchange, r *http.Req
 		defer func() { done <- x }()
 		serve(x, r)
 	}))
+	ts.Config.ErrorLog = log.New(io.Discard, "", 0) // some tests provoke its complaints
 	if major == 2 {
 		ts.EnableHTTP2 = true
 		ts.StartTLS()
@@ -35,8 +37,8 @@ func exchangeServer(t *testing.T, major int, serve func(x *exchange, r *http.Req
 	return ts, done
 }
 
-// await takes the exchange that has ended.
-func await(t *testing.T, done <-chan *exchange) *exchange {
+// awaitExchange takes the exchange that has ended.
+func awaitExchange(t *testing.T, done <-chan *exchange) *exchange {
 	t.Helper()
 	select {
 	case x := <-done:
@@ -70,7 +72,7 @@ func TestExchange_CountsWhatWriteAndCopySend(t *testing.T) {
 		if err != nil || len(body) != 120008 || res.ProtoMajor != major {
 			t.Fatalf("got %d bytes by %s, %v; want 120008 by HTTP/%d", len(body), res.Proto, err, major)
 		}
-		if x := await(t, done); x.status != 200 || x.sent != 120008 {
+		if x := awaitExchange(t, done); x.status != 200 || x.sent != 120008 {
 			t.Errorf("status %d, sent %d; want 200, 120008", x.status, x.sent)
 		}
 	})
@@ -94,7 +96,7 @@ func TestExchange_FlushBeforeWriteKnowsTheStatus(t *testing.T) {
 			t.Fatal(err)
 		}
 		res.Body.Close()
-		await(t, done)
+		awaitExchange(t, done)
 	})
 }
 
@@ -132,7 +134,7 @@ func TestExchange_InterimAnswerIsNotTheStatus(t *testing.T) {
 			t.Fatal(err)
 		}
 		res.Body.Close()
-		if x := await(t, done); hints != 103 || res.StatusCode != 418 || x.status != 418 {
+		if x := awaitExchange(t, done); hints != 103 || res.StatusCode != 418 || x.status != 418 {
 			t.Errorf("interim %d, final %d, noted %d; want 103, 418, 418", hints, res.StatusCode, x.status)
 		}
 	})
@@ -143,13 +145,12 @@ func TestExchange_SecondWriteHeaderKeepsTheFirstStatus(t *testing.T) {
 		x.WriteHeader(http.StatusNotFound)
 		x.WriteHeader(http.StatusOK)
 	})
-	ts.Config.ErrorLog = nil
 	res, err := ts.Client().Get(ts.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	res.Body.Close()
-	if x := await(t, done); res.StatusCode != 404 || x.status != 404 {
+	if x := awaitExchange(t, done); res.StatusCode != 404 || x.status != 404 {
 		t.Errorf("answered %d, noted %d; want 404", res.StatusCode, x.status)
 	}
 }
@@ -175,7 +176,7 @@ func TestExchange_HijackIsNotedAsSwitched(t *testing.T) {
 	if err != nil || res.StatusCode != 101 {
 		t.Fatalf("got %v, %v; want 101", res, err)
 	}
-	if x := await(t, done); x.status != 101 {
+	if x := awaitExchange(t, done); x.status != 101 {
 		t.Errorf("noted %d, want 101", x.status)
 	}
 }
@@ -192,7 +193,7 @@ func TestExchange_HijackRefusedByHTTP2LeavesAnAnswerPossible(t *testing.T) {
 		t.Fatal(err)
 	}
 	res.Body.Close()
-	if x := await(t, done); x.status != 501 {
+	if x := awaitExchange(t, done); x.status != 501 {
 		t.Errorf("noted %d, want 501", x.status)
 	}
 }

@@ -74,7 +74,13 @@ func sendPlain(x *exchange, r *http.Request, file openFile) {
 // sibling opens the compressed form that lies beside a file, unless it is
 // older: then it is that of an older version.
 func (d folder) sibling(name, coding string, file openFile) (openFile, bool) {
-	suffix := map[string]string{codingBrotli: ".br", codingZstd: ".zst", codingGzip: ".gz"}[coding]
+	suffix := ".br"
+	switch coding {
+	case codingZstd:
+		suffix = ".zst"
+	case codingGzip:
+		suffix = ".gz"
+	}
 	sibling, err := d.open(name + suffix)
 	if err != nil {
 		return openFile{}, false

@@ -52,8 +52,11 @@ func newFiles(rt *route) (*files, error) {
 		return nil, fmt.Errorf("files: %s is one file, and path %s takes only what is below it; name a folder, or a path such as /%s",
 			rt.Files, rt.Path, info.Name())
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("files: open %s: %w; let the user that runs this program read it", rt.Files, reasonOf(err))
+	case err != nil:
+		return nil, fmt.Errorf("files: open %s: %w; name the folder whose files are to be served", rt.Files, reasonOf(err))
 	}
 	return f, nil
 }

@@ -90,6 +90,7 @@ func (s *Server) newListener(l net.Listener, secure bool) *listener {
 func (s *Server) Run(ctx context.Context) error {
 	certs, stopCerts := context.WithCancel(context.Background())
 	defer stopCerts()
+	s.certs.start(s.Addrs())
 	var wg sync.WaitGroup
 	wg.Go(func() { s.certs.run(certs) }) // ended by stopCerts, awaited below
 	failed := make(chan error, len(s.listeners))
@@ -102,10 +103,10 @@ func (s *Server) Run(ctx context.Context) error {
 	case err = <-failed:
 	}
 	s.log.Info(eventShutdown, "drain_timeout", s.cfg.DrainTimeout)
+	stopCerts() // first, or ACME might bind for a challenge the ports that drain gives up
 	if cut := s.drain(); err == nil {
 		err = cut
 	}
-	stopCerts()
 	wg.Wait()
 	s.table.Load().close()
 	return err

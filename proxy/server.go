@@ -87,8 +87,7 @@ func (s *Server) Reload(cfg Config) error {
 	return nil
 }
 
-// ServeHTTP answers a request that came by TLS, or by plain HTTP at a server
-// without any; redirects are the business of plain listeners.
+// serveHTTP answers a request that came by TLS (secure) or by plain HTTP.
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request, secure bool) {
 	x := s.newExchange(w, r, secure)
 	defer s.finish(x, r)
@@ -152,6 +151,9 @@ func (s *Server) finish(x *exchange, r *http.Request) {
 	if cause != nil && !aborted {
 		s.log.Error(eventPanic, "id", x.id, "panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
 		x.reason = "panic"
+	}
+	if cause == nil && x.status == 0 {
+		x.WriteHeader(http.StatusOK) // a handler that wrote nothing: as net/http takes it
 	}
 	if x.reason != "" {
 		s.logFailure(x, r)

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/mail"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -164,20 +162,6 @@ func (c Config) keepsCertificates() bool {
 // hasTLS reports whether any site is served by TLS.
 func (c Config) hasTLS() bool {
 	return slices.ContainsFunc(c.Sites, func(s Site) bool { return s.TLS.mode() != TLSOff })
-}
-
-// DefaultState is the folder that stands for an empty Config.State:
-// /var/lib/wsfront for root, else wsfront in the user's folder for
-// configuration, or "" when the environment names none.
-func DefaultState() string {
-	if os.Geteuid() == 0 {
-		return "/var/lib/wsfront"
-	}
-	dir, err := os.UserConfigDir()
-	if err != nil {
-		return ""
-	}
-	return filepath.Join(dir, "wsfront")
 }
 
 // withDefaults fills in what was left out.

@@ -58,6 +58,14 @@ func (v *validator) routePath(at, kind string, r Route, taken map[string]string)
 		v.failf(at+".path", "missing; write path: / for everything, or a prefix such as /chat/")
 		return
 	}
+	if stem, ok := strings.CutSuffix(r.Path, "/*"); ok && !strings.ContainsAny(stem, "{}*") {
+		v.failf(at+".path", "a path takes what is below it without *; write %s/", stem)
+		return
+	}
+	if clean, err := cleanPath("/" + r.Path); err == nil && r.Path[0] != '/' && !strings.ContainsAny(clean, "{}*") {
+		v.failf(at+".path", "%q does not begin with /; write %s", r.Path, clean)
+		return
+	}
 	prefix, variable, err := parsePath(r.Path)
 	if err != nil {
 		v.fail(at+".path", err)
@@ -138,7 +146,7 @@ func (v *validator) routeOptions(at, kind string, r Route) {
 		{"host", r.Host != "", []string{app, tunnel}},
 		{"request_buffering", r.RequestBuffering != nil, []string{app}},
 		{"max_body", r.MaxBody > 0, []string{app}},
-		{"encoded_slashes", r.EncodedSlashes, []string{app, tunnel}},
+		{"encoded_slashes", r.EncodedSlashes, []string{app, tunnel, "files"}},
 		{"response_timeout", r.ResponseTimeout > 0, []string{app, tunnel}},
 		// An app route carries the handshakes that no tunnel route takes.
 		{"idle_timeout", r.IdleTimeout > 0, []string{app, tunnel}},

@@ -46,14 +46,13 @@ func (v *validator) siteHosts(at string, s Site) {
 	}
 }
 
-// autoHost checks that ACME can get a certificate for a host.
+// autoHost checks that ACME can get a certificate for a host. Those with a *
+// are obtained name by name, at the first handshake for each.
 func (v *validator) autoHost(field, host string) {
 	switch _, err := netip.ParseAddr(host); {
-	case host == "*" && v.ACME.OnDemand.Ask == "":
-		v.failf(field, "tls: auto for every name would let anybody order certificates; write acme: {on_demand: {ask: \"http://127.0.0.1:8080/may-have-certificate\"}}, list the names, or write tls: internal")
-	case host == "*":
-	case strings.HasPrefix(host, "*."):
-		v.failf(field, "tls: auto cannot prove a wildcard; list the names, or write tls: {cert: FILE, key: FILE} or tls: internal")
+	case strings.HasPrefix(host, "*") && v.ACME.OnDemand.Ask != "":
+	case strings.HasPrefix(host, "*"):
+		v.failf(field, "tls: auto obtains a certificate for every name of %q that a client asks for; list the names, write another tls, or set acme.on_demand.ask to a URL that says which names are ours", host)
 	case !v.publicCA():
 	case err == nil:
 		v.failf(field, "tls: auto gets no certificate for an IP address; write a name, or tls: internal")

@@ -41,6 +41,9 @@ func TestValidate_AcceptsWhatServes(t *testing.T) {
 		"IPv4 and IPv6 apart":               func(c *Config) { c.Listen = Addresses{"0.0.0.0:443", "[::1]:443"} },
 		"a local name with a CA of our own": func(c *Config) { c.Sites[0].Hosts[0], c.ACME.CA = "app.test", "https://127.0.0.1:14000/dir" },
 		"every name with a guard":           func(c *Config) { c.Sites[0].Hosts[0], c.ACME.OnDemand.Ask = "*", "http://127.0.0.1:8080/ask" },
+		"a wildcard with a guard": func(c *Config) {
+			c.Sites[0].Hosts[0], c.ACME.OnDemand.Ask = "*.example.com", "http://127.0.0.1:8080/ask"
+		},
 		"a wildcard with files": func(c *Config) {
 			c.Sites[0].Hosts[0], c.Sites[0].TLS = "*.example.com", TLS{Cert: "c.pem", Key: "k.pem"}
 		},
@@ -93,14 +96,14 @@ func TestValidate_NamesTheFieldAndTheRemedy(t *testing.T) {
 		{"star not alone", func(c *Config) { host("a.example.com", "*")(c); c.Sites[0].TLS.Mode = TLSInternal }, "sites[0].hosts[1]", "must stand alone"},
 		{"host twice", host("a.example.com", "A.example.com"), "sites[0].hosts[1]", "sites[0].hosts[0] already"},
 		{"host in two sites", func(c *Config) { c.Sites = append(c.Sites, c.Sites[0]) }, "sites[1].hosts[0]", "sites[0].hosts[0] already"},
-		{"auto for a wildcard", host("*.example.com"), "sites[0].hosts[0]", "tls: internal"},
+		{"auto for a wildcard", host("*.example.com"), "sites[0].hosts[0]", "acme.on_demand.ask"},
 		{"auto for an address", host("192.0.2.7"), "sites[0].hosts[0]", "tls: internal"},
 		{"auto for localhost", host("localhost"), "sites[0].hosts[0]", "tls: internal"},
 		{"auto for .test with the staging CA", func(c *Config) {
 			host("app.test")(c)
 			c.ACME.CA = "https://acme-staging-v02.api.letsencrypt.org/directory"
 		}, "sites[0].hosts[0]", "tls: internal"},
-		{"auto for every name", host("*"), "sites[0].hosts[0]", "on_demand"},
+		{"auto for every name", host("*"), "sites[0].hosts[0]", "acme.on_demand.ask"},
 		{"ask without scheme", func(c *Config) { c.ACME.OnDemand.Ask = "127.0.0.1:8080/ask" }, "acme.on_demand.ask", "write one such as http://"},
 		{"CA by http", func(c *Config) { c.ACME.CA = "http://ca.example.com/dir" }, "acme.ca", "https://"},
 		{"email with mailto", func(c *Config) { c.ACME.Email = "mailto:a@example.com" }, "acme.email", "ops@example.com"},
@@ -111,7 +114,8 @@ func TestValidate_NamesTheFieldAndTheRemedy(t *testing.T) {
 		{"bare port", func(c *Config) { c.Listen = Addresses{"443"} }, "listen[0]", `write ":443"`},
 		{"no port", func(c *Config) { c.Listen = Addresses{"127.0.0.1"} }, "listen[0]", `write "127.0.0.1:443"`},
 		{"no port in brackets", func(c *Config) { c.HTTPListen = Addresses{"[::1]"} }, "http_listen[0]", `write "[::1]:80"`},
-		{"IPv6 without brackets", func(c *Config) { c.Listen = Addresses{"fe80:::443"} }, "listen[0]", "in brackets"},
+		{"IPv6 without brackets", func(c *Config) { c.Listen = Addresses{"::1:443"} }, "listen[0]", `write "[::1]:443"`},
+		{"too many colons", func(c *Config) { c.Listen = Addresses{"a:b:443"} }, "listen[0]", "in brackets"},
 		{"port out of range", func(c *Config) { c.Listen = Addresses{":70000"} }, "listen[0]", "1 to 65535"},
 		{"service name", func(c *Config) { c.Listen = Addresses{":https"} }, "listen[0]", "1 to 65535"},
 		{"off in a list", func(c *Config) { c.Listen = Addresses{":443", "off"} }, "listen[1]", "off stands alone"},
@@ -130,7 +134,8 @@ func TestValidate_NamesTheFieldAndTheRemedy(t *testing.T) {
 		{"upgrade without TLS", site(func(s *Site) { s.TLS.Mode, s.UpgradeInsecure = TLSOff, &on }), "sites[0].upgrade_insecure", "remove"},
 		{"insecure websocket without TLS", site(func(s *Site) { s.TLS.Mode, s.InsecureWebSocket = TLSOff, true }), "sites[0].insecure_websocket", "remove"},
 		{"no path", route(0, func(r *Route) { r.Path = "" }), "sites[0].routes[0].path", "path: /"},
-		{"relative path", route(0, func(r *Route) { r.Path = "websocket" }), "sites[0].routes[0].path", "begins with /"},
+		{"relative path", route(0, func(r *Route) { r.Path = "websocket" }), "sites[0].routes[0].path", "write /websocket"},
+		{"star at the end", route(0, func(r *Route) { r.Path = "/api/*" }), "sites[0].routes[0].path", "write /api/"},
 		{"unclean path", route(0, func(r *Route) { r.Path = "/a/../b//c" }), "sites[0].routes[0].path", "write /b/c"},
 		{"variable in the middle", route(0, func(r *Route) { r.Path = "/{a}/b" }), "sites[0].routes[0].path", "/push/{channel}"},
 		{"encoded slash", route(3, func(r *Route) { r.Path = "/a%2Fb" }), "sites[0].routes[3].path", "encoded_slashes"},
@@ -159,6 +164,7 @@ func TestValidate_NamesTheFieldAndTheRemedy(t *testing.T) {
 		{"host on files", route(2, func(r *Route) { r.Host = "x" }), "sites[0].routes[2].host", "files route"},
 		{"buffering on a tunnel", route(1, func(r *Route) { r.RequestBuffering = &on }), "sites[0].routes[1].request_buffering", "tunnel route"},
 		{"max_body on push", route(0, func(r *Route) { r.MaxBody = 1 }), "sites[0].routes[0].max_body", "push route"},
+		{"encoded slashes on push", route(0, func(r *Route) { r.EncodedSlashes = true }), "sites[0].routes[0].encoded_slashes", "push route"},
 		{"idle_timeout on files", route(2, func(r *Route) { r.IdleTimeout = time.Hour }), "sites[0].routes[2].idle_timeout", "files route"},
 		{"Host field with a scheme", route(3, func(r *Route) { r.Host = "http://x" }), "sites[0].routes[3].host", "write a name"},
 		{"negative size", route(3, func(r *Route) { r.MaxBody = -1 }), "sites[0].routes[3].max_body", "negative"},

@@ -166,6 +166,9 @@ func (h *Hub) leave(c *client) {
 	}
 }
 
+// cutTimeout is how long Shutdown waits for connections that it has cut off.
+const cutTimeout = time.Second
+
 // Shutdown refuses new clients with 503 and says goodbye to those there are: a
 // WebSocket is sent what waits for it and a Close with code 1012, service
 // restart, upon which a page may connect again; an event stream ends, and the
@@ -182,8 +185,13 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	n := h.part(func(c *client) {
 		c.cut(ending{code: websocket.CloseAbnormalClosure, reason: "shutdown did not wait any longer"})
 	})
-	// They end now, as all their I/O fails: this waits for no peer.
-	<-h.idle
+	// They end now, as all their I/O fails. Only net/http, when it gives up an
+	// event stream over HTTP/1.1 and TLS, may still spend five seconds on sending
+	// a TLS goodbye to a reader that stands still: nobody waits for that.
+	select {
+	case <-h.idle:
+	case <-time.After(cutTimeout):
+	}
 	return fmt.Errorf("%d push clients were cut off: %w", n, context.Cause(ctx))
 }
 

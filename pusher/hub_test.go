@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -483,12 +482,4 @@ func TestEndpoint_BehindAnotherResponseWriter(t *testing.T) {
 		t.Errorf("event stream: %d %q", answer.StatusCode, body)
 	}
 	http.DefaultClient.CloseIdleConnections()
-}
-
-// tcp finds the TCP connection below a client, to make its buffer small.
-func tcp(c net.Conn) *net.TCPConn {
-	if outer, ok := c.(interface{ NetConn() net.Conn }); ok {
-		c = outer.NetConn()
-	}
-	return c.(*net.TCPConn)
 }

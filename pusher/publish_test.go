@@ -129,6 +129,15 @@ func TestPublishAPI_BodyCutShortIsNotPublished(t *testing.T) {
 	}
 }
 
+func TestPublishAPI_AnnouncedLengthIsNotBelieved(t *testing.T) {
+	s := newService(t, Config{}, Endpoint{Channel: "board"})
+	api := s.PublishAPI(testKey).(*publishAPI)
+	r := &http.Request{ContentLength: 1 << 60, Body: http.NoBody}
+	if _, refused := api.readBody(r); refused == nil || refused.status != http.StatusRequestEntityTooLarge {
+		t.Errorf("got %v, want 413", refused)
+	}
+}
+
 type cutShort struct{}
 
 func (cutShort) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }

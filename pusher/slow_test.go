@@ -22,7 +22,6 @@ func TestSlow_StalledClientIsCutOffAndDelaysNobody(t *testing.T) {
 		{"websocket", nil, stallSocket},
 		{"websocket over TLS", []option{overTLS}, stallSocket},
 		{"event stream", nil, stallStream},
-		{"event stream over TLS", []option{overTLS}, stallStream},
 		{"event stream over HTTP/2", []option{overH2}, stallStream},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -75,17 +74,14 @@ func TestSlow_StalledClientIsCutOffAndDelaysNobody(t *testing.T) {
 			if n := len(s.log.find(EventCut)); n != 1 {
 				t.Errorf("%d clients cut", n)
 			}
-			if _, err := io.Copy(io.Discard, stalled); err == nil && c.name != "event stream" {
-				t.Log("the stalled client's connection ended cleanly")
-			}
+			// Reading again finds an end, of one kind or another.
+			_, _ = io.Copy(io.Discard, stalled)
 		})
 	}
 }
 
 func stallSocket(s *service) io.ReadCloser {
-	c := s.dial("/websocket")
-	_ = tcp(c.NetConn()).SetReadBuffer(4 << 10)
-	return c.NetConn()
+	return s.dial("/websocket").NetConn()
 }
 
 func stallStream(s *service) io.ReadCloser {
@@ -114,7 +110,6 @@ func (s *service) listen(path string) *http.Response {
 func TestSlow_ReaderOfPongsOnlyIsNotSpared(t *testing.T) {
 	s := newService(t, Config{QueueBytes: 16 << 10}, Endpoint{Channel: "board"})
 	c := s.dial("/websocket")
-	_ = tcp(c.NetConn()).SetReadBuffer(4 << 10)
 	pings := []byte(strings.Repeat(string(masked(finBit|opPing, strings.Repeat("p", 125))), 1000))
 	_ = c.NetConn().SetWriteDeadline(time.Now().Add(patience))
 	for {
@@ -128,7 +123,6 @@ func TestSlow_ReaderOfPongsOnlyIsNotSpared(t *testing.T) {
 func TestSlow_DeadPeerDoesNotHoldTheWriter(t *testing.T) {
 	s := newService(t, Config{PingInterval: minPingInterval, QueueBytes: 64 << 20, MaxMessage: 16 << 20}, Endpoint{Channel: "board"})
 	c := s.dial("/websocket")
-	_ = tcp(c.NetConn()).SetReadBuffer(4 << 10)
 	// More than the kernel takes, less than the queue; and signs of life all the
 	// while, so that only the write can time out.
 	if _, err := s.Publish("board", Message{Data: make([]byte, 16<<20)}); err != nil {
@@ -140,30 +134,3 @@ func TestSlow_DeadPeerDoesNotHoldTheWriter(t *testing.T) {
 	})
 	s.log.await(t, EventCut, "write timed out")
 }
-
-func TestSlow_SlotsAreCountedBesidesBytes(t *testing.T) {
-	s := newService(t, Config{QueueBytes: 1 << 10, MaxMessage: 10}, Endpoint{Channel: "board"})
-	c := newClientWithoutWriter(s.Hub)
-	for range 1<<10/(slotBytes+2) + 1 {
-		c.push(newMessage(true, make([]byte, headroom)))
-	}
-	if c.isOpen() {
-		t.Error("a queue of empty messages grows beyond its limit")
-	}
-}
-
-// newClientWithoutWriter makes a client whose queue nobody empties.
-func newClientWithoutWriter(h *Hub) *client {
-	c := h.newClient("board", "", idleLine{})
-	c.writing = true
-	return &c
-}
-
-type idleLine struct{}
-
-func (idleLine) transport() string        { return "none" }
-func (idleLine) encode(m *message) []byte { return m.frame }
-func (idleLine) farewell(string) []byte   { return nil }
-func (idleLine) wake()                    {}
-func (idleLine) allow()                   {}
-func (idleLine) hurry(time.Time)          {}

@@ -34,9 +34,6 @@ func (e *endpoint) serveStream(w http.ResponseWriter, r *http.Request, channel s
 			"this server cannot set a write deadline; a ResponseWriter put in between needs an Unwrap method")
 		return
 	}
-	// The server's read timeout is for requests, and would end this one while it
-	// waits. Where there is none to set there is none to lift.
-	_ = s.control.SetReadDeadline(time.Time{})
 
 	header := w.Header()
 	header.Set("Content-Type", "text/event-stream")
@@ -141,5 +138,4 @@ func (s *stream) allow() {
 
 func (s *stream) hurry(by time.Time) {
 	_ = s.control.SetWriteDeadline(by)
-	s.wake() // it may be waiting for the next message
 }

@@ -69,13 +69,20 @@ func TestStream_SilentOneHasHeartbeats(t *testing.T) {
 }
 
 func TestStream_OutlivesTheServersTimeouts(t *testing.T) {
-	s := newService(t, Config{PingInterval: minPingInterval}, Endpoint{Channel: "board"}, func(server *httptest.Server) {
-		server.Config.ReadTimeout = minPingInterval
-		server.Config.WriteTimeout = minPingInterval
-		server.Start()
-	})
-	lines := bufio.NewReader(s.listen("/websocket").Body)
-	expectLines(t, lines, ":", "", ":", "", ":", "", ":", "", ":", "")
+	for _, start := range []struct {
+		name  string
+		start option
+	}{{"HTTP/1.1", (*httptest.Server).Start}, {"HTTP/2", overH2}} {
+		t.Run(start.name, func(t *testing.T) {
+			s := newService(t, Config{PingInterval: minPingInterval}, Endpoint{Channel: "board"}, func(server *httptest.Server) {
+				server.Config.ReadTimeout = minPingInterval
+				server.Config.WriteTimeout = minPingInterval
+				start.start(server)
+			})
+			lines := bufio.NewReader(s.listen("/websocket").Body)
+			expectLines(t, lines, ":", "", ":", "", ":", "", ":", "", ":", "")
+		})
+	}
 }
 
 func TestStream_EndsCleanlyAtShutdown(t *testing.T) {

@@ -2,7 +2,8 @@
 # testdata/e2e.sh [go test flags]: installs what the end-to-end tests need of
 # Debian 12 and runs them against a freshly built wsfront. Needs root: Apache
 # drops to www-data, and some tests drop to other users and mount a small disk.
-# One test alone: testdata/e2e.sh -run 'TestE2E/gunicorn/board'
+# One test alone: testdata/e2e.sh -run 'TestE2E/gunicorn/board'. With GOFLAGS=-race
+# in the environment wsfront is built with the race detector.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,4 +25,4 @@ if [ ${#missing[@]} -gt 0 ]; then
   apt-get -q install -y --no-install-recommends "${missing[@]}"
 fi
 
-exec go test -tags e2e -count=1 -timeout 10m -v -run '^TestE2E$' "$@" ./cmd/wsfront
+exec go test -tags e2e -count=1 -timeout 10m -parallel 8 -v -run '^TestE2E$' ./cmd/wsfront "$@"

@@ -53,12 +53,9 @@ func (l *lab) newBrowser(t testing.TB, root string) *browser {
 	t.Cleanup(func() {
 		endBrowser()
 		end()
-		if t.Failed() {
-			t.Logf("Chromium printed:\n%s", printed)
-		}
 	})
 	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("start Chromium: %v", err)
+		t.Fatalf("start Chromium: %v\n%s", err, printed)
 	}
 	return &browser{ctx: ctx}
 }
@@ -87,7 +84,7 @@ func (b *browser) open(t testing.TB, url string) *page {
 			if err != nil {
 				return
 			}
-			fmt.Fprintln(&p.console, m)
+			fmt.Fprintln(&p.console, m, m.URL)
 		}
 	}()
 	t.Cleanup(func() {

@@ -58,7 +58,7 @@ func (l *lab) testFounding(t *testing.T, app *legacy, secure bool) {
 	t.Run("as_sent", f.testAsSent)
 	t.Run("whoami", func(t *testing.T) { f.testWhoami(t, secure) })
 	t.Run("cookies", f.testCookies)
-	t.Run("redirects", func(t *testing.T) { testRedirects(t, f, "app.test", secure) })
+	t.Run("redirects", func(t *testing.T) { testRedirects(t, f, "app.test") })
 }
 
 // obtains waits until a certificate for name is served.

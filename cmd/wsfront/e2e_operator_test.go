@@ -56,16 +56,16 @@ func (l *lab) testPortInUse(t *testing.T) {
 	state := filepath.Join(f.folder, "state")
 	t.Run("https", func(t *testing.T) {
 		errs := refused(t, f.command("run", "--app", l.gunicorn.url, "--tls", "internal", "--listen", addr, "--http-listen", "off", "--state", state))
-		oneLine(t, errs, addr, "--listen", "another")
+		oneLine(t, errs, addr, "another program", "choose another address by listen")
 	})
 	t.Run("http", func(t *testing.T) {
 		errs := refused(t, f.command("run", "--app", l.gunicorn.url, "--tls", "off", "--http-listen", addr, "--state", state))
-		oneLine(t, errs, addr, "--http-listen", "another")
+		oneLine(t, errs, addr, "another program", "http_listen")
 	})
 	t.Run("publish", func(t *testing.T) {
 		errs := refused(t, f.command("run", "--app", l.gunicorn.url, "--push", "/websocket", "--tls", "off",
 			"--http-listen", loopback(f.plain), "--publish-listen", addr, "--publish-key", "k", "--state", state))
-		oneLine(t, errs, addr, "--publish-listen", "another")
+		oneLine(t, errs, addr, "another program", "--publish-listen")
 	})
 }
 
@@ -83,7 +83,7 @@ func (l *lab) testNoPermission(t *testing.T) {
 	}
 	errs := refused(t, exec.Command("unshare", "--net", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all",
 		l.binary, "run", "--app", "http://127.0.0.1:8080", "--tls", "internal", "--http-listen", "off", "--state", state))
-	oneLine(t, errs, ":443", "permission", "CAP_NET_BIND_SERVICE")
+	oneLine(t, errs, ":443", "permission", "setcap cap_net_bind_service")
 }
 
 // testNoBackend looks at both sides of a request that cannot be served: the
@@ -152,5 +152,5 @@ func (l *lab) testFullDisk(t *testing.T) {
 	}
 	script := `mount -t tmpfs -o size=64k none "$1" && { head -c 65536 /dev/zero >"$1/full" || true; } && exec "$2" run --config "$3"`
 	p := start(t, "wsfront", exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", state, l.binary, f.config))
-	oneLine(t, p.says(t, "no space left on device"), state, "free")
+	oneLine(t, p.says(t, "no space left on device"), state, "make room")
 }

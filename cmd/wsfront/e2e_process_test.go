@@ -41,6 +41,12 @@ func start(t testing.TB, name string, cmd *exec.Cmd) *process {
 	}()
 	t.Cleanup(func() {
 		p.stop()
+		// Wrong in every test, whatever else it looks at.
+		for _, crash := range []string{"DATA RACE", "panic:", "request.panic"} {
+			if line := p.log.line(crash); line != "" {
+				t.Errorf("%s: %s", name, line)
+			}
+		}
 		if t.Failed() {
 			t.Logf("%s printed:\n%s", name, p.log)
 		}

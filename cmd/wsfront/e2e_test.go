@@ -32,6 +32,7 @@ func TestE2E(t *testing.T) {
 	t.Run("renewed_files", l.testRenewedFiles)
 	t.Run("plain_http", l.testPlainHTTP)
 	t.Run("operator_errors", l.testOperatorErrors)
+	t.Run("demo", l.testDemo)
 }
 
 // lab is what all tests share. It is not changed after newLab, but for ports,

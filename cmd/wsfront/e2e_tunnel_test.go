@@ -51,7 +51,7 @@ func (l *lab) testOldPushProcess(t *testing.T) {
 import asyncio, ssl, sys, websockets
 async def main(url, port, root):
     trust = ssl.create_default_context(cafile=root)
-    async with websockets.connect(url, ssl=trust, host="127.0.0.1", port=int(port)) as socket:
+    async with websockets.connect(url, ssl=trust, host="127.0.0.1", port=int(port), server_hostname="app.test") as socket:
         print(await socket.recv())
         await socket.send("back to me")
         while await socket.recv() != "back to me":

@@ -14,7 +14,7 @@ import (
 // check finds every mistake in what the file says, by field.
 func (f *File) check() proxy.FieldErrors {
 	var found proxy.FieldErrors
-	cfg, _ := f.Proxy(func(pusher.Endpoint) (http.Handler, error) { return http.NotFoundHandler(), nil })
+	cfg, _ := f.Proxy(placeholder)
 	var inProxy proxy.FieldErrors
 	if errors.As(cfg.Validate(), &inProxy) {
 		found = append(found, inProxy...)
@@ -30,6 +30,9 @@ func (f *File) check() proxy.FieldErrors {
 	found = append(found, f.checkPublish()...)
 	return append(found, f.Log.check()...)
 }
+
+// placeholder stands for the handlers that are made when the File is served.
+func placeholder(pusher.Endpoint) (http.Handler, error) { return http.NotFoundHandler(), nil }
 
 // inPusher makes mistakes of this file from those in a part of it.
 func inPusher(path string, err error) proxy.FieldErrors {
@@ -86,7 +89,7 @@ func (f *File) checkPublish() proxy.FieldErrors {
 	}
 	for _, own := range f.siteAddresses() {
 		if proxy.AddressesCollide(listen, own) {
-			return fail("%q cannot be had beside %q of the sites; write another port, such as %s", listen, own, DefaultPublishListen)
+			return fail("the publish API cannot have %q beside %q of the sites; write another port, such as 127.0.0.1:7071", listen, own)
 		}
 	}
 	return nil
@@ -94,7 +97,7 @@ func (f *File) checkPublish() proxy.FieldErrors {
 
 // siteAddresses are all the addresses at which sites are served.
 func (f *File) siteAddresses() []string {
-	cfg, _ := f.Proxy(func(pusher.Endpoint) (http.Handler, error) { return http.NotFoundHandler(), nil })
+	cfg, _ := f.Proxy(placeholder)
 	https, plain := cfg.ListenAddresses()
 	return slices.Concat(https, plain)
 }

@@ -73,7 +73,11 @@ func (d *decoder) plain(n *yaml.Node, f field, path string) bool {
 	case n.Style&yaml.TaggedStyle != 0:
 		d.failf(n, path, "tags (%s) are not supported; remove it", n.Tag)
 	case n.Tag == "!!null":
-		d.failf(n, path, "has no value; write %s, or remove the key", wanted(f.typ, n))
+		what := "one"
+		if f.typ.Kind() != reflect.String {
+			what = wanted(f.typ, n)
+		}
+		d.failf(n, path, "has no value; write %s, or remove the key", what)
 	default:
 		return true
 	}
@@ -94,6 +98,7 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string) {
 		switch {
 		case key.Tag == "!!merge":
 			d.failf(key, at, "merge keys are not supported; write the keys out")
+			d.misread = append(d.misread, path)
 		case key.Kind != yaml.ScalarNode:
 			d.failf(key, path, "%s cannot be a key; write one of %s", kindOf(key), strings.Join(namesOf(v.Type()), ", "))
 		case !ok:

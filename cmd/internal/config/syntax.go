@@ -107,46 +107,65 @@ var yamlErrorLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(?s:(.*))$`
 // states, into a problem with a place and a remedy.
 func (s *source) syntaxError(data []byte, err error) Problem {
 	parts := yamlErrorLine.FindStringSubmatch(err.Error())
-	line, _ := strconv.Atoi(parts[1])
-	line = s.firstBad(data, line)
-	text := s.lines[min(line, len(s.lines))-1]
+	noticed, _ := strconv.Atoi(parts[1])
+	reason := parts[2]
+	line := min(s.firstBad(data, noticed), len(s.lines))
+	text := s.lines[line-1]
 	indent := len(text) - len(strings.TrimLeft(text, " \t"))
+	if tab := strings.IndexByte(text[:indent], '\t'); tab >= 0 {
+		return s.problem(line, tab+1, "", "a tab in the indentation; write spaces")
+	}
+	if strings.Contains(reason, "mapping values are not allowed") && s.lacksColon(line-1) {
+		return s.problem(line-1, 1, "", "a key without its colon; write key: value")
+	}
+	message := fmt.Sprintf("this is not YAML (%s); look at the indentation and the quotes here and in the line before", reason)
 	column := indent + 1
-	message := fmt.Sprintf("this is not YAML (%s); look at the indentation and the quotes here and in the line before", parts[2])
-	switch tab := strings.IndexByte(text[:indent], '\t'); {
-	case tab >= 0:
-		column = tab + 1
-		message = "a tab in the indentation; write spaces"
-	case strings.Contains(parts[2], "mapping values are not allowed"):
-		message = "a second \": \" in one line, or a key deeper than its neighbours; put the value in quotes, or align the keys"
-	case strings.Contains(parts[2], "unknown anchor"):
-		message = "aliases (*name) are not supported; write the value itself, in quotes if it begins with *"
-		column = max(strings.IndexByte(text, '*')+1, 1)
-	case strings.Contains(parts[2], "cannot start any token"), strings.Contains(parts[2], "alphabetic or numeric"):
-		message = "a value cannot begin with this character; put it in quotes"
-		if i := strings.IndexAny(text, "@`%*&"); i >= 0 {
+	for _, known := range []struct{ reason, at, message string }{
+		{"mapping values are not allowed", "", "a second \": \" in one line, or a key deeper than its neighbours; put the value in quotes, or align the keys"},
+		{"unknown anchor", "*", "aliases (*name) are not supported; write the value itself, in quotes if it begins with *"},
+		{"cannot start any token", "@`%", "a value cannot begin with this character; put it in quotes"},
+		{"alphabetic or numeric", "*&", "a value cannot begin with this character; put it in quotes"},
+		{"control characters", "", "the line holds a control character; remove it"},
+		{"could not find expected ':'", "", "a key without its colon, or a quote that is not closed; write key: value"},
+		{"unexpected end of stream", "\"'", "a quote that is opened here is not closed; close it"},
+		{"',' or ']'", "[", "a bracket that is opened here is not closed; write ]"},
+		{"',' or '}'", "{", "a bracket that is opened here is not closed; write }"},
+		{"did not find expected", "", "this line does not fit the indentation of those before; align keys and \"- \" of one level"},
+	} {
+		if !strings.Contains(reason, known.reason) {
+			continue
+		}
+		message = known.message
+		if i := strings.IndexAny(text, known.at); i >= 0 {
 			column = utf8.RuneCountInString(text[:i]) + 1
 		}
-	case strings.Contains(parts[2], "control characters"):
-		message = "the line holds a control character; remove it"
-	case strings.Contains(parts[2], "could not find expected ':'"):
-		message = "a key without its colon, or a quote that is not closed; write key: value"
-	case strings.Contains(parts[2], "found unexpected end of stream"), strings.Contains(parts[2], "',' or ']'"), strings.Contains(parts[2], "',' or '}'"):
-		message = "a quote or a bracket that is opened here is not closed; close it"
-	case strings.Contains(parts[2], "did not find expected"):
-		message = "this line does not fit the indentation of those before; align keys and \"- \" of one level"
+		break
 	}
 	return s.problem(line, column, "", message)
+}
+
+// lacksColon reports whether a line holds words that no colon makes a key.
+func (s *source) lacksColon(line int) bool {
+	if line < 1 {
+		return false
+	}
+	text, _, _ := strings.Cut(s.lines[line-1], "#")
+	return strings.TrimSpace(text) != "" && !strings.ContainsAny(text, ":-[]{}\"'")
 }
 
 // firstBad finds the first line with which the text is no longer YAML. The
 // parser's own number is where it noticed, which for a bracket that is not
 // closed may be far below, or missing.
 func (s *source) firstBad(data []byte, noticed int) int {
-	const attempts = 500 // enough for any file that a person writes
+	// Enough for any file that a person writes; the work is attempts times
+	// length.
+	const attempts, maxLength = 200, 64 << 10
 	lines := bytes.SplitAfter(data, []byte("\n"))
 	if noticed < 1 || noticed > len(lines) {
 		noticed = len(lines)
+	}
+	if len(data) > maxLength {
+		return noticed
 	}
 	length := 0
 	for _, l := range lines[:min(noticed+1, len(lines))] {

@@ -1,0 +1,252 @@
+package config
+
+import (
+	"errors"
+	"flag"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"wsfront/proxy"
+	"wsfront/pusher"
+)
+
+var update = flag.Bool("update", false, "write the expected texts of testdata/config/bad and deploy/wsfront.schema.json anew")
+
+const testdata = "../../../testdata/config/"
+
+func TestParse_GoodFiles(t *testing.T) {
+	for _, path := range yamlFiles(t, "good") {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			f, err := Load(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.Proxy(placeholder); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// Each bad file has its exact text beside it, which is what operators get to
+// read: look at the difference before you accept it with -update.
+func TestParse_BadFiles(t *testing.T) {
+	files := yamlFiles(t, "bad")
+	if len(files) < 40 {
+		t.Errorf("only %d bad files", len(files))
+	}
+	for _, path := range files {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = Parse("wsfront.yaml", data)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			got, expected := err.Error()+"\n", strings.TrimSuffix(path, ".yaml")+".txt"
+			if *update {
+				if err := os.WriteFile(expected, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(expected)
+			if err != nil {
+				t.Fatalf("%v; write it with -update", err)
+			}
+			if got != string(want) {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+	texts, _ := filepath.Glob(testdata + "bad/*.txt")
+	for _, text := range texts {
+		if _, err := os.Stat(strings.TrimSuffix(text, ".txt") + ".yaml"); err != nil {
+			t.Errorf("%s has no file: %v", text, err)
+		}
+	}
+}
+
+func yamlFiles(t testing.TB, dir string) []string {
+	t.Helper()
+	list, err := filepath.Glob(testdata + dir + "/*.yaml")
+	if err != nil || len(list) == 0 {
+		t.Fatalf("no files in %s: %v", dir, err)
+	}
+	return list
+}
+
+func TestParse_FoundingApp(t *testing.T) {
+	f, err := Load(testdata + "good/founding-app.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, _ := os.ReadFile(testdata + "good/founding-app.yaml")
+	if n := strings.Count(string(data), "\n"); n > 10 {
+		t.Errorf("the founding app takes %d lines, more than 10", n)
+	}
+	var endpoints []pusher.Endpoint
+	cfg, err := f.Proxy(func(e pusher.Endpoint) (http.Handler, error) {
+		endpoints = append(endpoints, e)
+		return http.NotFoundHandler(), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []pusher.Endpoint{{Channel: "board", Inbound: pusher.InboundEcho}}; !reflect.DeepEqual(endpoints, want) {
+		t.Errorf("endpoints %+v, want %+v", endpoints, want)
+	}
+	routes := cfg.Sites[0].Routes
+	if routes[0].Handler == nil || routes[1].App != "http://127.0.0.1:8080" || routes[1].Handler != nil {
+		t.Errorf("routes %+v", routes)
+	}
+	if !f.HasPush() || f.PublishAPI().Listen != DefaultPublishListen {
+		t.Errorf("push %v at %q", f.HasPush(), f.PublishAPI().Listen)
+	}
+}
+
+// Every option of the full file differs from its default, so that one which
+// is not read shows.
+func TestParse_FullFileSetsEveryOption(t *testing.T) {
+	f, err := Load(testdata + "good/full.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range leaves(reflect.TypeFor[File](), "") {
+		pattern := strings.ReplaceAll(path, "[]", "[0]")
+		found := false
+		for place := range f.source.places {
+			found = found || indexes.Replace(place) == indexes.Replace(pattern)
+		}
+		if !found {
+			t.Errorf("full.yaml does not show %s", path)
+		}
+	}
+	on, off := true, false
+	s := f.Sites[0]
+	for _, check := range []struct {
+		name      string
+		got, want any
+	}{
+		{"listen", f.Listen, proxy.Addresses{":443", "[2001:db8::1]:8443"}},
+		{"http_listen", f.HTTPListen, proxy.Addresses{"192.0.2.7:80"}},
+		{"trusted_proxies", f.TrustedProxies[1].String(), "192.0.2.9/32"},
+		{"drain_timeout", f.DrainTimeout, 20 * time.Second},
+		{"tls", s.TLS, proxy.TLS{Cert: "/etc/ssl/review.pem", Key: "/etc/ssl/private/review.key"}},
+		{"hsts", s.HSTS, 365 * 24 * time.Hour},
+		{"upgrade_insecure", s.UpgradeInsecure, &on},
+		{"request_buffering", s.Routes[3].RequestBuffering, &off},
+		{"max_body", s.Routes[3].MaxBody, int64(2 << 30)},
+		{"queue", f.Push.QueueBytes, int64(4 << 20)},
+		{"tls of the second site", f.Sites[1].TLS.Mode, proxy.TLSInternal},
+		{"publish", f.PublishAPI(), Publish{Listen: "unix:/run/wsfront/publish.sock", KeyFile: "/etc/wsfront/publish.key"}},
+		{"log", f.Log, Log{Level: "debug", Format: "json"}},
+	} {
+		if !reflect.DeepEqual(check.got, check.want) {
+			t.Errorf("%s: got %v, want %v", check.name, check.got, check.want)
+		}
+	}
+}
+
+var indexes = strings.NewReplacer("[0]", "[]", "[1]", "[]", "[2]", "[]", "[3]", "[]", "[4]", "[]")
+
+// leaves lists the paths of all options that hold a value.
+func leaves(t reflect.Type, path string) []string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case t.Kind() == reflect.Slice && !isScalar(t.Elem()):
+		return leaves(t.Elem(), path+"[]")
+	case t.Kind() != reflect.Struct || isScalar(t):
+		return []string{path}
+	}
+	var list []string
+	for _, f := range fieldsOf(t) {
+		list = append(list, leaves(f.typ, join(path, f.name))...)
+	}
+	return list
+}
+
+func TestParse_OffOpensNoListener(t *testing.T) {
+	f, err := Parse("x.yaml", []byte("http_listen: off\nsites: [{hosts: [a.example.com], routes: [{path: /, app: 'http://127.0.0.1:8080'}]}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.HTTPListen == nil || len(f.HTTPListen) != 0 {
+		t.Errorf("http_listen %#v, want an empty list that is no default", f.HTTPListen)
+	}
+}
+
+func TestParse_PositionsCountCharactersAndSurviveBOMAndCRLF(t *testing.T) {
+	_, err := Parse("x.yaml", []byte("\ufeffsites:\r\n  - {hosts: [\"ä\"], routs: 1}\r\n"))
+	var problems Problems
+	if !errors.As(err, &problems) {
+		t.Fatalf("got %v", err)
+	}
+	if p := problems[0]; p.Position != (Position{"x.yaml", 2, 14}) || p.Source != "  - {hosts: [\"ä\"], routs: 1}" {
+		t.Errorf("got %v, %q", p.Position, p.Source)
+	}
+	if p := problems[1]; p.Column != 20 || !strings.Contains(p.Message, "did you mean routes?") {
+		t.Errorf("got %v", p)
+	}
+}
+
+func TestValidate_OfAFileMadeByAProgram(t *testing.T) {
+	f := &File{Sites: []Site{{
+		Site:   proxy.Site{Hosts: []string{"a.example.com"}},
+		Routes: []Route{{Route: proxy.Route{Path: "/ws"}, Push: &pusher.Endpoint{}}},
+	}}}
+	var found proxy.FieldErrors
+	if err := f.Validate(); !errors.As(err, &found) || len(found) != 1 || found[0].Field != "sites[0].routes[0].push.channel" {
+		t.Errorf("got %v", err)
+	}
+	f.Sites[0].Routes[0].Push.Channel = "board"
+	if err := f.Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestProxy_NamesTheRouteWhoseEndpointFailed(t *testing.T) {
+	f, err := Load(testdata + "good/founding-app.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.Proxy(func(pusher.Endpoint) (http.Handler, error) { return nil, errors.New("no memory") })
+	if err == nil || err.Error() != "sites[0].routes[0].push: no memory" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestFind_WorkingDirectoryFirst(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if name, err := Find(); err == nil && name != "/etc/wsfront/wsfront.yaml" {
+		t.Errorf("found %q in an empty folder", name)
+	}
+	if err := os.WriteFile("wsfront.yaml", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if name, err := Find(); name != "wsfront.yaml" || err != nil {
+		t.Errorf("found %q, %v", name, err)
+	}
+}
+
+func TestLoad_SaysWhyAFileCannotBeRead(t *testing.T) {
+	_, err := Load(filepath.Join(t.TempDir(), "none.yaml"))
+	if !errors.Is(err, os.ErrNotExist) || !strings.HasPrefix(err.Error(), "read the configuration: ") {
+		t.Errorf("got %v", err)
+	}
+	large := filepath.Join(t.TempDir(), "large.yaml")
+	if err := os.WriteFile(large, make([]byte, maxFileSize+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(large); err == nil || !strings.Contains(err.Error(), "larger than 1MiB") {
+		t.Errorf("got %v", err)
+	}
+}

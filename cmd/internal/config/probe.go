@@ -1,0 +1,277 @@
+package config
+
+import (
+	"cmp"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"wsfront/proxy"
+	"wsfront/pusher"
+)
+
+// Warning is something outside the configuration file that does not fit it, as
+// the machine is now.
+type Warning struct {
+	// Position is that of the option, or zero for a File that was not read
+	// from text.
+	Position Position
+	// Field is the path to the option.
+	Field string
+	// Message says what was tried, how it ended, and what to do.
+	Message string
+}
+
+// String is the warning in one line.
+func (w Warning) String() string {
+	if w.Position.File == "" {
+		return w.Field + ": " + w.Message
+	}
+	return w.Position.String() + ": " + w.Field + ": " + w.Message
+}
+
+// probeTimeout is how long a backend may take to accept a connection.
+const probeTimeout = 3 * time.Second
+
+// Probe tries what can be tried without serving: that files can be read and
+// are what they should be, that addresses are free, and that backends accept
+// connections. It leaves nothing behind. It ends when ctx is done, or after
+// some seconds.
+func Probe(ctx context.Context, f *File) []Warning {
+	p := &prober{file: f}
+	p.listeners(ctx)
+	p.state()
+	p.authority("acme.ca_root", f.ACME.CARoot)
+	for i, s := range f.Sites {
+		at := fmt.Sprintf("sites[%d]", i)
+		if s.TLS.Cert != "" {
+			p.certificate(at, s.Site)
+		}
+		for j, r := range s.Routes {
+			field := fmt.Sprintf("%s.routes[%d]", at, j)
+			p.authority(field+".backend_tls.ca", r.BackendTLS.CA)
+			if r.Files != "" {
+				p.folder(field+".files", r.Files)
+			}
+		}
+	}
+	p.push()
+	p.backends(ctx)
+	slices.SortStableFunc(p.found, func(a, b Warning) int {
+		return cmp.Or(cmp.Compare(a.Position.Line, b.Position.Line), cmp.Compare(a.Position.Column, b.Position.Column))
+	})
+	return p.found
+}
+
+type prober struct {
+	file  *File
+	mu    sync.Mutex
+	found []Warning
+}
+
+// warnf may be called concurrently.
+func (p *prober) warnf(field, format string, args ...any) {
+	w := Warning{Field: field, Message: fmt.Sprintf(format, args...)}
+	if s := p.file.source; s != nil {
+		located := s.locate(field, "")
+		w.Position, w.Field = located.Position, located.Field
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.found = append(p.found, w)
+}
+
+// listeners binds each address and gives it back at once.
+func (p *prober) listeners(ctx context.Context) {
+	try := func(field, address string) {
+		var lc net.ListenConfig
+		l, err := lc.Listen(ctx, "tcp", address)
+		switch {
+		case err == nil:
+			l.Close()
+		case errors.Is(err, syscall.EADDRINUSE):
+			p.warnf(field, "%q is taken (see: ss -ltnp); stop what listens there, unless it is wsfront itself", address)
+		case errors.Is(err, fs.ErrPermission):
+			p.warnf(field, "no permission to listen at %q; run as root, or allow it with: setcap cap_net_bind_service=+ep FILE-OF-WSFRONT", address)
+		default:
+			p.warnf(field, "cannot listen at %q: %v; write an address of this machine", address, reason(err))
+		}
+	}
+	cfg, _ := p.file.Proxy(placeholder)
+	https, plain := cfg.ListenAddresses()
+	for i, a := range https {
+		try(fmt.Sprintf("listen[%d]", i), a)
+	}
+	for i, a := range plain {
+		try(fmt.Sprintf("http_listen[%d]", i), a)
+	}
+	if api := p.file.PublishAPI().Listen; p.file.HasPush() && api != "off" && !strings.HasPrefix(api, "unix:") {
+		try("push.publish.listen", api)
+	}
+}
+
+// state tries to write where certificates and keys are to be kept, or, when
+// that folder is not there yet, in the one in which it would be made.
+func (p *prober) state() {
+	dir := p.file.StateDir()
+	needed := p.file.HasPush() && p.file.Push.Publish.KeyFile == "" && p.file.PublishAPI().Listen != "off"
+	for _, s := range p.file.Sites {
+		needed = needed || s.TLS.Cert == "" && s.TLS.Mode != proxy.TLSOff
+	}
+	if !needed || dir == "" {
+		return
+	}
+	at := dir
+	for at != filepath.Dir(at) {
+		if _, err := os.Stat(at); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		at = filepath.Dir(at)
+	}
+	probe, err := os.MkdirTemp(at, ".wsfront-check-")
+	if err != nil {
+		p.warnf("state", "cannot write in %s: %v; make %s a folder of the user that wsfront runs as", at, reason(err), dir)
+		return
+	}
+	if err := os.Remove(probe); err != nil {
+		p.warnf("state", "cannot remove %s, which was made to try: %v; remove it", probe, reason(err))
+	}
+}
+
+// authority tries to read a file of CA certificates.
+func (p *prober) authority(field, path string) {
+	if path == "" {
+		return
+	}
+	pem, err := os.ReadFile(path)
+	switch {
+	case err != nil:
+		p.warnf(field, "cannot read %s: %v; write the PEM file of the CA's certificate", path, reason(err))
+	case !x509.NewCertPool().AppendCertsFromPEM(pem):
+		p.warnf(field, "%s holds no certificate; write the PEM file of the CA's certificate", path)
+	}
+}
+
+// folder tries to read a folder of static files.
+func (p *prober) folder(field, path string) {
+	dir, err := os.Open(path)
+	if err != nil {
+		p.warnf(field, "cannot read %s: %v; create it, or let the user that wsfront runs as read it", path, reason(err))
+		return
+	}
+	defer dir.Close()
+	if _, err := dir.ReadDir(1); err != nil && !errors.Is(err, io.EOF) {
+		p.warnf(field, "%s is not a folder that can be read: %v; write the folder that holds the files", path, reason(err))
+	}
+}
+
+// push looks at the publish API's key and address.
+func (p *prober) push() {
+	f := p.file
+	if !f.HasPush() {
+		if f.Push != (Push{}) {
+			p.warnf("push", "no route has push, so that this has no effect; add a route such as {path: /websocket, push: {channel: board}}")
+		}
+		return
+	}
+	api := f.PublishAPI()
+	if api.Listen == "off" {
+		return
+	}
+	if _, err := os.Stat(api.KeyFile); err == nil { // or else it is made at the start
+		if _, _, err := pusher.LoadKey(api.KeyFile); err != nil {
+			p.warnf("push.publish.key_file", "%v", err)
+		}
+	}
+	if socket, ok := strings.CutPrefix(api.Listen, "unix:"); ok {
+		if _, err := os.Stat(filepath.Dir(socket)); err != nil {
+			p.warnf("push.publish.listen", "cannot make the socket in %s: %v; create that folder", filepath.Dir(socket), reason(err))
+		}
+		return
+	}
+	host, _, err := net.SplitHostPort(api.Listen)
+	if ip := net.ParseIP(host); err == nil && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		p.warnf("push.publish.listen", "%q can be reached from other machines, and the key goes there in plain text; write %s unless the network is private", api.Listen, DefaultPublishListen)
+	}
+}
+
+// backends connects to each backend once.
+func (p *prober) backends(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	var wg sync.WaitGroup
+	tried := map[string]bool{}
+	try := func(field, written string) {
+		network, address := endpoint(written)
+		if written == "" || tried[address] {
+			return
+		}
+		tried[address] = true
+		wg.Go(func() { // ended by ctx, awaited below
+			var d net.Dialer
+			conn, err := d.DialContext(ctx, network, address)
+			if err != nil {
+				p.warnf(field, "%s does not answer: %v; start the backend, or write the address it listens at", written, reason(err))
+				return
+			}
+			conn.Close()
+		})
+	}
+	for i, s := range p.file.Sites {
+		for j, r := range s.Routes {
+			at := fmt.Sprintf("sites[%d].routes[%d]", i, j)
+			try(at+".app", r.App)
+			try(at+".tunnel", r.Tunnel)
+		}
+	}
+	wg.Wait()
+}
+
+// endpoint is the address behind a valid App or Tunnel value.
+func endpoint(written string) (network, address string) {
+	if socket, ok := strings.CutPrefix(written, "unix:"); ok {
+		return "unix", strings.TrimPrefix(socket, "//")
+	}
+	u, err := url.Parse(written)
+	if err != nil {
+		return "tcp", written
+	}
+	port := u.Port()
+	switch {
+	case port != "":
+	case u.Scheme == "https" || u.Scheme == "wss":
+		port = "443"
+	default:
+		port = "80"
+	}
+	return "tcp", net.JoinHostPort(u.Hostname(), port)
+}
+
+// reason is the innermost part of an error of package os or net: the rest
+// says again what was tried.
+func reason(err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		return fmt.Errorf("%s: %s", dns.Name, dns.Err)
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("no answer within %s", probeTimeout)
+	}
+	return err
+}

@@ -1,0 +1,204 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	reflector "github.com/invopop/jsonschema"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
+
+	"wsfront/proxy"
+	"wsfront/pusher"
+)
+
+const schemaFile = "../../../deploy/wsfront.schema.json"
+
+// The schema is made of the structs that the file is read into, so that the
+// two cannot part.
+func TestSchema_IsWhatTheStructsSay(t *testing.T) {
+	var got bytes.Buffer
+	enc := json.NewEncoder(&got)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(generateSchema(t)); err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(schemaFile, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(schemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Bytes(), want) {
+		t.Errorf("%s is out of date; write it anew with: go test ./cmd/internal/config -update", filepath.Clean(schemaFile))
+	}
+}
+
+func TestSchema_AcceptsGoodFiles(t *testing.T) {
+	schema := compileSchema(t)
+	for _, path := range yamlFiles(t, "good") {
+		if err := schema.Validate(instance(t, path)); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+func TestSchema_RefusesUnknownKeysAndWrongTypes(t *testing.T) {
+	schema := compileSchema(t)
+	for _, name := range []string{
+		"durations", "just-a-word", "log", "many-at-once", "no-sites", "not-a-mapping", "null-values", "route-kinds", "sites-a-mapping",
+		"sizes", "tls-cert-without-key", "tls-mapping-unknown-key", "tls-word", "trusted-proxies", "unknown-keys", "wrong-types",
+	} {
+		if err := schema.Validate(instance(t, testdata+"bad/"+name+".yaml")); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// Every description is there: it is the reference that editors show.
+func TestSchema_DescribesEveryOption(t *testing.T) {
+	var walk func(s *reflector.Schema, path string)
+	walk = func(s *reflector.Schema, path string) {
+		for _, branch := range append(s.OneOf, s.Items) {
+			if branch != nil {
+				walk(branch, path)
+			}
+		}
+		if s.Properties == nil {
+			return
+		}
+		for pair := s.Properties.Oldest(); pair != nil; pair = pair.Next() {
+			at := join(path, pair.Key)
+			if pair.Value.Description == "" {
+				t.Errorf("%s has no description", at)
+			}
+			walk(pair.Value, at)
+		}
+	}
+	walk(generateSchema(t), "")
+}
+
+func generateSchema(t *testing.T) *reflector.Schema {
+	t.Helper()
+	r := &reflector.Reflector{Anonymous: true, DoNotReference: true, RequiredFromJSONSchemaTags: true, FieldNameTag: "yaml"}
+	comments := &reflector.Reflector{}
+	working, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir("../../..") // AddGoComments makes import paths of the paths it walks
+	for _, dir := range []string{"proxy", "pusher", "cmd/internal/config"} {
+		if err := comments.AddGoComments("wsfront", dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(working)
+	r.LookupComment = func(typ reflect.Type, field string) string {
+		if field == "" {
+			return ""
+		}
+		text := strings.Join(strings.Fields(comments.CommentMap[typ.PkgPath()+"."+typ.Name()+"."+field]), " ")
+		if rest, ok := strings.CutPrefix(text, field+" "); ok { // the file has another name for it
+			sf, _ := typ.FieldByName(field)
+			key, _, _ := strings.Cut(sf.Tag.Get("yaml"), ",")
+			return key + " " + rest
+		}
+		return text
+	}
+	r.Mapper = func(typ reflect.Type) *reflector.Schema { return schemaOf(r, typ) }
+
+	s := r.Reflect(File{})
+	s.Title = "wsfront.yaml"
+	s.Required = []string{"sites"}
+	site := property(t, s, "sites").Items
+	site.Required = []string{"hosts", "routes"}
+	route := property(t, site, "routes").Items
+	route.Required = []string{"path"}
+	for _, kind := range []string{"app", "tunnel", "files", "push"} {
+		route.OneOf = append(route.OneOf, &reflector.Schema{Required: []string{kind}})
+	}
+	property(t, property(t, s, "log"), "level").Enum = []any{"debug", "info", "warn", "error"}
+	property(t, property(t, s, "log"), "format").Enum = []any{"text", "json"}
+	return s
+}
+
+// schemaOf is the schema of the types that the file writes in its own way.
+func schemaOf(r *reflector.Reflector, typ reflect.Type) *reflector.Schema {
+	words := func(list ...any) *reflector.Schema { return &reflector.Schema{Type: "string", Enum: list} }
+	switch typ {
+	case reflect.TypeFor[bool]():
+		return &reflector.Schema{OneOf: []*reflector.Schema{{Type: "boolean"}, words("on", "off")}}
+	case reflect.TypeFor[int64]():
+		return &reflector.Schema{OneOf: []*reflector.Schema{
+			{Type: "integer", Minimum: "1"},
+			{Type: "string", Pattern: `^[0-9]+ *(B|KiB|MiB|GiB|TiB)?$`},
+		}}
+	case durationType:
+		return &reflector.Schema{Type: "string", Pattern: `^([0-9]+d|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$`}
+	case prefixType:
+		return &reflector.Schema{Type: "string", Pattern: `^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$`}
+	case reflect.TypeFor[proxy.Addresses]():
+		address := &reflector.Schema{Type: "string", Pattern: `:[0-9]+$`}
+		return &reflector.Schema{OneOf: []*reflector.Schema{words("off"), address, {Type: "array", Items: address}}}
+	case reflect.TypeFor[proxy.TLS]():
+		plain := *r
+		plain.Mapper = nil
+		files := plain.ReflectFromType(typ)
+		files.Version, files.Required = "", []string{"cert", "key"}
+		return &reflector.Schema{OneOf: []*reflector.Schema{words("auto", "internal", "off"), files}}
+	case reflect.TypeFor[proxy.AccessFormat]():
+		return words("combined", "json", "off")
+	case reflect.TypeFor[pusher.Inbound]():
+		return words("drop", "echo", "publish")
+	}
+	return nil
+}
+
+func property(t *testing.T, s *reflector.Schema, name string) *reflector.Schema {
+	t.Helper()
+	p, ok := s.Properties.Get(name)
+	if !ok {
+		t.Fatalf("no property %s", name)
+	}
+	return p
+}
+
+func compileSchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	schema, err := jsonschema.NewCompiler().Compile(schemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schema
+}
+
+// instance is a YAML file as an editor's schema checker sees it.
+func instance(t *testing.T, path string) any {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v any
+	if err := yaml.Unmarshal(data, &v); err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err = jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// mayImport says what each folder of the project may import of the project
+// itself. Arrows point one way: from cmd to the libraries, never back, and the
+// two libraries do not know each other.
+var mayImport = map[string][]string{
+	"cmd/wsfront":         {"cmd/internal/config", "cmd/internal/admin", "proxy", "pusher"},
+	"cmd/internal/config": {"proxy", "pusher"},
+	"cmd/internal/admin":  {},
+	"proxy":               {"proxy/relay"},
+	"proxy/relay":         {},
+	"proxy/acmetest":      {},
+	"pusher":              {},
+}
+
+// onlyIn names the one file that may import a library, or the one folder where
+// several of its files need it.
+var onlyIn = map[string]string{
+	"github.com/caddyserver/certmagic": "proxy/acme.go",
+	"github.com/gorilla/websocket":     "pusher",
+	"github.com/spf13/cobra":           "cmd/wsfront",
+	"go.yaml.in/yaml/v3":               "cmd/internal/config",
+	"github.com/klauspost/compress":    "proxy",
+	"github.com/letsencrypt/pebble/v2": "proxy/acmetest",
+	"github.com/miekg/dns":             "proxy/acmetest",
+}
+
+type imported struct{ file, path string }
+
+// imports lists what the files of the project import, tests left out.
+func imports(t *testing.T) []imported {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	var all []imported
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() && strings.HasPrefix(d.Name(), ".") && name != root {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, name)
+		if err != nil {
+			return err
+		}
+		for _, spec := range file.Imports {
+			p, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			all = append(all, imported{filepath.ToSlash(rel), p})
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) == 0 {
+		t.Fatal("no imports found: is the test looking at the right folder?")
+	}
+	return all
+}
+
+func TestImports_ArrowsPointOneWay(t *testing.T) {
+	for _, i := range imports(t) {
+		own, ok := strings.CutPrefix(i.path, "wsfront/")
+		if !ok {
+			continue
+		}
+		allowed, known := mayImport[path.Dir(i.file)]
+		if !known {
+			t.Errorf("%s: its folder is not in mayImport; say what it may import", i.file)
+		} else if !slices.Contains(allowed, own) {
+			t.Errorf("%s imports %s", i.file, i.path)
+		}
+	}
+}
+
+func TestImports_LibrariesHaveOnePlace(t *testing.T) {
+	used := map[string]bool{}
+	for _, i := range imports(t) {
+		if path.Dir(i.file) == "proxy/relay" && strings.Contains(strings.SplitN(i.path, "/", 2)[0], ".") {
+			t.Errorf("%s imports %s; the relay is standard library only", i.file, i.path)
+		}
+		for library, place := range onlyIn {
+			if i.path != library && !strings.HasPrefix(i.path, library+"/") {
+				continue
+			}
+			used[library] = true
+			if i.file != place && path.Dir(i.file) != place {
+				t.Errorf("%s imports %s, whose place is %s", i.file, i.path, place)
+			}
+		}
+	}
+	for library := range onlyIn {
+		if !used[library] {
+			t.Errorf("nothing imports %s", library)
+		}
+	}
+}

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"wsfront/cmd/internal/config"
+	"wsfront/proxy"
+)
+
+// maxLine is the longest line of standard input: that of the publish API's
+// default max_message.
+const maxLine = 1 << 20
+
+func newPublish() *cobra.Command {
+	var (
+		f     frontFlags // only config, state and publish are offered
+		every time.Duration
+	)
+	cmd := &cobra.Command{
+		Use:   "publish CHANNEL [TEXT]",
+		Short: "Publish a message, a timed message, or each line of standard input",
+		Long: `Publishes TEXT to everybody who listens to CHANNEL. Without TEXT each line of
+standard input is a message. With --every the message is sent again and again;
+without TEXT it is then one that tells its number and the time.
+
+While lines or timed messages are sent, a push service that is away for a while
+is waited for.`,
+		Example: `  wsfront publish board "hello, everybody"
+  wsfront publish board --every 1.5s
+  tail -f /var/log/syslog | wsfront publish board`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := newPublisher(&f, args[0])
+			if err != nil {
+				return err
+			}
+			p.warn = cmd.ErrOrStderr()
+			switch {
+			case every < 0 || cmd.Flags().Changed("every") && every == 0:
+				return errors.New("--every needs a time above zero, such as 1.5s")
+			case every > 0:
+				return p.timed(cmd.Context(), every, args[1:])
+			case len(args) == 2:
+				return p.send(cmd.Context(), args[1])
+			}
+			return p.lines(cmd.Context(), cmd.InOrStdin())
+		},
+	}
+	cmd.Flags().DurationVar(&every, "every", 0, "send the message again after each `TIME`, such as 1.5s")
+	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration `FILE` to take the publish API's address and key from")
+	cmd.Flags().StringVar(&f.state, "state", "", "`DIR` with the publish key (default "+proxy.DefaultState()+")")
+	f.publish.add(cmd)
+	return cmd
+}
+
+// publisher sends messages to one channel by the publish API.
+type publisher struct {
+	url    string
+	key    string
+	client *http.Client
+	warn   io.Writer
+}
+
+// newPublisher finds the publish API's address and key: by flags, by the
+// configuration file, or where a server that runs by flags puts them.
+func newPublisher(f *frontFlags, channel string) (*publisher, error) {
+	file := &config.File{}
+	if f.config == "" {
+		f.config, _ = config.Find() // without a file the defaults hold
+	}
+	if f.config != "" {
+		var err error
+		if file, err = config.Load(f.config); err != nil {
+			return nil, err
+		}
+	}
+	if f.state != "" {
+		file.State = f.state
+	}
+	if f.publish.listen != "" {
+		file.Push.Publish.Listen = f.publish.listen
+	}
+	api := file.PublishAPI()
+	address := api.Listen
+	p := &publisher{url: "http://" + address, client: &http.Client{Timeout: 30 * time.Second}}
+	if socket, ok := strings.CutPrefix(address, "unix:"); ok {
+		p.url = "http://localhost"
+		p.client.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", socket)
+		}}
+	} else if strings.HasPrefix(address, ":") {
+		p.url = "http://127.0.0.1" + address
+	}
+	p.url += "/channels/" + url.PathEscape(channel)
+	var err error
+	if p.key, err = f.publish.secret(); err != nil || p.key != "" {
+		return p, err
+	}
+	b, err := os.ReadFile(api.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("no key for the publish API: %w; wsfront run makes it at its first start, else name it by --publish-key or --state", err)
+	}
+	p.key = strings.TrimSpace(string(b))
+	return p, nil
+}
+
+// send publishes one message.
+func (p *publisher) send(ctx context.Context, text string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, strings.NewReader(text))
+	if err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	req.Header.Set("Authorization", "Bearer "+p.key)
+	req.Header.Set("Content-Type", "text/plain; charset=utf-8")
+	resp, err := p.client.Do(req)
+	if err != nil {
+		return &unreachable{err}
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
+	switch {
+	case err != nil:
+		return &unreachable{err}
+	case resp.StatusCode == http.StatusServiceUnavailable:
+		return &unreachable{errors.New("the push service is shutting down")}
+	case resp.StatusCode != http.StatusOK:
+		return fmt.Errorf("publish: %s: %s", resp.Status, bytes.TrimSpace(answer))
+	}
+	return nil
+}
+
+// unreachable is a failure that may pass by itself.
+type unreachable struct{ err error }
+
+func (u *unreachable) Error() string {
+	return fmt.Sprintf("publish: %v; is wsfront running, and is this the address of its publish API?", u.err)
+}
+
+func (u *unreachable) Unwrap() error { return u.err }
+
+// persist sends a message, and while the service is away tries again.
+func (p *publisher) persist(ctx context.Context, text string) error {
+	for wait := 250 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
+		err := p.send(ctx, text)
+		var away *unreachable
+		if !errors.As(err, &away) || ctx.Err() != nil {
+			return err
+		}
+		fmt.Fprintf(p.warn, "%v; trying again in %v\n", err, wait)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+	}
+}
+
+// timed sends the message at once and then after each interval, until ctx is
+// done.
+func (p *publisher) timed(ctx context.Context, every time.Duration, text []string) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		message := timedMessage(time.Now())
+		if len(text) > 0 {
+			message = text[0]
+		}
+		if err := p.persist(ctx, message); err != nil && ctx.Err() == nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// lines sends each line as it comes, until the input or ctx ends.
+func (p *publisher) lines(ctx context.Context, in io.Reader) error {
+	scanner := bufio.NewScanner(in)
+	scanner.Buffer(nil, maxLine)
+	lines := make(chan string)
+	// A read of standard input cannot be called off: where ctx ends first,
+	// this goroutine ends with the process.
+	go func() {
+		defer close(lines)
+		for scanner.Scan() {
+			select {
+			case lines <- scanner.Text():
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case line, ok := <-lines:
+			switch {
+			case !ok && scanner.Err() != nil:
+				return fmt.Errorf("read standard input: %w", scanner.Err())
+			case !ok:
+				return nil
+			}
+			if err := p.persist(ctx, line); err != nil && ctx.Err() == nil {
+				return err
+			}
+		}
+	}
+}
+
+// timedMessage is the message that the founding page's server sent.
+func timedMessage(now time.Time) string {
+	var id [16]byte
+	rand.Read(id[:])
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80 // a random UUID (RFC 9562 §5.4)
+	return fmt.Sprintf("websocket test: received msg [%x-%x-%x-%x-%x] from server at <%s>",
+		id[:4], id[4:6], id[6:8], id[8:10], id[10:], now.Format(time.DateTime))
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"wsfront/cmd/internal/config"
+)
+
+func newRun() *cobra.Command {
+	var f frontFlags
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Serve, by a configuration file or by flags",
+		Long: `Serves until it is told to stop. SIGHUP, or wsfront reload, reads the
+configuration file again: open requests and tunnels are not touched, and a file
+with mistakes is refused while the old configuration goes on serving. SIGINT and
+SIGTERM let open requests finish, for as long as drain_timeout says.`,
+		Example: `  wsfront run
+  wsfront run --config /etc/wsfront/wsfront.yaml
+  wsfront run --host review.example.com --app http://127.0.0.1:8080 --push /websocket
+  wsfront run --tls internal --host app.test --app http://127.0.0.1:8000 --tunnel /chat=ws://127.0.0.1:9000`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			file, err := f.file(cmd)
+			if err != nil {
+				return err
+			}
+			s, err := newService(file, f.publish, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			if f.config != "" {
+				s.reload = func() error {
+					file, err := f.file(cmd)
+					if err != nil {
+						return err
+					}
+					return s.apply(file)
+				}
+			}
+			return s.run(cmd.Context())
+		},
+	}
+	f.add(cmd)
+	return cmd
+}
+
+func newCheck() *cobra.Command {
+	var f frontFlags
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Say what is wrong with a configuration, without serving",
+		Long: `Reads the configuration and names every mistake with its line. Then tries what
+can be tried without serving: are folders and certificates readable, ports free,
+backends there. What fails there is a warning, since it may be right by the time
+wsfront runs.
+
+The exit status is 0 without mistakes, even with warnings, else 1.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			file, err := f.file(cmd)
+			if err != nil {
+				return err
+			}
+			for _, w := range config.Probe(cmd.Context(), file) {
+				fmt.Fprintln(cmd.OutOrStdout(), "warning:", w)
+			}
+			name := f.config
+			if name == "" {
+				name = "the configuration"
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), name, "is valid")
+			return nil
+		},
+	}
+	f.add(cmd)
+	return cmd
+}

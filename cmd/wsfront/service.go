@@ -1,0 +1,214 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"wsfront/cmd/internal/admin"
+	"wsfront/cmd/internal/config"
+	"wsfront/proxy"
+	"wsfront/pusher"
+)
+
+// The events of the command itself.
+const (
+	// eventReloadRefused: a new configuration has mistakes; the old one goes
+	// on serving. Attributes: problem, one per line.
+	eventReloadRefused = "config.reload.refused"
+	// eventNoAdmin: wsfront reload will not find this server. Attributes:
+	// reason.
+	eventNoAdmin = "admin.unavailable"
+	// eventPublishListen: the publish API is served. Attributes: address.
+	eventPublishListen = "publish.listen"
+	// eventPushCut: at shutdown, push clients did not take their goodbye in
+	// time. Attributes: reason.
+	eventPushCut = "push.shutdown.cut"
+	// eventKeyCreated: the publish API has a new key. Attributes: file.
+	eventKeyCreated = "publish.key.created"
+)
+
+// service is one running wsfront: the front, its push service, and the two
+// local doors, for publishing and for orders.
+type service struct {
+	log   *slog.Logger
+	hub   *pusher.Hub
+	front *proxy.Server
+	// reload reads the configuration again and applies it; nil when there is
+	// no file.
+	reload    func() error
+	reloading sync.Mutex
+
+	file    *config.File // the one in effect
+	flags   publishFlags
+	publish *publishServer // nil until a route needs it
+	parts   context.Context
+	stop    context.CancelCauseFunc // ends the parts
+	wg      sync.WaitGroup          // of the parts
+}
+
+// newService checks the configuration and binds its addresses.
+func newService(file *config.File, flags publishFlags, stdout, stderr io.Writer) (*service, error) {
+	s := &service{log: slog.New(file.Log.Handler(stderr)), file: file, flags: flags}
+	var err error
+	if s.hub, err = pusher.New(file.Push.Config, s.log); err != nil {
+		return nil, err
+	}
+	cfg, err := file.Proxy(s.hub.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	if s.front, err = proxy.New(cfg, s.log, stdout); err != nil {
+		return nil, err
+	}
+	if file.HasPush() {
+		if err := s.openPublish(); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.front.Listen(); err != nil {
+		s.publish.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// run serves until ctx is done and everything has ended.
+func (s *service) run(ctx context.Context) error {
+	s.parts, s.stop = context.WithCancelCause(ctx)
+	defer s.stop(nil)
+	if s.publish != nil {
+		s.startPublish()
+	}
+	// Each part ends with s.parts; all are awaited below.
+	s.wg.Go(s.takeOrders)
+	s.wg.Go(s.listenHangup)
+	s.wg.Go(s.partFromPages)
+	err := s.front.Run(s.parts)
+	s.stop(nil)
+	s.wg.Wait()
+	if cause := context.Cause(s.parts); err == nil && !errors.Is(cause, context.Canceled) {
+		err = cause
+	}
+	return err
+}
+
+// partFromPages has push clients leave, once the service ends, while open
+// requests finish.
+func (s *service) partFromPages() {
+	<-s.parts.Done()
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(s.file.DrainTimeout, proxy.DefaultDrainTimeout))
+	defer cancel()
+	if err := s.hub.Shutdown(ctx); err != nil {
+		s.log.Warn(eventPushCut, "reason", err.Error())
+	}
+}
+
+// apply puts a new configuration into effect, or returns why not.
+func (s *service) apply(file *config.File) error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	if file.Push != s.file.Push {
+		return fmt.Errorf("config reload not supported for push: old=%+v, new=%+v; restart instead", s.file.Push, file.Push)
+	}
+	cfg, err := file.Proxy(s.hub.Endpoint)
+	if err != nil {
+		return err
+	}
+	if file.HasPush() && s.publish == nil {
+		if err := s.openPublish(); err != nil {
+			return err
+		}
+		if s.publish != nil {
+			s.startPublish()
+		}
+	}
+	if err := s.front.Reload(cfg); err != nil {
+		return err
+	}
+	s.file = file
+	return nil
+}
+
+// reloadLogged is reload for a caller that only the log tells of the outcome.
+func (s *service) reloadLogged() error {
+	if s.reload == nil {
+		return errors.New("this server runs by flags; restart it to change them")
+	}
+	err := s.reload()
+	if err != nil {
+		s.log.Error(eventReloadRefused, "problem", err.Error())
+	}
+	return err
+}
+
+// listenHangup reloads at each SIGHUP.
+func (s *service) listenHangup() {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-s.parts.Done():
+			return
+		case <-hangup:
+			s.reloadLogged()
+		}
+	}
+}
+
+// takeOrders serves wsfront reload. A server that runs by flags has nothing to
+// reload, and one that cannot have its socket serves all the same.
+func (s *service) takeOrders() {
+	if s.reload == nil {
+		return
+	}
+	orders, err := admin.Listen(s.file.StateDir(), s.reloadLogged)
+	if err == nil {
+		err = orders.Run(s.parts)
+	}
+	if err != nil {
+		s.log.Warn(eventNoAdmin, "reason", err.Error())
+	}
+}
+
+// openPublish binds the publish API's address and finds its key.
+func (s *service) openPublish() error {
+	api := s.file.PublishAPI()
+	if api.Listen == "off" {
+		return nil
+	}
+	key, err := s.flags.secret()
+	if err != nil {
+		return err
+	}
+	if key == "" {
+		var created bool
+		if key, created, err = pusher.LoadKey(api.KeyFile); err != nil {
+			return fmt.Errorf("%w; or choose another place by --state, or give --publish-key", err)
+		}
+		if created {
+			s.log.Info(eventKeyCreated, "file", api.KeyFile)
+		}
+	}
+	s.publish, err = listenPublish(api.Listen, s.hub.PublishAPI(key))
+	return err
+}
+
+// startPublish serves the publish API until the service ends, which it also
+// brings about should it fail.
+func (s *service) startPublish() {
+	s.log.Info(eventPublishListen, "address", s.publish.address())
+	s.wg.Go(func() { // ends with s.parts; run waits
+		if err := s.publish.run(s.parts); err != nil {
+			s.stop(err)
+		}
+	})
+}
