@@ -34,7 +34,9 @@ func (x *exchange) pass(r *http.Request, res *http.Response, buffer []byte) {
 	}
 	x.WriteHeader(res.StatusCode)
 	if res.ContentLength < 0 {
-		x.Flush() // who knows when the body begins
+		// Who knows when the body begins; and once the header is out, net/http
+		// can choose no Content-Length, which would leave no room for a trailer.
+		x.Flush()
 	}
 	if toClient, err := x.copyBody(res.Body, buffer); err != nil {
 		if !toClient && r.Context().Err() == nil {
@@ -69,10 +71,6 @@ func (x *exchange) copyBody(body io.Reader, buffer []byte) (toClient bool, err e
 // passTrailer hands on the fields behind the body (RFC 9110 §6.5), those that
 // were not announced included.
 func (x *exchange) passTrailer(trailer http.Header, announced int) {
-	if len(trailer) == 0 {
-		return
-	}
-	x.Flush() // or net/http may choose Content-Length, which has no trailer
 	prefix := ""
 	if len(trailer) != announced {
 		prefix = http.TrailerPrefix

@@ -1,15 +1,20 @@
 package proxy
 
 import (
+	"bufio"
 	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // tlsBackend is an https backend that speaks HTTP/2 as well and says what it
@@ -33,4 +38,183 @@ func writeCA(t *testing.T, srv *httptest.Server) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+func TestForward_RetriesOnlyWhatIsSafe(t *testing.T) {
+	// The first request of a connection is answered; the second is read, and
+	// the connection closed without an answer.
+	for _, c := range []struct {
+		name, request string
+		status        int
+		reached       int32 // how often the second one reached the backend
+	}{
+		{"GET", crlf("GET /second HTTP/1.1\nHost: a"), 200, 2},
+		{"POST", crlf("POST /second HTTP/1.1\nHost: a\nContent-Length: 1") + "x", 502, 1},
+		{"POST without a body", crlf("POST /second HTTP/1.1\nHost: a\nContent-Length: 0"), 502, 1},
+		{"POST held", crlf("POST /second HTTP/1.1\nHost: a\nTransfer-Encoding: chunked") + "1\r\nx\r\n0\r\n\r\n", 502, 1},
+		{"POST with a key", crlf("POST /second HTTP/1.1\nHost: a\nIdempotency-Key: 1\nContent-Length: 0"), 502, 1},
+		{"DELETE", crlf("DELETE /second HTTP/1.1\nHost: a"), 502, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var reached atomic.Int32
+			addr := rawBackend(t, func(conn net.Conn, r *bufio.Reader) {
+				for n := 0; ; n++ {
+					text, err := readRequest(r)
+					if err != nil {
+						return
+					}
+					if strings.Contains(text, "/second") {
+						reached.Add(1)
+						if n > 0 {
+							return
+						}
+					}
+					_, _ = io.WriteString(conn, okAnswer)
+				}
+			})
+			f := serveFront(t, Route{Path: "/", App: "http://" + addr})
+			f.ask("GET /first HTTP/1.1\nHost: a")
+			_, r := f.dial(c.request)
+			res, _ := readAnswer(t, r, "GET")
+			if res.StatusCode != c.status || reached.Load() != c.reached {
+				t.Errorf("%s after %d times, want %d after %d", res.Status, reached.Load(), c.status, c.reached)
+			}
+		})
+	}
+}
+
+func TestForward_KeptConnectionThatClosedCostsNothing(t *testing.T) {
+	var conns atomic.Int32
+	closed := make(chan struct{}, 10)
+	addr := rawBackend(t, func(conn net.Conn, r *bufio.Reader) {
+		conns.Add(1)
+		if _, err := readRequest(r); err == nil {
+			_, _ = io.WriteString(conn, okAnswer) // says nothing of the close
+		}
+		conn.Close()
+		closed <- struct{}{}
+	})
+	f := serveFront(t, Route{Path: "/", App: "http://" + addr})
+	for range 10 {
+		_, r := f.dial(crlf("GET / HTTP/1.1\nHost: a"))
+		if res, _ := readAnswer(t, r, "GET"); res.StatusCode != 200 {
+			t.Fatal(res.Status)
+		}
+		receive(t, closed)
+	}
+	if conns.Load() < 10 {
+		t.Error("the backend closed each connection, and yet one served twice")
+	}
+}
+
+func TestForward_BackendFailures(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := l.Addr().String()
+	l.Close()
+	says := func(text string) string {
+		return rawBackend(t, func(conn net.Conn, r *bufio.Reader) {
+			if _, err := readRequest(r); err == nil {
+				_, _ = io.WriteString(conn, text)
+			}
+		})
+	}
+	silent := rawBackend(t, func(conn net.Conn, r *bufio.Reader) { _, _ = io.Copy(io.Discard, r) })
+	plain := says(okAnswer)
+	for _, c := range []struct {
+		name, app string
+		status    int
+		reason    string
+	}{
+		{"refused", "http://" + refused, 502, "dial backend http://" + refused + ": connection refused; is the application running"},
+		{"no socket", "unix:" + filepath.Join(t.TempDir(), "none.sock"), 502, "there is no such socket"},
+		{"silent", "http://" + silent, 504, "did not begin to answer in time"},
+		{"closed", "http://" + says(""), 502, "closed the connection without an answer"},
+		{"not HTTP", "http://" + says("220 mail.test ESMTP\r\n"), 502, "does it speak HTTP"},
+		{"TLS alert", "http://" + says("\x15\x03\x01\x00\x02\x02\x46"), 502, "answered with TLS; write https://"},
+		{"no TLS", "https://" + plainTLSAnswer(t), 502, "it answered without TLS; write http://"},
+		{"101 for nothing", "http://" + says("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"), 502, "which nobody asked for"},
+		{"status 99", "http://" + says("HTTP/1.1 099 What\r\nContent-Length: 0\r\n\r\n"), 502, "which nobody asked for"},
+		{"long head", "http://" + says("HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", maxAnswerHead+10000)+"\r\n\r\n"), 502, "head of the answer is too long"},
+		{"works", "http://" + plain, 200, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := serveFront(t, Route{Path: "/", App: c.app, ResponseTimeout: 300 * time.Millisecond})
+			res, body := f.ask("GET / HTTP/1.1\nHost: a\nAccept: text/plain")
+			if res.StatusCode != c.status {
+				t.Errorf("%s, want %d\n%s", res.Status, c.status, f.log)
+			}
+			if c.reason == "" {
+				return
+			}
+			line := f.log.await(t, "request.failed", c.reason, fmt.Sprintf("status=%d", c.status))
+			if strings.Contains(body, c.app) || !strings.Contains(body, "application") {
+				t.Errorf("the visitor reads %q; the log %s", body, line)
+			}
+		})
+	}
+}
+
+// plainTLSAnswer is a server that answers whatever it gets with plain HTTP, as
+// Apache does on port 80.
+func plainTLSAnswer(t *testing.T) string {
+	return rawBackend(t, func(conn net.Conn, r *bufio.Reader) {
+		_, _ = r.Peek(1)
+		_, _ = io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\n\r\n")
+	})
+}
+
+func TestForward_UnixBackend(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hosts := make(chan string, 1)
+	serveRaw(t, l, func(conn net.Conn, r *bufio.Reader) {
+		text, err := readRequest(r)
+		if err != nil {
+			return
+		}
+		hosts <- field(text, "Host")
+		_, _ = io.WriteString(conn, okAnswer)
+	})
+	f := serveFront(t, Route{Path: "/", App: "unix:" + path})
+	if res, _ := f.ask("GET / HTTP/1.1\nHost: app.test"); res.StatusCode != 200 {
+		t.Error(res.Status)
+	}
+	if got := receive(t, hosts); got != "app.test" {
+		t.Errorf("Host: %s", got)
+	}
+}
+
+func TestForward_TLSBackendIsVerified(t *testing.T) {
+	backend := tlsBackend(t)
+	ca := writeCA(t, backend)
+	for _, c := range []struct {
+		name   string
+		tls    BackendTLS
+		status int
+	}{
+		{"unknown CA", BackendTLS{}, 502},
+		{"own CA", BackendTLS{CA: ca}, 200},
+		{"own CA, other name", BackendTLS{CA: ca, ServerName: "other.test"}, 502},
+		{"own CA, its name", BackendTLS{CA: ca, ServerName: "example.com"}, 200},
+		{"not verified", BackendTLS{InsecureSkipVerify: true}, 200},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := serveFront(t, Route{Path: "/", App: backend.URL, BackendTLS: c.tls})
+			res, body := f.ask("GET / HTTP/1.1\nHost: app.test")
+			if res.StatusCode != c.status {
+				t.Fatalf("%s, want %d: %s", res.Status, c.status, f.log)
+			}
+			if c.status == 502 {
+				f.log.await(t, "request.failed", "backend_tls.ca", "server_name", "insecure_skip_verify")
+			} else if body != "HTTP/1.1 app.test" {
+				t.Errorf("the backend saw %q", body)
+			}
+		})
+	}
 }

@@ -13,8 +13,10 @@
 //	             site by Host and the route by the most specific path that
 //	             takes this kind of request
 //	forward.go   sends it to the app backend with the fields it needs
-//	             (headers.go), its body with a length (body.go), and streams
-//	             the answer back; files.go serves it from a folder instead
+//	             (headers.go), its body with a length (body.go); files.go
+//	             serves it from a folder instead
+//	answer.go    streams the backend's answer back, its links and cookies in
+//	             the client's view (rewrite.go)
 //	accesslog.go writes one line when it is over
 //
 // # The walk of a tunnel

@@ -33,6 +33,8 @@ type exchange struct {
 	sent     int64  // bytes of the answer's body, or through the tunnel to the client
 	received int64  // bytes through the tunnel from the client
 	reason   string // why it failed or was cut, in words for the log
+
+	over func() // called when its log lines are written; nil for none
 }
 
 // WriteHeader notes the status that goes out last: interim answers (1xx) but

@@ -90,6 +90,11 @@ func (s *Server) Reload(cfg Config) error {
 // serveHTTP answers a request that came by TLS (secure) or by plain HTTP.
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request, secure bool) {
 	x := s.newExchange(w, r, secure)
+	defer func() {
+		if x.over != nil {
+			x.over()
+		}
+	}()
 	defer s.finish(x, r)
 	if !secure && s.certs.serveChallenge(x, r) {
 		return

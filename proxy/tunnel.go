@@ -63,11 +63,10 @@ func (s *Server) tunnel(x *exchange, r *http.Request) {
 // open hands both connections to the relay once the client has its 101.
 // Another way to carry messages, frame by frame, would begin here.
 func (s *Server) open(x *exchange, r *http.Request, b *backendTunnel) {
-	if !s.beginTunnel() {
+	if !s.beginTunnel(x) {
 		s.handshakeFailed(x, r, context.Canceled)
 		return
 	}
-	defer s.tunnelsWG.Done()
 	head := x.switchHead(b.answer)
 	client, buffered, err := x.Hijack()
 	if err != nil {
@@ -100,15 +99,17 @@ func (s *Server) open(x *exchange, r *http.Request, b *backendTunnel) {
 	log.Info(eventTunnelClose, "bytes_in", x.received, "bytes_out", x.sent, "duration", result.Duration, "reason", reason)
 }
 
-// beginTunnel counts a tunnel, unless tunnels are being cut: drain waits for
-// those that are counted, and no other may come once it does.
-func (s *Server) beginTunnel() bool {
+// beginTunnel counts a tunnel until the exchange is over, unless tunnels are
+// being cut: drain waits for those that are counted, and no other may come once
+// it does.
+func (s *Server) beginTunnel(x *exchange) bool {
 	s.tunnelsMu.Lock()
 	defer s.tunnelsMu.Unlock()
 	if s.tunnels.Err() != nil {
 		return false
 	}
 	s.tunnelsWG.Add(1)
+	x.over = s.tunnelsWG.Done
 	return true
 }
 
