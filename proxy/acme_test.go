@@ -79,7 +79,7 @@ func TestACME_ReloadBringsTheFirstName(t *testing.T) {
 	f.serve()
 	f.waitForCert("app.test", f.internalRoots(), nil)
 	cfg = f.cfg
-	cfg.Sites = []Site{{Hosts: []string{"app.test"}}}
+	cfg.Sites = []Site{{Hosts: []string{"app.test"}, Routes: streamRoutes()}}
 	if err := f.Reload(cfg); err != nil {
 		t.Fatal(err)
 	}
