@@ -47,7 +47,6 @@ type service struct {
 	reloading sync.Mutex   // of file and publish, once run was called
 	file      *config.File // the one in effect
 
-	file    *config.File // the one in effect
 	flags   publishFlags
 	publish *publishServer // nil until a route needs it
 	parts   context.Context
