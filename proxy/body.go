@@ -147,7 +147,7 @@ func (rt *route) attach(x *exchange, r *http.Request, out *http.Request) (body *
 	case r.ContentLength == 0:
 		delete(out.Header, "Expect")
 		if len(r.Header["Content-Length"]) > 0 {
-			out.TransferEncoding = []string{"identity"} // has http.Transport write the 0
+			sendLengthZero(out)
 		}
 		return body, release, true
 	case r.ContentLength < 0 && (rt.RequestBuffering == nil || *rt.RequestBuffering):
@@ -157,11 +157,12 @@ func (rt *route) attach(x *exchange, r *http.Request, out *http.Request) (body *
 			return body, release, false
 		}
 		delete(out.Header, "Expect") // it has been answered, and the body is here
-		out.ContentLength, out.GetBody = held.size, held.open
-		out.TransferEncoding = []string{"identity"}
-		if held.size > 0 {
-			out.Body, _ = held.open() // never fails: nothing is opened anew
+		if held.size == 0 {
+			sendLengthZero(out)
+			return body, release, true
 		}
+		out.ContentLength, out.GetBody = held.size, held.open
+		out.Body, _ = held.open() // never fails: nothing is opened anew
 		return body, held.close, true
 	}
 	if r.ContentLength < 0 && len(r.Trailer) > 0 {
@@ -174,10 +175,20 @@ func (rt *route) attach(x *exchange, r *http.Request, out *http.Request) (body *
 		out.Trailer = body.trailer
 	}
 	out.Body, out.ContentLength, out.GetBody = body, r.ContentLength, body.again
+	// A backend that refuses without asking for the body must not get it, nor
+	// the client be asked for it. http.Transport sends it all the same where
+	// the connection is to be kept.
+	out.Close = len(out.Header["Expect"]) > 0
 	// An answer may begin while the body is still coming; without this,
 	// net/http would wait for the body before it writes the answer's header.
 	_ = http.NewResponseController(x).EnableFullDuplex() // HTTP/2 needs none
 	return body, release, true
+}
+
+// sendLengthZero has http.Transport write the length of no body, which it
+// leaves out for most methods. WSGI servers take a POST without it as an error.
+func sendLengthZero(out *http.Request) {
+	out.Body, out.TransferEncoding = http.NoBody, []string{"identity"}
 }
 
 // bodyFailed answers a request whose body could not be had from the client.

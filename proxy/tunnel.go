@@ -261,13 +261,16 @@ func leftover(r *bufio.Reader) []byte {
 	return slices.Clone(p)
 }
 
-// refuseHandshake answers a handshake with a mistake of the client's.
+// refuseHandshake answers a handshake with a mistake of the client's. The
+// connection is closed, as nobody knows what the client takes it for now.
 func (x *exchange) refuseHandshake(r *http.Request, status int, mistake string) {
-	switch h := x.Header(); status {
+	h := x.Header()
+	h.Set("Connection", "close")
+	switch status {
 	case http.StatusUpgradeRequired: // RFC 6455 §4.4, RFC 9110 §15.5.22
 		h.Set("Sec-WebSocket-Version", "13")
 		h.Set("Upgrade", "websocket")
-		h.Set("Connection", "Upgrade")
+		h.Set("Connection", "close, Upgrade")
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", http.MethodGet)
 	}
