@@ -68,6 +68,9 @@ func TestACME_ReloadAddsAndRemovesNames(t *testing.T) {
 	if _, err := f.certFor("old.test"); err == nil {
 		t.Error("a name that was taken out still has a certificate")
 	}
+	if left := f.certs.acme.Load().cache.AllMatchingCertificates("old.test"); len(left) != 0 {
+		t.Error("the certificate of a name that was taken out is still maintained")
+	}
 }
 
 func TestACME_ReloadBringsTheFirstName(t *testing.T) {
@@ -79,7 +82,7 @@ func TestACME_ReloadBringsTheFirstName(t *testing.T) {
 	f.serve()
 	f.waitForCert("app.test", f.internalRoots(), nil)
 	cfg = f.cfg
-	cfg.Sites = []Site{{Hosts: []string{"app.test"}}}
+	cfg.Sites = []Site{{Hosts: []string{"app.test"}, Routes: streamRoutes()}}
 	if err := f.Reload(cfg); err != nil {
 		t.Fatal(err)
 	}

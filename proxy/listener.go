@@ -102,9 +102,10 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	s.log.Info(eventShutdown, "drain_timeout", s.cfg.DrainTimeout)
+	timeout := s.drainTimeout()
+	s.log.Info(eventShutdown, "drain_timeout", timeout)
 	stopCerts() // first, or ACME might bind for a challenge the ports that drain gives up
-	if cut := s.drain(); err == nil {
+	if cut := s.drain(timeout); err == nil {
 		err = cut
 	}
 	wg.Wait()
@@ -124,10 +125,17 @@ func (l *listener) serve(log *slog.Logger) error {
 	return nil
 }
 
+// drainTimeout is that of the configuration in effect.
+func (s *Server) drainTimeout() time.Duration {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	return s.cfg.DrainTimeout
+}
+
 // drain ends the service: no new connections, tunnels cut, open requests
-// finished or, after DrainTimeout, cut as well.
-func (s *Server) drain() error {
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
+// finished or, after timeout, cut as well.
+func (s *Server) drain(timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	s.cut()
 	var wg sync.WaitGroup

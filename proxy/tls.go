@@ -148,17 +148,10 @@ func (c *certificates) openStorage(dir string) error {
 }
 
 // reload puts the certificates of another configuration in place, all or none.
+// State and ACME are those of before: see Config.reloadable.
 func (c *certificates) reload(cfg Config) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	old, next := c.config, cfg
-	old.ACME.OnDemand, next.ACME.OnDemand = OnDemand{}, OnDemand{}
-	switch {
-	case old.State != next.State:
-		return fmt.Errorf("config reload not supported for state: old=%s, new=%s; restart instead", old.State, next.State)
-	case old.ACME != next.ACME:
-		return fmt.Errorf("config reload not supported for acme: old=%+v, new=%+v; restart instead", old.ACME, next.ACME)
-	}
 	t, err := c.build(cfg)
 	if err != nil {
 		return err

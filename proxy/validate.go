@@ -211,7 +211,6 @@ func (c Config) reloadable(next Config) error {
 	compare("acme.email", c.ACME.Email == next.ACME.Email, c.ACME.Email, next.ACME.Email)
 	compare("acme.ca", c.ACME.CA == next.ACME.CA, c.ACME.CA, next.ACME.CA)
 	compare("acme.ca_root", c.ACME.CARoot == next.ACME.CARoot, c.ACME.CARoot, next.ACME.CARoot)
-	compare("acme.on_demand.ask", c.ACME.OnDemand.Ask == next.ACME.OnDemand.Ask, c.ACME.OnDemand.Ask, next.ACME.OnDemand.Ask)
 	compare("access_log", c.AccessLog == next.AccessLog, c.AccessLog, next.AccessLog)
 	return errors.Join(list...)
 }

@@ -39,7 +39,8 @@
 // when the last frame is queued: a Close in answer to the peer's own, one that
 // names what the peer did wrong, or Shutdown's goodbye; the peer then has five
 // seconds. Gone means that deadlines in the past make all its I/O fail: it was
-// cut off, or has vanished. In every case the connection's own goroutine closes
+// cut off, or has vanished; what the kernel still holds for it is dropped, by a
+// reset of the connection. In every case the connection's own goroutine closes
 // it and logs how it ended.
 //
 // # Goroutines

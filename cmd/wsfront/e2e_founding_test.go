@@ -101,6 +101,14 @@ func (f *front) testBoard(t *testing.T, b *browser) {
 	// The page puts each message on top.
 	p.waits(t, "[...document.querySelectorAll('#board p')].slice(0, 3).map(p => p.textContent).join() == 'second line,first line,from the shell'")
 
+	// The same URL is an event stream for who asks for one.
+	p.text(t, "window.events = new EventSource('/websocket'); events.onmessage = e => window.streamed = e.data; 0")
+	p.waits(t, "events.readyState == EventSource.OPEN")
+	if status, out, errs := finish(t, f.command("publish", "--config", f.config, "board", "by both ways")); status != 0 {
+		t.Errorf("wsfront publish ended with %d: %s%s", status, out, errs)
+	}
+	p.waits(t, "window.streamed == 'by both ways' && document.querySelector('#board p').textContent == 'by both ways'")
+
 	for _, complaint := range []string{"Mixed Content", "SecurityError", "exception:", "error:"} {
 		if line := p.console.line(complaint); line != "" && !strings.Contains(line, "favicon.ico") {
 			t.Errorf("the browser complains: %s", line)

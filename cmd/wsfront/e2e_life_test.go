@@ -22,10 +22,11 @@ import (
 func (l *lab) testReload(t *testing.T) {
 	f := l.newFront(t)
 	pem := l.pki.issue(t, f.folder, "app.test", "new.test")
+	oldPush := l.startOldPush(t, "3600")
 	config := func(hosts string) string {
 		return fmt.Sprintf("sites:\n  - hosts: [%s]\n    tls: {cert: %s, key: %s}\n    routes:\n"+
 			"      - {path: /websocket, push: {channel: board}}\n      - {path: /old, tunnel: \"%s\"}\n      - {path: /, app: \"%s\"}\n%s",
-			hosts, pem.cert, pem.key, l.startOldPush(t, "3600"), l.gunicorn.url, f.publishLines())
+			hosts, pem.cert, pem.key, oldPush, l.gunicorn.url, f.publishLines())
 	}
 	good, better := config("app.test"), config("app.test, new.test")
 	bad := strings.Replace(good, "path: /old,", "path: /old, tunel: oops,", 1)

@@ -44,9 +44,9 @@ type service struct {
 	// reload reads the configuration again and applies it; nil when there is
 	// no file.
 	reload    func() error
-	reloading sync.Mutex
+	reloading sync.Mutex   // of file and publish, once run was called
+	file      *config.File // the one in effect
 
-	file    *config.File // the one in effect
 	flags   publishFlags
 	publish *publishServer // nil until a route needs it
 	parts   context.Context
@@ -88,7 +88,8 @@ func (s *service) run(ctx context.Context) error {
 		s.startPublish()
 	}
 	// Each part ends with s.parts; all are awaited below.
-	s.wg.Go(s.takeOrders)
+	state := s.file.StateDir()
+	s.wg.Go(func() { s.takeOrders(state) })
 	s.wg.Go(s.listenHangup)
 	s.wg.Go(s.partFromPages)
 	err := s.front.Run(s.parts)
@@ -104,7 +105,10 @@ func (s *service) run(ctx context.Context) error {
 // requests finish.
 func (s *service) partFromPages() {
 	<-s.parts.Done()
-	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(s.file.DrainTimeout, proxy.DefaultDrainTimeout))
+	s.reloading.Lock()
+	timeout := cmp.Or(s.file.DrainTimeout, proxy.DefaultDrainTimeout)
+	s.reloading.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	if err := s.hub.Shutdown(ctx); err != nil {
 		s.log.Warn(eventPushCut, "reason", err.Error())
@@ -115,8 +119,11 @@ func (s *service) partFromPages() {
 func (s *service) apply(file *config.File) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
-	if file.Push != s.file.Push {
+	switch {
+	case file.Push != s.file.Push:
 		return fmt.Errorf("config reload not supported for push: old=%+v, new=%+v; restart instead", s.file.Push, file.Push)
+	case file.Log != s.file.Log:
+		return fmt.Errorf("config reload not supported for log: old=%+v, new=%+v; restart instead", s.file.Log, file.Log)
 	}
 	cfg, err := file.Proxy(s.hub.Endpoint)
 	if err != nil {
@@ -166,11 +173,11 @@ func (s *service) listenHangup() {
 
 // takeOrders serves wsfront reload. A server that runs by flags has nothing to
 // reload, and one that cannot have its socket serves all the same.
-func (s *service) takeOrders() {
+func (s *service) takeOrders(state string) {
 	if s.reload == nil {
 		return
 	}
-	orders, err := admin.Listen(s.file.StateDir(), s.reloadLogged)
+	orders, err := admin.Listen(state, s.reloadLogged)
 	if err == nil {
 		err = orders.Run(s.parts)
 	}
