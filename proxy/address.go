@@ -174,7 +174,7 @@ func checkName(name string) error {
 		case label == "":
 			return errors.New("two dots, or a dot at the beginning")
 		case i >= 0 && label[i] >= 0x80:
-			return errors.New("write it in its ASCII form, xn--...")
+			return errors.New("write it in its ASCII form, which begins with xn--")
 		case i >= 0:
 			return fmt.Errorf("it holds %q; letters, digits, - and dots are allowed", label[i:i+1])
 		case len(label) > 63:
