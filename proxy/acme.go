@@ -68,11 +68,11 @@ func acmeRoots(c ACME) (*x509.CertPool, error) {
 	}
 	pem, err := os.ReadFile(c.CARoot)
 	if err != nil {
-		return nil, fmt.Errorf("acme.ca_root: %w", err)
+		return nil, FieldError{"acme.ca_root", err.Error()}
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("acme.ca_root: %s holds no PEM certificate", c.CARoot)
+		return nil, FieldError{"acme.ca_root", c.CARoot + " holds no PEM certificate"}
 	}
 	return roots, nil
 }

@@ -47,16 +47,16 @@ func newFiles(rt *route) (*files, error) {
 			err = root.Close()
 		}
 	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("files: %s is neither a folder nor a plain file; name the folder whose files are to be served", rt.Files)
+		return nil, fmt.Errorf("%s is neither a folder nor a plain file; name the folder whose files are to be served", rt.Files)
 	case strings.HasSuffix(rt.prefix, "/"):
-		return nil, fmt.Errorf("files: %s is one file, and path %s takes only what is below it; name a folder, or a path such as /%s",
+		return nil, fmt.Errorf("%s is one file, and path %s takes only what is below it; name a folder, or a path such as /%s",
 			rt.Files, rt.Path, info.Name())
 	}
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("files: open %s: %w; let the user that runs this program read it", rt.Files, reasonOf(err))
+		return nil, fmt.Errorf("open %s: %w; let the user that runs this program read it", rt.Files, reasonOf(err))
 	case err != nil:
-		return nil, fmt.Errorf("files: open %s: %w; name the folder whose files are to be served", rt.Files, reasonOf(err))
+		return nil, fmt.Errorf("open %s: %w; name the folder whose files are to be served", rt.Files, reasonOf(err))
 	}
 	return f, nil
 }

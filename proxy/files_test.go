@@ -325,9 +325,9 @@ func TestNewFiles_SaysWhatToDo(t *testing.T) {
 		{"/static/", filepath.Join(dir, "missing"), "<nil>"},
 		{"/static/", dir, "<nil>"},
 		{"/favicon.ico", filepath.Join(dir, "favicon.ico"), "<nil>"},
-		{"/", filepath.Join(dir, "favicon.ico"), "files: " + dir + "/favicon.ico is one file, and path / takes only what is below it; name a folder, or a path such as /favicon.ico"},
-		{"/static/", pipe, "files: " + pipe + " is neither a folder nor a plain file; name the folder whose files are to be served"},
-		{"/static/", filepath.Join(dir, "favicon.ico", "x"), "files: open " + dir + "/favicon.ico/x: not a directory; name the folder whose files are to be served"},
+		{"/", filepath.Join(dir, "favicon.ico"), "" + dir + "/favicon.ico is one file, and path / takes only what is below it; name a folder, or a path such as /favicon.ico"},
+		{"/static/", pipe, "" + pipe + " is neither a folder nor a plain file; name the folder whose files are to be served"},
+		{"/static/", filepath.Join(dir, "favicon.ico", "x"), "open " + dir + "/favicon.ico/x: not a directory; name the folder whose files are to be served"},
 	} {
 		_, err := newFiles(&route{Route: Route{Path: c.prefix, Files: c.folder}, prefix: c.prefix})
 		if got := fmt.Sprint(err); got != c.want {

@@ -29,15 +29,15 @@ type listener struct {
 	http   *http.Server
 }
 
-// Listen binds every address of the configuration. The error says which could
-// not be had and what to do.
+// Listen binds every address of the configuration. The error is a FieldError
+// that says which could not be had and what to do.
 func (s *Server) Listen() error {
 	hasTLS := s.cfg.hasTLS()
-	bind := func(addresses []string, secure bool) error {
-		for _, a := range addresses {
+	bind := func(field string, addresses []string, secure bool) error {
+		for i, a := range addresses {
 			l, err := net.Listen("tcp", a)
 			if err != nil {
-				return listenError(a, err)
+				return FieldError{fmt.Sprintf("%s[%d]", field, i), listenMistake(a, err)}
 			}
 			s.listeners = append(s.listeners, s.newListener(l, secure))
 			if _, port, err := net.SplitHostPort(l.Addr().String()); err == nil && secure && s.securePort == "" {
@@ -46,9 +46,9 @@ func (s *Server) Listen() error {
 		}
 		return nil
 	}
-	err := bind(s.cfg.Listen, hasTLS)
+	err := bind("listen", s.cfg.Listen, hasTLS)
 	if err == nil {
-		err = bind(s.cfg.HTTPListen, false)
+		err = bind("http_listen", s.cfg.HTTPListen, false)
 	}
 	if err != nil {
 		s.closeListeners()
@@ -163,15 +163,15 @@ func (s *Server) closeListeners() {
 	s.listeners = nil
 }
 
-// listenError says what to do about an address that could not be bound.
-func listenError(address string, err error) error {
+// listenMistake says what to do about an address that could not be bound.
+func listenMistake(address string, err error) string {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("listen %s: another program has this port (find it with: ss -ltnp); stop it, or choose another address by listen or http_listen", address)
+		return address + ": another program has this port (find it with: ss -ltnp); stop it, or choose another address"
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("listen %s: no permission for a port below 1024; run as root, or allow it with: setcap cap_net_bind_service=+ep %s", address, executable())
+		return fmt.Sprintf("%s: no permission for a port below 1024; run as root, or allow it with: setcap cap_net_bind_service=+ep %s", address, executable())
 	}
-	return fmt.Errorf("listen %s: %w", address, err)
+	return fmt.Sprintf("%s: %v", address, err)
 }
 
 func executable() string {

@@ -29,7 +29,7 @@ func makeStateDir(dir string) error {
 		_, err = os.ReadDir(dir)
 	}
 	if err != nil {
-		return fmt.Errorf("the folder %s cannot be used for certificates and keys: %w; make it and give it to this user, or choose another by state", dir, err)
+		return FieldError{"state", fmt.Sprintf("the folder %s cannot be used for certificates and keys: %v; make it and give it to this user, or write another", dir, err)}
 	}
 	return nil
 }

@@ -6,13 +6,14 @@ import (
 	"strings"
 )
 
-// newTable makes the routing table of a valid Config.
+// newTable makes the routing table of a valid Config. Its error is a FieldError:
+// something the Config names is not there, or not what it should be.
 func newTable(cfg Config) (*table, error) {
 	t := &table{exact: map[string]*site{}, labels: map[string]*site{}, trusted: cfg.TrustedProxies}
 	for i, c := range cfg.Sites {
-		s, err := newSite(c)
+		s, err := newSite(fmt.Sprintf("sites[%d]", i), c)
 		if err != nil {
-			return nil, fmt.Errorf("sites[%d].%w", i, err)
+			return nil, err
 		}
 		t.sites = append(t.sites, s)
 		for _, host := range c.Hosts {
@@ -29,13 +30,14 @@ func newTable(cfg Config) (*table, error) {
 	return t, nil
 }
 
-func newSite(c Site) (*site, error) {
+// newSite makes the site that stands at the field at.
+func newSite(at string, c Site) (*site, error) {
 	s := &site{Site: c, name: c.Hosts[0]}
 	push := false
 	for i, rc := range c.Routes {
-		rt, err := newRoute(s, rc)
+		rt, err := newRoute(s, fmt.Sprintf("%s.routes[%d]", at, i), rc)
 		if err != nil {
-			return nil, fmt.Errorf("routes[%d]: %w", i, err)
+			return nil, err
 		}
 		push = push || rc.Tunnel != "" || rc.Handler != nil
 		s.routes = append(s.routes, rt)
@@ -48,7 +50,7 @@ func newSite(c Site) (*site, error) {
 	return s, nil
 }
 
-func newRoute(s *site, c Route) (*route, error) {
+func newRoute(s *site, at string, c Route) (*route, error) {
 	rt := &route{Route: c, name: s.name + c.Path}
 	if rt.MaxBody == 0 {
 		rt.MaxBody = DefaultMaxBody
@@ -56,28 +58,34 @@ func newRoute(s *site, c Route) (*route, error) {
 	if rt.ResponseTimeout == 0 {
 		rt.ResponseTimeout = DefaultResponseTimeout
 	}
+	field := at + ".path"
 	var err error
-	if rt.prefix, rt.variable, err = parsePath(c.Path); err != nil {
-		return nil, err
+	if rt.prefix, rt.variable, err = parsePath(c.Path); err == nil {
+		switch {
+		case c.App != "":
+			field = at + ".app"
+			rt.backend, err = parseBackend(c.App, "http", "https")
+		case c.Tunnel != "":
+			field = at + ".tunnel"
+			rt.backend, err = parseBackend(c.Tunnel, "ws", "wss")
+		case c.Files != "":
+			field = at + ".files"
+			rt.handler, err = newFiles(rt)
+		default:
+			rt.handler = pushHandler{rt}
+		}
 	}
-	switch {
-	case c.App != "":
-		if rt.backend, err = parseBackend(c.App, "http", "https"); err == nil {
-			err = rt.backend.secure(c.BackendTLS)
-		}
-		if err == nil {
-			rt.handler = newForwarder(rt)
-		}
-	case c.Tunnel != "":
-		if rt.backend, err = parseBackend(c.Tunnel, "ws", "wss"); err == nil {
-			err = rt.backend.secure(c.BackendTLS)
-		}
-	case c.Files != "":
-		rt.handler, err = newFiles(rt)
-	default:
-		rt.handler = pushHandler{rt}
+	if err == nil && rt.backend != nil {
+		field = at + ".backend_tls.ca"
+		err = rt.backend.secure(c.BackendTLS)
 	}
-	return rt, err
+	if err != nil {
+		return nil, FieldError{field, err.Error()}
+	}
+	if c.App != "" {
+		rt.handler = newForwarder(rt)
+	}
+	return rt, nil
 }
 
 // close gives back what the table holds, once no new request uses it.

@@ -71,14 +71,14 @@ func (c *certificates) build(cfg Config) (*certTable, error) {
 	for i, s := range cfg.Sites {
 		source, err := c.source(t, cfg, s)
 		if err != nil {
-			return nil, fmt.Errorf("sites[%d].tls: %w", i, err)
+			return nil, inField(fmt.Sprintf("sites[%d].tls", i), err)
 		}
 		for _, host := range s.Hosts {
 			source := source
 			if s.TLS.mode() == TLSAuto && strings.HasPrefix(host, "*") {
 				source = onDemandSource{&c.acme}
 				if cfg.ACME.OnDemand.Ask == "" {
-					return nil, fmt.Errorf("sites[%d].hosts: %q with tls: auto obtains certificates for names that clients ask for; set acme.on_demand.ask, or list the names", i, host)
+					return nil, FieldError{fmt.Sprintf("sites[%d].hosts", i), fmt.Sprintf("%q with tls: auto obtains certificates for names that clients ask for; set acme.on_demand.ask, or list the names", host)}
 				}
 			}
 			switch rest, wild := strings.CutPrefix(host, "*."); {

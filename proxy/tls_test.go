@@ -154,7 +154,7 @@ func TestNew_StateIsNeededOnlyForSitesThatUseIt(t *testing.T) {
 	state := "/dev/null/state" // below a file no folder can be made, not even by root
 	for mode, tls := range map[string]TLS{"auto": {}, "internal": {Mode: TLSInternal}} {
 		_, err := New(Config{State: state, Sites: []Site{{Hosts: []string{"app.example.com"}, TLS: tls, Routes: streamRoutes()}}}, slog.New(slog.DiscardHandler), io.Discard)
-		if err == nil || !strings.Contains(err.Error(), state) || !strings.Contains(err.Error(), "choose another by state") {
+		if err == nil || !strings.Contains(err.Error(), state) || !strings.Contains(err.Error(), "or write another") {
 			t.Errorf("%s: got error %v, want one that names the folder and what to do", mode, err)
 		}
 	}

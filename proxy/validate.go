@@ -21,6 +21,15 @@ type FieldError struct {
 
 func (e FieldError) Error() string { return e.Field + ": " + e.Message }
 
+// inField is err as a mistake of the field, unless it names its own.
+func inField(field string, err error) error {
+	var own FieldError
+	if errors.As(err, &own) {
+		return own
+	}
+	return FieldError{field, err.Error()}
+}
+
 // FieldErrors are all the mistakes in a Config, in the order of its fields.
 type FieldErrors []FieldError
 

@@ -64,9 +64,10 @@ func (d *demo) run(ctx context.Context) error {
 	defer wg.Wait()
 	defer server.Close()
 
-	s, err := newService(d.file(app.Addr().String()), publishFlags{}, io.Discard, io.Discard)
+	file := d.file(app.Addr().String())
+	s, err := newService(file, publishFlags{}, io.Discard, io.Discard)
 	if err != nil {
-		return err
+		return inFlags(err, file, "")
 	}
 	s.log = slog.New(slog.DiscardHandler)
 	if err := d.greet(); err != nil {

@@ -56,11 +56,11 @@ func (l *lab) testPortInUse(t *testing.T) {
 	state := filepath.Join(f.folder, "state")
 	t.Run("https", func(t *testing.T) {
 		errs := refused(t, f.command("run", "--app", l.gunicorn.url, "--tls", "internal", "--listen", addr, "--http-listen", "off", "--state", state))
-		oneLine(t, errs, addr, "another program", "choose another address by listen")
+		oneLine(t, errs, addr, "another program", "--listen: ")
 	})
 	t.Run("http", func(t *testing.T) {
 		errs := refused(t, f.command("run", "--app", l.gunicorn.url, "--tls", "off", "--http-listen", addr, "--state", state))
-		oneLine(t, errs, addr, "another program", "http_listen")
+		oneLine(t, errs, addr, "another program", "--http-listen: ")
 	})
 	t.Run("publish", func(t *testing.T) {
 		errs := refused(t, f.command("run", "--app", l.gunicorn.url, "--push", "/websocket", "--tls", "off",

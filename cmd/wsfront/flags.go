@@ -88,7 +88,7 @@ func (f *frontFlags) file(cmd *cobra.Command) (*config.File, error) {
 	}
 	if err := file.Validate(); err != nil {
 		if f.config == "" {
-			return nil, inFlags(err, file)
+			return nil, inFlags(err, file, "--push")
 		}
 		return nil, err
 	}
@@ -193,20 +193,37 @@ var flagOf = []struct{ field, flag string }{
 	{"push.publish.listen", "--publish-listen"},
 }
 
-// inFlags says mistakes in the words of the flags that made the file.
-func inFlags(err error, file *config.File) error {
+// inFlags says mistakes in the words of the flags that made the file; pushFlag
+// is the one that gave the path of a push route. A mistake that has its place in
+// a file stays as it is.
+func inFlags(err error, file *config.File, pushFlag string) error {
 	var found proxy.FieldErrors
-	if !errors.As(err, &found) {
+	var one proxy.FieldError
+	switch {
+	case errors.As(err, &found):
+	case errors.As(err, &one):
+		found = proxy.FieldErrors{one}
+	default:
 		return err
 	}
 	lines := make([]string, len(found))
 	for i, f := range found {
-		lines[i] = flagName(f.Field, file) + ": " + f.Message
+		lines[i] = flagName(f.Field, file, pushFlag) + ": " + fileWords.Replace(f.Message)
 	}
 	return errors.New(strings.Join(lines, "\n"))
 }
 
-func flagName(field string, file *config.File) string {
+// fileWords are those in a mistake's advice that read otherwise as flags, or
+// for which there is no flag.
+var fileWords = strings.NewReplacer(
+	"tls: auto", "--tls auto", "tls: internal", "--tls internal", "tls: off", "--tls off",
+	"write acme: ", "write a configuration file with acme: ", "set acme.", "write a configuration file with acme.",
+)
+
+func flagName(field string, file *config.File, pushFlag string) string {
+	if field == "sites[0].tls" && file.Sites[0].TLS.Cert != "" {
+		return "--cert"
+	}
 	for _, f := range flagOf {
 		if strings.HasPrefix(field, f.field) {
 			return f.flag
@@ -224,7 +241,7 @@ func flagName(field string, file *config.File) string {
 	case r.Tunnel != "":
 		return "--tunnel"
 	case r.Push != nil:
-		return "--push"
+		return pushFlag
 	}
 	return "--app"
 }

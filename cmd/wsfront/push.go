@@ -30,7 +30,7 @@ func newPush() *cobra.Command {
 				endpoint.Channel = ""
 			}
 			file := &config.File{
-				Config: proxy.Config{HTTPListen: proxy.Addresses{listen}, State: state, AccessLog: proxy.AccessFormat(access)},
+				Config: proxy.Config{Listen: proxy.Addresses{listen}, HTTPListen: proxy.Addresses{}, State: state, AccessLog: proxy.AccessFormat(access)},
 				Sites: []config.Site{{
 					Site:   proxy.Site{Hosts: []string{"*"}, TLS: proxy.TLS{Mode: proxy.TLSOff}},
 					Routes: []config.Route{{Route: proxy.Route{Path: path}, Push: endpoint}},
@@ -39,11 +39,11 @@ func newPush() *cobra.Command {
 			}
 			file.Push.Publish.Listen = publish.listen
 			if err := file.Validate(); err != nil {
-				return inFlags(err, file)
+				return inFlags(err, file, "--path")
 			}
 			s, err := newService(file, publish, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			if err != nil {
-				return err
+				return inFlags(err, file, "--path")
 			}
 			return s.run(cmd.Context())
 		},

@@ -29,7 +29,7 @@ SIGTERM let open requests finish, for as long as drain_timeout says.`,
 			}
 			s, err := newService(file, f.publish, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			if err != nil {
-				return err
+				return inFlags(file.Explain(err), file, "--push")
 			}
 			if f.config != "" {
 				s.reload = func() error {

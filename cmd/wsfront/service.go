@@ -54,7 +54,8 @@ type service struct {
 	wg      sync.WaitGroup          // of the parts
 }
 
-// newService checks the configuration and binds its addresses.
+// newService checks the configuration and binds its addresses. What is wrong
+// with a value of file is a proxy.FieldError.
 func newService(file *config.File, flags publishFlags, stdout, stderr io.Writer) (*service, error) {
 	s := &service{log: slog.New(file.Log.Handler(stderr)), file: file, flags: flags}
 	var err error
@@ -138,7 +139,7 @@ func (s *service) apply(file *config.File) error {
 		}
 	}
 	if err := s.front.Reload(cfg); err != nil {
-		return err
+		return file.Explain(err)
 	}
 	s.file = file
 	return nil
@@ -199,7 +200,7 @@ func (s *service) openPublish() error {
 	if key == "" {
 		var created bool
 		if key, created, err = pusher.LoadKey(api.KeyFile); err != nil {
-			return fmt.Errorf("%w; or choose another place by --state, or give --publish-key", err)
+			return fmt.Errorf("%w; choose another place by --state, or give --publish-key", err)
 		}
 		if created {
 			s.log.Info(eventKeyCreated, "file", api.KeyFile)

@@ -127,6 +127,16 @@ func (f *File) Validate() error {
 	return nil
 }
 
+// Explain gives a mistake that showed later than Validate, such as a file that
+// is not there, its place in the configuration file, where there is one.
+func (f *File) Explain(err error) error {
+	var mistake proxy.FieldError
+	if f.source == nil || !errors.As(err, &mistake) {
+		return err
+	}
+	return Problems{f.source.locate(mistake.Field, mistake.Message)}
+}
+
 // Proxy makes the configuration of the proxy, in which each push endpoint is
 // the handler that push returns for it.
 func (f *File) Proxy(push func(pusher.Endpoint) (http.Handler, error)) (proxy.Config, error) {
