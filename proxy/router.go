@@ -11,9 +11,7 @@ import (
 // table is a routing table: made once from a Config, never changed.
 type table struct {
 	sites   []*site
-	exact   map[string]*site // by lower-case host without port
-	labels  map[string]*site // by what follows the "*." of a wildcard
-	any     *site
+	hosts   hostMap[*site]
 	trusted []netip.Prefix
 }
 
@@ -75,18 +73,10 @@ func (rt *route) before(other *route) int {
 	return rank(rt) - rank(other)
 }
 
-// site finds the site of a Host field's value.
+// site finds the site of a Host field's value, or nil.
 func (t *table) site(host string) *site {
-	name := hostname(host)
-	if s := t.exact[name]; s != nil {
-		return s
-	}
-	if _, rest, ok := strings.Cut(name, "."); ok {
-		if s := t.labels[rest]; s != nil {
-			return s
-		}
-	}
-	return t.any
+	s, _ := t.hosts.find(hostname(host))
+	return s
 }
 
 // route finds the most specific route of the site that takes the request.

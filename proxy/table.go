@@ -3,13 +3,12 @@ package proxy
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // newTable makes the routing table of a valid Config. Its error is a FieldError:
 // something the Config names is not there, or not what it should be.
 func newTable(cfg Config) (*table, error) {
-	t := &table{exact: map[string]*site{}, labels: map[string]*site{}, trusted: cfg.TrustedProxies}
+	t := &table{trusted: cfg.TrustedProxies}
 	for i, c := range cfg.Sites {
 		s, err := newSite(fmt.Sprintf("sites[%d]", i), c)
 		if err != nil {
@@ -17,14 +16,7 @@ func newTable(cfg Config) (*table, error) {
 		}
 		t.sites = append(t.sites, s)
 		for _, host := range c.Hosts {
-			switch rest, wild := strings.CutPrefix(host, "*."); {
-			case host == "*":
-				t.any = s
-			case wild:
-				t.labels[strings.ToLower(rest)] = s
-			default:
-				t.exact[hostname(host)] = s
-			}
+			t.hosts.add(host, s)
 		}
 	}
 	return t, nil

@@ -40,12 +40,11 @@ type certificates struct {
 // certTable says which site's certificate serves which name: made once from a
 // Config, like the routing table, and never changed.
 type certTable struct {
-	exact, labels map[string]certSource // as in table
-	any           certSource
-	files         []*pemFile
-	kept          []string // names with certificates by ACME
-	usesACME      bool
-	roots         *x509.CertPool // of the CA's server
+	hosts    hostMap[certSource]
+	files    []*pemFile
+	kept     []string // names with certificates by ACME
+	usesACME bool
+	roots    *x509.CertPool // of the CA's server
 }
 
 // certSource is where a site's certificate comes from. name is what the client
@@ -67,30 +66,21 @@ func newCertificates(cfg Config, log *slog.Logger) (*certificates, error) {
 
 // build makes the table of a configuration.
 func (c *certificates) build(cfg Config) (*certTable, error) {
-	t := &certTable{exact: map[string]certSource{}, labels: map[string]certSource{}}
+	t := &certTable{}
 	for i, s := range cfg.Sites {
 		source, err := c.source(t, cfg, s)
 		if err != nil {
 			return nil, inField(fmt.Sprintf("sites[%d].tls", i), err)
 		}
 		for _, host := range s.Hosts {
-			source := source
-			if s.TLS.mode() == TLSAuto && strings.HasPrefix(host, "*") {
-				source = onDemandSource{&c.acme}
-				if cfg.ACME.OnDemand.Ask == "" {
-					return nil, FieldError{fmt.Sprintf("sites[%d].hosts", i), fmt.Sprintf("%q with tls: auto obtains certificates for names that clients ask for; set acme.on_demand.ask, or list the names", host)}
-				}
-			}
-			switch rest, wild := strings.CutPrefix(host, "*."); {
-			case host == "*":
-				t.any = source
-			case wild:
-				t.labels[strings.ToLower(rest)] = source
+			switch {
+			case s.TLS.mode() != TLSAuto:
+				t.hosts.add(host, source)
+			case strings.HasPrefix(host, "*"): // Validate has seen to it that there is a guard
+				t.hosts.add(host, onDemandSource{&c.acme})
 			default:
-				t.exact[hostname(host)] = source
-				if s.TLS.mode() == TLSAuto {
-					t.kept = append(t.kept, hostname(host))
-				}
+				t.hosts.add(host, source)
+				t.kept = append(t.kept, hostname(host))
 			}
 		}
 	}
@@ -238,8 +228,8 @@ func (c *certificates) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate
 		// Clients that connect by address name none.
 		name = hostname(hello.Conn.LocalAddr().String())
 	}
-	source := c.table.Load().find(name)
-	if source == nil {
+	source, ok := c.table.Load().hosts.find(name)
+	if !ok {
 		c.refused(hello, name, errors.New("no site serves this name; add it to hosts"))
 		return nil, nil // crypto/tls sends the alert unrecognized_name
 	}
@@ -256,20 +246,6 @@ func (c *certificates) refused(hello *tls.ClientHelloInfo, name string, reason e
 	c.log.Debug(eventCertRefused, "name", name, "client", hello.Conn.RemoteAddr().String(), "reason", reason.Error())
 }
 
-// find chooses as the routing table does: the exact name, a wildcard of one
-// label, the site of every name.
-func (t *certTable) find(name string) certSource {
-	if s := t.exact[name]; s != nil {
-		return s
-	}
-	if _, rest, ok := strings.Cut(name, "."); ok {
-		if s := t.labels[rest]; s != nil {
-			return s
-		}
-	}
-	return t.any
-}
-
 // serveChallenge answers ACME's HTTP-01 challenge (RFC 8555 §8.3) and reports
 // whether the request was one. Without a pending token the path is the app's.
 func (c *certificates) serveChallenge(w http.ResponseWriter, r *http.Request) bool {
@@ -277,7 +253,8 @@ func (c *certificates) serveChallenge(w http.ResponseWriter, r *http.Request) bo
 	if a == nil || !strings.HasPrefix(r.URL.Path, "/.well-known/acme-challenge/") {
 		return false
 	}
-	switch c.table.Load().find(hostname(r.Host)).(type) {
+	source, _ := c.table.Load().hosts.find(hostname(r.Host))
+	switch source.(type) {
 	case keptSource, onDemandSource:
 		return a.serveChallenge(w, r)
 	}
