@@ -189,7 +189,7 @@ func (a *acme) manage(names []string, ask string) {
 // keep sees to it that a name has a certificate, by storage or by the CA.
 // Once it has one, the cache's maintenance renews it.
 func (a *acme) keep(ctx context.Context, name string) {
-	cert, err := a.kept.CacheManagedCertificate(ctx, name)
+	cert, err := a.load(ctx, name)
 	if err == nil {
 		if cert.NeedsRenewal(a.kept) { // it came due while we were down: do not wait for the next round
 			a.cache.RenewManagedCertificates(a.life)
@@ -216,10 +216,28 @@ func (a *acme) obtain(ctx context.Context, name string) error {
 	if err := a.kept.ObtainCertAsync(ctx, name); err != nil {
 		return failureOf(ctx, err)
 	}
-	if _, err := a.kept.CacheManagedCertificate(ctx, name); err != nil {
+	if _, err := a.load(ctx, name); err != nil {
 		return fmt.Errorf("read the certificate stored for %s: %w; remove it from %s to have a new one", name, err, a.log.storage)
 	}
 	return nil
+}
+
+// load takes the stored certificate of a kept name into the cache, whose
+// maintenance renews it from then on. A name that manage takes out meanwhile is
+// let go here: manage may have emptied the cache before it was filled.
+func (a *acme) load(ctx context.Context, name string) (certmagic.Certificate, error) {
+	cert, err := a.kept.CacheManagedCertificate(ctx, name)
+	if err != nil {
+		return cert, err
+	}
+	a.mu.Lock()
+	kept := a.names[name] != nil
+	a.mu.Unlock()
+	if !kept {
+		a.cache.RemoveManaged([]certmagic.SubjectIssuer{{Subject: name}})
+		return cert, errors.New("the name is not served any more")
+	}
+	return cert, nil
 }
 
 // oneTry is the key of the function that ends a context with a cause.
@@ -282,7 +300,7 @@ func (a *acme) keptCertificate(hello *tls.ClientHelloInfo, name string) (*tls.Ce
 		return cert, nil
 	}
 	// Right after start keep may not have come to it, but storage has it.
-	if _, err := a.kept.CacheManagedCertificate(hello.Context(), name); err != nil {
+	if _, err := a.load(hello.Context(), name); err != nil {
 		return nil, fmt.Errorf("no certificate has been obtained yet; %s says why", eventCertFailed)
 	}
 	if cert, err = a.kept.GetCertificate(hello); err != nil {
