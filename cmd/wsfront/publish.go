@@ -16,9 +16,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"wsfront/cmd/internal/config"
-	"wsfront/proxy"
 )
 
 // maxLine is the longest line of standard input: that of the publish API's
@@ -27,8 +24,9 @@ const maxLine = 1 << 20
 
 func newPublish() *cobra.Command {
 	var (
-		f     frontFlags // only config, state and publish are offered
-		every time.Duration
+		server stateFlags
+		api    publishFlags
+		every  time.Duration
 	)
 	cmd := &cobra.Command{
 		Use:   "publish CHANNEL [TEXT]",
@@ -44,7 +42,7 @@ is waited for.`,
   tail -f /var/log/syslog | wsfront publish board`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := newPublisher(&f, args[0])
+			p, err := newPublisher(server, api, args[0])
 			if err != nil {
 				return err
 			}
@@ -61,9 +59,8 @@ is waited for.`,
 		},
 	}
 	cmd.Flags().DurationVar(&every, "every", 0, "send the message again after each `TIME`, such as 1.5s")
-	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration `FILE` to take the publish API's address and key from")
-	cmd.Flags().StringVar(&f.state, "state", "", "`DIR` with the publish key (default "+proxy.DefaultState()+")")
-	f.publish.add(cmd)
+	server.add(cmd)
+	api.add(cmd)
 	return cmd
 }
 
@@ -77,25 +74,19 @@ type publisher struct {
 
 // newPublisher finds the publish API's address and key: by flags, by the
 // configuration file, or where a server that runs by flags puts them.
-func newPublisher(f *frontFlags, channel string) (*publisher, error) {
-	file := &config.File{}
-	if f.config == "" {
-		f.config, _ = config.Find() // without a file the defaults hold
+func newPublisher(server stateFlags, flags publishFlags, channel string) (*publisher, error) {
+	file, err := server.file()
+	if err != nil {
+		return nil, err
 	}
-	if f.config != "" {
-		var err error
-		if file, err = config.Load(f.config); err != nil {
-			return nil, err
-		}
-	}
-	if f.state != "" {
-		file.State = f.state
-	}
-	if f.publish.listen != "" {
-		file.Push.Publish.Listen = f.publish.listen
+	if flags.listen != "" {
+		file.Push.Publish.Listen = flags.listen
 	}
 	api := file.PublishAPI()
 	address := api.Listen
+	if address == "off" {
+		return nil, errors.New("push.publish.listen is off in the configuration file; give it an address there")
+	}
 	p := &publisher{url: "http://" + address, client: &http.Client{Timeout: 30 * time.Second}}
 	if socket, ok := strings.CutPrefix(address, "unix:"); ok {
 		p.url = "http://localhost"
@@ -107,8 +98,7 @@ func newPublisher(f *frontFlags, channel string) (*publisher, error) {
 		p.url = "http://127.0.0.1" + address
 	}
 	p.url += "/channels/" + url.PathEscape(channel)
-	var err error
-	if p.key, err = f.publish.secret(); err != nil || p.key != "" {
+	if p.key, err = flags.secret(); err != nil || p.key != "" {
 		return p, err
 	}
 	b, err := os.ReadFile(api.KeyFile)

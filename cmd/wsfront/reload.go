@@ -10,30 +10,34 @@ import (
 	"wsfront/proxy"
 )
 
-// stateFlags say which state folder is meant.
+// stateFlags say which server is meant, by its configuration file or its state
+// folder.
 type stateFlags struct{ config, state string }
 
 func (f *stateFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration `FILE` that names the state folder")
-	cmd.Flags().StringVar(&f.state, "state", "", "`DIR`, the state folder (default "+proxy.DefaultState()+")")
+	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration `FILE` of the server (default ./wsfront.yaml, then /etc/wsfront/wsfront.yaml, where there is one)")
+	cmd.Flags().StringVar(&f.state, "state", "", "`DIR`, the server's state folder (default the file's, else "+proxy.DefaultState()+")")
 }
 
-// folder is the one named, or that of the file named or found.
-func (f *stateFlags) folder() (string, error) {
+// file is the one named or found, or an empty one: then the defaults hold, as
+// they do for a server that runs by flags.
+func (f *stateFlags) file() (*config.File, error) {
+	file, name := &config.File{}, f.config
+	if name == "" {
+		if found, err := config.Find(); err == nil {
+			name = found
+		}
+	}
+	if name != "" {
+		var err error
+		if file, err = config.Load(name); err != nil {
+			return nil, err
+		}
+	}
 	if f.state != "" {
-		return f.state, nil
+		file.State = f.state
 	}
-	if f.config == "" {
-		f.config, _ = config.Find() // without a file the default holds
-	}
-	if f.config == "" {
-		return proxy.DefaultState(), nil
-	}
-	file, err := config.Load(f.config)
-	if err != nil {
-		return "", err
-	}
-	return file.StateDir(), nil
+	return file, nil
 }
 
 func newReload() *cobra.Command {
@@ -46,11 +50,11 @@ went. A file with mistakes is refused: they are printed, the exit status is 1,
 and the old configuration goes on serving.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			state, err := f.folder()
+			file, err := f.file()
 			if err != nil {
 				return err
 			}
-			if err := admin.Reload(cmd.Context(), state); err != nil {
+			if err := admin.Reload(cmd.Context(), file.StateDir()); err != nil {
 				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "reloaded")
@@ -68,11 +72,11 @@ func newTrust() *cobra.Command {
 		Short: "Say how to make browsers trust certificates of tls: internal",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			state, err := f.folder()
+			file, err := f.file()
 			if err != nil {
 				return err
 			}
-			_, path, err := proxy.InternalCA(state)
+			_, path, err := proxy.InternalCA(file.StateDir())
 			if err != nil {
 				return err
 			}
