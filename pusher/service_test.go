@@ -137,6 +137,10 @@ func expectClose(t *testing.T, c *websocket.Conn, code int) {
 	}
 }
 
+// brisk is a ping interval, and a time-out of the HTTP server, that tests need
+// not wait long for, and that a client on a busy machine keeps all the same.
+const brisk = 400 * time.Millisecond
+
 // eventually waits for something that no event tells.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()

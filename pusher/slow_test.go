@@ -121,10 +121,11 @@ func TestSlow_ReaderOfPongsOnlyIsNotSpared(t *testing.T) {
 }
 
 func TestSlow_DeadPeerDoesNotHoldTheWriter(t *testing.T) {
-	s := newService(t, Config{PingInterval: minPingInterval, QueueBytes: 64 << 20, MaxMessage: 16 << 20}, Endpoint{Channel: "board"})
+	s := newService(t, Config{PingInterval: 2 * time.Second, QueueBytes: 64 << 20, MaxMessage: 16 << 20}, Endpoint{Channel: "board"})
 	c := s.dial("/websocket")
 	// More than the kernel takes, less than the queue; and signs of life all the
-	// while, so that only the write can time out.
+	// while, so that only the write can time out: the interval is long enough for
+	// them to arrive on a busy machine as well.
 	if _, err := s.Publish("board", Message{Data: make([]byte, 16<<20)}); err != nil {
 		t.Fatal(err)
 	}

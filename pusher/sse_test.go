@@ -61,7 +61,7 @@ func TestStream_CarriesTextAsEvents(t *testing.T) {
 }
 
 func TestStream_SilentOneHasHeartbeats(t *testing.T) {
-	s := newService(t, Config{PingInterval: minPingInterval}, Endpoint{Channel: "board"})
+	s := newService(t, Config{PingInterval: brisk}, Endpoint{Channel: "board"})
 	lines := bufio.NewReader(s.listen("/websocket").Body)
 	expectLines(t, lines, ":", "", ":", "", ":", "", ":", "", ":", "") // twice past a write deadline
 	s.publishText("board", "still here")
@@ -74,9 +74,9 @@ func TestStream_OutlivesTheServersTimeouts(t *testing.T) {
 		start option
 	}{{"HTTP/1.1", (*httptest.Server).Start}, {"HTTP/2", overH2}} {
 		t.Run(start.name, func(t *testing.T) {
-			s := newService(t, Config{PingInterval: minPingInterval}, Endpoint{Channel: "board"}, func(server *httptest.Server) {
-				server.Config.ReadTimeout = minPingInterval
-				server.Config.WriteTimeout = minPingInterval
+			s := newService(t, Config{PingInterval: brisk}, Endpoint{Channel: "board"}, func(server *httptest.Server) {
+				server.Config.ReadTimeout = brisk
+				server.Config.WriteTimeout = brisk
 				start.start(server)
 			})
 			lines := bufio.NewReader(s.listen("/websocket").Body)

@@ -157,7 +157,7 @@ func TestSocket_InboundDropIsTheDefault(t *testing.T) {
 }
 
 func TestSocket_IdleClientIsPingedAndKept(t *testing.T) {
-	s := newService(t, Config{PingInterval: minPingInterval}, Endpoint{Channel: "board"})
+	s := newService(t, Config{PingInterval: brisk}, Endpoint{Channel: "board"})
 	c := s.dial("/websocket")
 	pings := 0
 	answer := c.PingHandler()
