@@ -17,7 +17,7 @@ type Config struct {
 
 	// HTTPListen lists the addresses of plain HTTP: redirects to https,
 	// ACME's HTTP-01 challenge, and sites with tls: off. "off" opens none.
-	// Default [":80"].
+	// Default [":80"], or none when Listen already serves plain HTTP.
 	HTTPListen Addresses `yaml:"http_listen"`
 
 	// Sites are the host names served here and where their requests go.

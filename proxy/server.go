@@ -182,7 +182,7 @@ func (s *Server) logFailure(x *exchange, r *http.Request) {
 		}
 	}
 	s.log.Warn(event, "id", x.id, "client", x.client, "host", x.host, "route", route, "backend", backend,
-		"method", r.Method, "path", r.URL.Path, "status", x.status, "reason", x.reason)
+		"method", r.Method, "path", r.URL.EscapedPath(), "status", x.status, "reason", x.reason)
 }
 
 // errCut says that shutdown did not wait for everything to end by itself.

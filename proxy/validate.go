@@ -178,7 +178,7 @@ func (c Config) withDefaults() Config {
 	if c.Listen == nil && c.hasTLS() {
 		c.Listen = Addresses{":443"}
 	}
-	if c.HTTPListen == nil {
+	if c.HTTPListen == nil && (c.hasTLS() || len(c.Listen) == 0) {
 		c.HTTPListen = Addresses{":80"}
 	}
 	if c.State == "" {

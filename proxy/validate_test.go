@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -283,5 +284,24 @@ func TestRoute_VariableSegmentGoesBeforeThePathAboveIt(t *testing.T) {
 	r.Header.Del("Accept")
 	if rt := table.site("app.example.com").route("/board", r); rt == nil || rt.App == "" {
 		t.Errorf("the plain request for /board went to %+v", rt)
+	}
+}
+
+func TestListenAddresses_Defaults(t *testing.T) {
+	secure, plain := Site{TLS: TLS{Mode: TLSInternal}}, Site{TLS: TLS{Mode: TLSOff}}
+	for _, c := range []struct {
+		name           string
+		cfg            Config
+		listen, httpat string
+	}{
+		{"with TLS", Config{Sites: []Site{secure, plain}}, "[:443]", "[:80]"},
+		{"with TLS elsewhere", Config{Listen: Addresses{":8443"}, Sites: []Site{secure}}, "[:8443]", "[:80]"},
+		{"without TLS", Config{Sites: []Site{plain}}, "[]", "[:80]"},
+		{"without TLS elsewhere", Config{Listen: Addresses{":8080"}, Sites: []Site{plain}}, "[:8080]", "[]"},
+	} {
+		listen, httpat := c.cfg.ListenAddresses()
+		if fmt.Sprint(listen) != c.listen || fmt.Sprint(httpat) != c.httpat {
+			t.Errorf("%s: %v and %v, want %s and %s", c.name, listen, httpat, c.listen, c.httpat)
+		}
 	}
 }

@@ -145,12 +145,13 @@ func (s *service) apply(file *config.File) error {
 	return nil
 }
 
-// reloadLogged is reload for a caller that only the log tells of the outcome.
+// reloadLogged is reload, with a refusal in the log: SIGHUP gives no other
+// answer.
 func (s *service) reloadLogged() error {
-	if s.reload == nil {
-		return errors.New("this server runs by flags; restart it to change them")
+	err := errors.New("this server runs by flags; restart it to change them")
+	if s.reload != nil {
+		err = s.reload()
 	}
-	err := s.reload()
 	if err != nil {
 		s.log.Error(eventReloadRefused, "problem", err.Error())
 	}
