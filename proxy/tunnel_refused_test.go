@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -142,20 +144,26 @@ func TestTunnel_MalformedHandshakeIsRefusedHere(t *testing.T) {
 }
 
 func TestTunnel_BackendDownThenUp(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	// A socket that a dead process left behind; nobody else can take its name.
+	path := filepath.Join(t.TempDir(), "push.sock")
+	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	host := l.Addr().String()
-	l.Close()
-	f := serveFront(t, Route{Path: "/websocket", Tunnel: "ws://" + host})
+	dead.SetUnlinkOnClose(false)
+	dead.Close()
+	f := serveFront(t, Route{Path: "/websocket", Tunnel: "unix:" + path})
 	res, body := f.ask(handshakeText)
-	if res.StatusCode != 502 || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/plain") || strings.Contains(body, host) {
+	if res.StatusCode != 502 || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/plain") || strings.Contains(body, path) {
 		t.Errorf("%s %v %q", res.Status, res.Header, body)
 	}
 	f.log.await(t, "handshake.failed", "connection refused; is the application running")
-	if l, err = net.Listen("tcp", host); err != nil {
-		t.Skipf("the port was taken meanwhile: %v", err)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
 	}
 	srv := &http.Server{Handler: http.HandlerFunc(echoHandler)}
 	go func() { _ = srv.Serve(l) }() // ended by Close below
