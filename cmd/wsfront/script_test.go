@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 //
 //	freeport NAME       $NAME is an address of loopback that nobody uses
 //	occupy NAME         $NAME is an address that a program has
-//	listening ADDR      waits until somebody listens there
+//	listening ADDR      waits until somebody listens there; ! says that nobody does
 //	subscribe NAME URL  opens a WebSocket
 //	received NAME TEXT  its next message is TEXT
 func TestScripts(t *testing.T) {
@@ -64,7 +64,14 @@ func occupy(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Defer(func() { l.Close() })
 }
 
-func listening(ts *testscript.TestScript, _ bool, args []string) {
+func listening(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		if conn, err := net.Dial("tcp", args[0]); err == nil {
+			conn.Close()
+			ts.Fatalf("somebody listens at %s", args[0])
+		}
+		return
+	}
 	for deadline := time.Now().Add(patience); ; {
 		conn, err := net.Dial("tcp", args[0])
 		if err == nil {

@@ -70,7 +70,7 @@ func newService(file *config.File, flags publishFlags, stdout, stderr io.Writer)
 		return nil, err
 	}
 	if file.HasPush() {
-		if err := s.openPublish(); err != nil {
+		if s.publish, err = s.openPublish(); err != nil {
 			return nil, err
 		}
 	}
@@ -85,13 +85,17 @@ func newService(file *config.File, flags publishFlags, stdout, stderr io.Writer)
 func (s *service) run(ctx context.Context) error {
 	s.parts, s.stop = context.WithCancelCause(ctx)
 	defer s.stop(nil)
+	// Before anything is served: until then SIGHUP ends the process.
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	if s.publish != nil {
 		s.startPublish()
 	}
 	// Each part ends with s.parts; all are awaited below.
 	state := s.file.StateDir()
 	s.wg.Go(func() { s.takeOrders(state) })
-	s.wg.Go(s.listenHangup)
+	s.wg.Go(func() { s.listenHangup(hangup) })
 	s.wg.Go(s.partFromPages)
 	err := s.front.Run(s.parts)
 	s.stop(nil)
@@ -130,18 +134,23 @@ func (s *service) apply(file *config.File) error {
 	if err != nil {
 		return err
 	}
+	// The first push route brings the publish API along. It is bound before and
+	// served after the front has taken the configuration, so that a refusal of
+	// either leaves everything as it was.
+	var api *publishServer
 	if file.HasPush() && s.publish == nil {
-		if err := s.openPublish(); err != nil {
+		if api, err = s.openPublish(); err != nil {
 			return err
-		}
-		if s.publish != nil {
-			s.startPublish()
 		}
 	}
 	if err := s.front.Reload(cfg); err != nil {
+		api.close()
 		return file.Explain(err)
 	}
-	s.file = file
+	if s.file = file; api != nil {
+		s.publish = api
+		s.startPublish()
+	}
 	return nil
 }
 
@@ -159,10 +168,7 @@ func (s *service) reloadLogged() error {
 }
 
 // listenHangup reloads at each SIGHUP.
-func (s *service) listenHangup() {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
+func (s *service) listenHangup(hangup <-chan os.Signal) {
 	for {
 		select {
 		case <-s.parts.Done():
@@ -188,27 +194,27 @@ func (s *service) takeOrders(state string) {
 	}
 }
 
-// openPublish binds the publish API's address and finds its key.
-func (s *service) openPublish() error {
+// openPublish binds the publish API's address and finds its key. It returns nil
+// when the API is off.
+func (s *service) openPublish() (*publishServer, error) {
 	api := s.file.PublishAPI()
 	if api.Listen == "off" {
-		return nil
+		return nil, nil
 	}
 	key, err := s.flags.secret()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if key == "" {
 		var created bool
 		if key, created, err = pusher.LoadKey(api.KeyFile); err != nil {
-			return fmt.Errorf("%w; choose another place by --state, or give --publish-key", err)
+			return nil, fmt.Errorf("%w; choose another place by --state, or give --publish-key", err)
 		}
 		if created {
 			s.log.Info(eventKeyCreated, "file", api.KeyFile)
 		}
 	}
-	s.publish, err = listenPublish(api.Listen, s.hub.PublishAPI(key))
-	return err
+	return listenPublish(api.Listen, s.hub.PublishAPI(key))
 }
 
 // startPublish serves the publish API until the service ends, which it also

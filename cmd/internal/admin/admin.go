@@ -61,13 +61,21 @@ func Listen(state string, reload func() error) (*Server, error) {
 	return &Server{listener: l, http: &http.Server{Handler: mux, ReadHeaderTimeout: requestTimeout}}, nil
 }
 
-// Run takes orders until ctx is done, and removes the socket.
+// Run takes orders until ctx is done and those under way are answered, and
+// removes the socket.
 func (s *Server) Run(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { s.http.Close() })
-	defer stop()
+	done := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { // awaited by <-done
+		defer close(done)
+		drain, cancel := context.WithTimeout(context.Background(), requestTimeout)
+		defer cancel()
+		s.http.Shutdown(drain)
+	})
 	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		stop()
 		return fmt.Errorf("serve the admin socket: %w", err)
 	}
+	<-done
 	return nil
 }
 
