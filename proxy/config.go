@@ -41,6 +41,17 @@ type Config struct {
 	// request: combined (Apache's), json or off. Default combined.
 	AccessLog AccessFormat `yaml:"access_log"`
 
+	// MaxTunnels is how many tunnels may be open at a time. A handshake beyond
+	// is refused with 503. Default 95 in 100 of what the limit of open files
+	// allows, two for each tunnel.
+	MaxTunnels int `yaml:"max_tunnels"`
+
+	// MaxTunnelsPerAddress is how many tunnels one client address may have
+	// open at a time; an IPv6 client is known by its /64 network. A handshake
+	// beyond is refused with 429. Loopback addresses, where another proxy or
+	// the operator is, are not counted. Default 1000.
+	MaxTunnelsPerAddress int `yaml:"max_tunnels_per_address"`
+
 	// DrainTimeout is how long open requests may take to finish at shutdown
 	// before they are cut. Default 10s.
 	DrainTimeout time.Duration `yaml:"drain_timeout"`
@@ -191,10 +202,10 @@ type Route struct {
 	// cookie paths are mapped back.
 	App string `yaml:"app"`
 
-	// Tunnel is the backend that gets WebSocket handshakes: ws://host:port,
-	// wss://host:port or unix:/path/to.sock, with a path as in App. Plain
-	// requests on the same path fall through to the next route.
-	Tunnel string `yaml:"tunnel"`
+	// Tunnel is the backend that gets WebSocket handshakes: its address, or
+	// {backend: ADDRESS, mode: message}. Plain requests on the same path fall
+	// through to the next route.
+	Tunnel Tunnel `yaml:"tunnel"`
 
 	// Files is a folder whose files are served, with the rest of the path
 	// behind Path.
@@ -229,9 +240,73 @@ type Route struct {
 	// handshakes included. Default 60s.
 	ResponseTimeout time.Duration `yaml:"response_timeout"`
 
-	// IdleTimeout cuts a tunnel through which no byte went for this long.
-	// Default 0: never.
+	// IdleTimeout ends a tunnel through which no byte went for this long, pings
+	// of our own not counted. Default 0: never.
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
+
+	// MaxLifetime ends a tunnel that has been open for this long. Default 0:
+	// never.
+	MaxLifetime time.Duration `yaml:"max_lifetime"`
+
+	// Ping sends a WebSocket ping to each side of a tunnel that was silent for
+	// this long, so that neither a NAT nor an idle timeout of the backend's
+	// cuts it; a side that does not answer until the next one is taken for
+	// dead. Default 0: never.
+	Ping time.Duration `yaml:"ping"`
+
+	// MaxMessage is the length of the longest WebSocket message that passes
+	// through a tunnel, as on the wire. Who sends a longer one is closed with
+	// 1009. Default 0: any.
+	MaxMessage int64 `yaml:"max_message,size"`
+
+	// MaxFragments is how many frames a WebSocket message may have. Who sends
+	// more is closed with 1009. Default 0: any number.
+	MaxFragments int `yaml:"max_fragments"`
+
+	// MessageRate is how many WebSocket messages a client may send in a second,
+	// those of a whole second at once. Who sends more is closed with 1008.
+	// Default 0: any number.
+	MessageRate int `yaml:"message_rate"`
+
+	// Validate closes a tunnel with 1002 to the side that sends an invalid
+	// frame (RFC 6455 §5.2). Default off: what the backend takes is its own
+	// matter.
+	Validate bool `yaml:"validate"`
+
+	// MaxTunnels is how many tunnels of this route may be open at a time. A
+	// handshake beyond is refused with 503. Default 0: as many as MaxTunnels of
+	// the whole server.
+	MaxTunnels int `yaml:"max_tunnels"`
+}
+
+// TunnelMode says how a tunnel carries messages.
+type TunnelMode string
+
+// The modes of a tunnel.
+const (
+	// TunnelRaw passes the bytes on as they are. The default.
+	TunnelRaw TunnelMode = "raw"
+	// TunnelMessage ends the client's WebSocket here and speaks another one to
+	// the backend: messages are compressed towards browsers even when the
+	// backend cannot, text is checked to be UTF-8, and the backend never sees
+	// a client's frames.
+	TunnelMessage TunnelMode = "message"
+)
+
+// Tunnel is where WebSocket handshakes go, and how.
+type Tunnel struct {
+	// Backend is ws://host:port, wss://host:port or unix:/path/to.sock, with a
+	// path as in Route.App.
+	Backend string `yaml:"backend"`
+
+	// Mode is raw or message. Default raw.
+	Mode TunnelMode `yaml:"mode"`
+}
+
+// UnmarshalText reads the short form: the backend alone.
+func (t *Tunnel) UnmarshalText(text []byte) error {
+	*t = Tunnel{Backend: string(text)}
+	return nil
 }
 
 // BackendTLS says how a backend's certificate is verified.
@@ -253,4 +328,6 @@ const (
 	DefaultMaxBody         = 100 << 20
 	DefaultResponseTimeout = 60 * time.Second
 	DefaultDrainTimeout    = 10 * time.Second
+
+	DefaultMaxTunnelsPerAddress = 1000
 )

@@ -41,7 +41,7 @@ type handler interface {
 // takes reports whether the route is for this path and kind of request.
 func (rt *route) takes(path string, upgrade, stream bool) bool {
 	switch {
-	case rt.Tunnel != "" && !upgrade, rt.Handler != nil && !upgrade && !stream, rt.Files != "" && upgrade:
+	case rt.Tunnel.Backend != "" && !upgrade, rt.Handler != nil && !upgrade && !stream, rt.Files != "" && upgrade:
 		return false
 	case rt.variable != "":
 		rest, ok := strings.CutPrefix(path, rt.prefix)
@@ -65,7 +65,7 @@ func (rt *route) before(other *route) int {
 		if rt.variable == "" {
 			n = 2
 		}
-		if rt.Tunnel == "" && rt.Handler == nil {
+		if rt.Tunnel.Backend == "" && rt.Handler == nil {
 			n++
 		}
 		return n

@@ -37,10 +37,10 @@ func TestRoute_MostSpecificPathThatTakesTheKindWins(t *testing.T) {
 		{Path: "/", App: "http://127.0.0.1:8001"},
 		{Path: "/websocket", Handler: push},
 		{Path: "/static/", Files: folder},
-		{Path: "/chat", Tunnel: "ws://127.0.0.1:8002"},
+		{Path: "/chat", Tunnel: Tunnel{Backend: "ws://127.0.0.1:8002"}},
 		{Path: "/chat/admin", App: "http://127.0.0.1:8003"},
 		{Path: "/push/{channel}", Handler: push},
-		{Path: "/push/fixed", Tunnel: "ws://127.0.0.1:8004"},
+		{Path: "/push/fixed", Tunnel: Tunnel{Backend: "ws://127.0.0.1:8004"}},
 	}
 	site := mustTable(t, Site{Hosts: []string{"app.test"}, Routes: routes}).sites[0]
 	for _, c := range []struct{ kind, path, want string }{

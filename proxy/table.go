@@ -31,7 +31,7 @@ func newSite(at string, c Site) (*site, error) {
 		if err != nil {
 			return nil, err
 		}
-		push = push || rc.Tunnel != "" || rc.Handler != nil
+		push = push || rc.Tunnel.Backend != "" || rc.Handler != nil
 		s.routes = append(s.routes, rt)
 	}
 	slices.SortStableFunc(s.routes, (*route).before)
@@ -57,9 +57,9 @@ func newRoute(s *site, at string, c Route) (*route, error) {
 		case c.App != "":
 			field = at + ".app"
 			rt.backend, err = parseBackend(c.App, "http", "https")
-		case c.Tunnel != "":
+		case c.Tunnel.Backend != "":
 			field = at + ".tunnel"
-			rt.backend, err = parseBackend(c.Tunnel, "ws", "wss")
+			rt.backend, err = parseBackend(c.Tunnel.Backend, "ws", "wss")
 		case c.Files != "":
 			field = at + ".files"
 			rt.handler, err = newFiles(rt)

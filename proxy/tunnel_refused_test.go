@@ -52,7 +52,7 @@ func TestTunnel_NotSwitched(t *testing.T) {
 				rest, _ := io.ReadAll(r) // until the front closes
 				smuggled <- string(rest)
 			})
-			f := serveFront(t, Route{Path: "/websocket", Tunnel: "ws://" + host})
+			f := serveFront(t, Route{Path: "/websocket", Tunnel: Tunnel{Backend: "ws://" + host}})
 			_, r := f.dial(crlf(handshakeText) + "\x81\x85\x00\x00\x00\x00hello" + crlf("GET /admin HTTP/1.1\nHost: app.test"))
 			res, err := http.ReadResponse(r, nil)
 			if err != nil {
@@ -94,7 +94,7 @@ func TestTunnel_RefusalIsPassedOnWhole(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			host, _ := switching(t, c.answer, nil)
-			f := serveFront(t, Route{Path: "/websocket", Tunnel: "ws://" + host})
+			f := serveFront(t, Route{Path: "/websocket", Tunnel: Tunnel{Backend: "ws://" + host}})
 			_, r := f.dial(crlf(handshakeText))
 			res, err := http.ReadResponse(r, nil)
 			if err != nil {
@@ -152,7 +152,7 @@ func TestTunnel_BackendDownThenUp(t *testing.T) {
 	}
 	dead.SetUnlinkOnClose(false)
 	dead.Close()
-	f := serveFront(t, Route{Path: "/websocket", Tunnel: "unix:" + path})
+	f := serveFront(t, Route{Path: "/websocket", Tunnel: Tunnel{Backend: "unix:" + path}})
 	res, body := f.ask(handshakeText)
 	if res.StatusCode != 502 || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/plain") || strings.Contains(body, path) {
 		t.Errorf("%s %v %q", res.Status, res.Header, body)
@@ -174,7 +174,7 @@ func TestTunnel_BackendDownThenUp(t *testing.T) {
 
 func TestTunnel_SilentBackendTimesOut(t *testing.T) {
 	addr := rawBackend(t, func(conn net.Conn, r *bufio.Reader) { _, _ = io.Copy(io.Discard, r) })
-	f := serveFront(t, Route{Path: "/websocket", Tunnel: "ws://" + addr, ResponseTimeout: 100 * time.Millisecond})
+	f := serveFront(t, Route{Path: "/websocket", Tunnel: Tunnel{Backend: "ws://" + addr}, ResponseTimeout: 100 * time.Millisecond})
 	if res, _ := f.ask(handshakeText); res.StatusCode != 504 {
 		t.Error(res.Status)
 	}
@@ -189,7 +189,7 @@ func TestTunnel_ClientLeavesBeforeTheAnswer(t *testing.T) {
 			close(ended)
 		}
 	})
-	f := serveFront(t, Route{Path: "/websocket", Tunnel: "ws://" + addr})
+	f := serveFront(t, Route{Path: "/websocket", Tunnel: Tunnel{Backend: "ws://" + addr}})
 	conn, _ := f.dial(crlf(handshakeText))
 	receive(t, asked)
 	conn.Close()

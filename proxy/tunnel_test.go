@@ -109,13 +109,13 @@ func TestTunnel_Echo(t *testing.T) {
 	go func() { _ = unix.Serve(l) }() // ended by Close below
 	t.Cleanup(func() { unix.Close() })
 	for name, route := range map[string]Route{
-		"tunnel":        {Path: "/websocket", Tunnel: "ws://" + host},
+		"tunnel":        {Path: "/websocket", Tunnel: Tunnel{Backend: "ws://" + host}},
 		"app":           {Path: "/", App: "http://" + host},
-		"mapped":        {Path: "/websocket", Tunnel: "ws://" + host + "/inner"},
-		"unix socket":   {Path: "/", Tunnel: "unix:" + socket},
-		"idle timeout":  {Path: "/", Tunnel: "ws://" + host, IdleTimeout: time.Minute},
+		"mapped":        {Path: "/websocket", Tunnel: Tunnel{Backend: "ws://" + host + "/inner"}},
+		"unix socket":   {Path: "/", Tunnel: Tunnel{Backend: "unix:" + socket}},
+		"idle timeout":  {Path: "/", Tunnel: Tunnel{Backend: "ws://" + host}, IdleTimeout: time.Minute},
 		"unix, as app":  {Path: "/", App: "unix:" + socket},
-		"below a slash": {Path: "/websocket/", Tunnel: "ws://" + host},
+		"below a slash": {Path: "/websocket/", Tunnel: Tunnel{Backend: "ws://" + host}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := serveFront(t, route)
@@ -151,7 +151,7 @@ func TestTunnel_HandshakeAsItCame(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			host, handshakes := switching(t, switchText, func(conn net.Conn, r *bufio.Reader) { _, _ = r.ReadByte() })
-			f := serveFront(t, Route{Path: "/websocket", Tunnel: "ws://" + host + c.path})
+			f := serveFront(t, Route{Path: "/websocket", Tunnel: Tunnel{Backend: "ws://" + host + c.path}})
 			_, r := f.dial(crlf(c.sent + `
 Sec-WebSocket-Protocol: a, b
 Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits
@@ -210,7 +210,7 @@ func TestTunnel_HostOption(t *testing.T) {
 func TestTunnel_SwitchIsWrittenWithTheAnswersFields(t *testing.T) {
 	host, _ := switching(t, strings.Replace(switchText, "\r\n\r\n", "\r\nSet-Cookie: a=1; Path=/inner\r\nSet-Cookie: b=2\r\nSec-WebSocket-Protocol: chat\r\nKeep-Alive: 5\r\nContent-Length: 0\r\n\r\n", 1),
 		func(conn net.Conn, r *bufio.Reader) { _, _ = r.ReadByte() })
-	site := Site{Hosts: []string{"*"}, TLS: TLS{Mode: TLSOff}, HSTS: time.Hour, Routes: []Route{{Path: "/websocket", Tunnel: "ws://" + host + "/inner"}}}
+	site := Site{Hosts: []string{"*"}, TLS: TLS{Mode: TLSOff}, HSTS: time.Hour, Routes: []Route{{Path: "/websocket", Tunnel: Tunnel{Backend: "ws://" + host + "/inner"}}}}
 	f := serveConfig(t, Config{Sites: []Site{site}, TrustedProxies: loopback()})
 	conn, _ := f.dial(crlf(handshakeText + "\nX-Forwarded-Proto: https"))
 	p := make([]byte, 4096)
@@ -229,7 +229,7 @@ func TestTunnel_BytesSentWithTheHandshakeArrive(t *testing.T) {
 		_, _ = io.ReadFull(r, p)
 		got <- string(p)
 	})
-	f := serveFront(t, Route{Path: "/websocket", Tunnel: "ws://" + host})
+	f := serveFront(t, Route{Path: "/websocket", Tunnel: Tunnel{Backend: "ws://" + host}})
 	conn, r := f.dial(crlf(handshakeText) + "from client")
 	if res, err := http.ReadResponse(r, nil); err != nil || res.StatusCode != 101 {
 		t.Fatalf("%v %v", res, err)
@@ -254,7 +254,7 @@ func TestTunnel_HalfCloseStillGetsTheReply(t *testing.T) {
 		all, _ := io.ReadAll(r)
 		fmt.Fprintf(conn, "got %s", all)
 	})
-	f := serveFront(t, Route{Path: "/websocket", Tunnel: "ws://" + host})
+	f := serveFront(t, Route{Path: "/websocket", Tunnel: Tunnel{Backend: "ws://" + host}})
 	conn, r := f.dial(crlf(handshakeText))
 	if _, err := http.ReadResponse(r, nil); err != nil {
 		t.Fatal(err)
@@ -268,7 +268,7 @@ func TestTunnel_HalfCloseStillGetsTheReply(t *testing.T) {
 
 func TestTunnel_InterimAnswersBeforeTheSwitch(t *testing.T) {
 	host, _ := switching(t, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"+switchText, func(conn net.Conn, r *bufio.Reader) { _, _ = r.ReadByte() })
-	f := serveFront(t, Route{Path: "/websocket", Tunnel: "ws://" + host})
+	f := serveFront(t, Route{Path: "/websocket", Tunnel: Tunnel{Backend: "ws://" + host}})
 	_, r := f.dial(crlf(handshakeText))
 	if res, err := http.ReadResponse(r, nil); err != nil || res.StatusCode != 101 || res.Header.Get("Link") != "" {
 		t.Errorf("%v %v", res, err)
@@ -284,9 +284,9 @@ func TestTunnel_TLSBackendIsVerified(t *testing.T) {
 	host := strings.TrimPrefix(srv.URL, "https://")
 	ca := writeCA(t, srv)
 	f := serveFront(t,
-		Route{Path: "/verified", Tunnel: "wss://" + host, BackendTLS: BackendTLS{CA: ca}},
+		Route{Path: "/verified", Tunnel: Tunnel{Backend: "wss://" + host}, BackendTLS: BackendTLS{CA: ca}},
 		Route{Path: "/app", App: "https://" + host, BackendTLS: BackendTLS{CA: ca}},
-		Route{Path: "/unknown", Tunnel: "wss://" + host})
+		Route{Path: "/unknown", Tunnel: Tunnel{Backend: "wss://" + host}})
 	for _, path := range []string{"/verified", "/app"} {
 		conn, _ := dialWS(t, f, websocket.Dialer{}, path)
 		echo(t, conn, []byte("over TLS"))
@@ -300,11 +300,11 @@ func TestTunnel_TLSBackendIsVerified(t *testing.T) {
 func TestTunnel_ReloadLeavesItOpen(t *testing.T) {
 	host := echoBackend(t)
 	cfg := Config{HTTPListen: Addresses{"127.0.0.1:0"}, Listen: Addresses{}, AccessLog: AccessJSON,
-		Sites: []Site{{Hosts: []string{"*"}, TLS: TLS{Mode: TLSOff}, Routes: []Route{{Path: "/websocket", Tunnel: "ws://" + host}}}}}
+		Sites: []Site{{Hosts: []string{"*"}, TLS: TLS{Mode: TLSOff}, Routes: []Route{{Path: "/websocket", Tunnel: Tunnel{Backend: "ws://" + host}}}}}}
 	f := serveConfig(t, cfg)
 	conn, _ := dialWS(t, f, websocket.Dialer{}, "/websocket")
 	echo(t, conn, []byte("before"))
-	cfg.Sites[0].Routes = []Route{{Path: "/other", Tunnel: "ws://" + host}}
+	cfg.Sites[0].Routes = []Route{{Path: "/other", Tunnel: Tunnel{Backend: "ws://" + host}}}
 	if err := f.Reload(cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -315,7 +315,7 @@ func TestTunnel_ReloadLeavesItOpen(t *testing.T) {
 }
 
 func TestTunnel_ShutdownCutsItAtOnce(t *testing.T) {
-	f := serveFront(t, Route{Path: "/websocket", Tunnel: "ws://" + echoBackend(t)})
+	f := serveFront(t, Route{Path: "/websocket", Tunnel: Tunnel{Backend: "ws://" + echoBackend(t)}})
 	conn, _ := dialWS(t, f, websocket.Dialer{}, "/websocket")
 	echo(t, conn, []byte("hello"))
 	f.stop() // returns only when the tunnel has ended
@@ -335,7 +335,7 @@ func TestTunnel_ShutdownEndsAPendingHandshake(t *testing.T) {
 			_, _ = io.Copy(io.Discard, r)
 		}
 	})
-	f := serveFront(t, Route{Path: "/websocket", Tunnel: "ws://" + addr})
+	f := serveFront(t, Route{Path: "/websocket", Tunnel: Tunnel{Backend: "ws://" + addr}})
 	_, r := f.dial(crlf(handshakeText))
 	receive(t, asked)
 	go f.stop() // awaited by Cleanup
@@ -346,7 +346,7 @@ func TestTunnel_ShutdownEndsAPendingHandshake(t *testing.T) {
 }
 
 func TestTunnel_IdleTimeoutCutsIt(t *testing.T) {
-	f := serveFront(t, Route{Path: "/websocket", Tunnel: "ws://" + echoBackend(t), IdleTimeout: 100 * time.Millisecond})
+	f := serveFront(t, Route{Path: "/websocket", Tunnel: Tunnel{Backend: "ws://" + echoBackend(t)}, IdleTimeout: 100 * time.Millisecond})
 	conn, _ := dialWS(t, f, websocket.Dialer{}, "/websocket")
 	if _, _, err := conn.ReadMessage(); err == nil {
 		t.Error("still open")

@@ -14,7 +14,7 @@ func (v *validator) route(at string, r Route, taken map[string]string) {
 	case "app":
 		v.routeBackend(at, kind, r.App, "http", "https", r)
 	case "tunnel":
-		v.routeBackend(at, kind, r.Tunnel, "ws", "wss", r)
+		v.routeBackend(at, kind, r.Tunnel.Backend, "ws", "wss", r)
 	case "files":
 		if !filepath.IsAbs(r.Files) {
 			v.failf(at+".files", "%q is not absolute; write the whole path, such as %s", r.Files, filepath.Join("/srv", r.Files))
@@ -37,7 +37,7 @@ func (v *validator) routeKind(at string, r Route) string {
 	for _, k := range []struct {
 		name string
 		set  bool
-	}{{"app", r.App != ""}, {"tunnel", r.Tunnel != ""}, {"files", r.Files != ""}, {"push", r.Handler != nil}} {
+	}{{"app", r.App != ""}, {"tunnel", r.Tunnel != (Tunnel{})}, {"files", r.Files != ""}, {"push", r.Handler != nil}} {
 		if k.set {
 			kinds = append(kinds, k.name)
 		}

@@ -19,7 +19,7 @@ func validConfig() Config {
 			Hosts: []string{"app.example.com"},
 			Routes: []Route{
 				{Path: "/websocket", Handler: http.NotFoundHandler()},
-				{Path: "/chat/", Tunnel: "ws://127.0.0.1:9000"},
+				{Path: "/chat/", Tunnel: Tunnel{Backend: "ws://127.0.0.1:9000"}},
 				{Path: "/static/", Files: "/srv/static"},
 				{Path: "/", App: "http://127.0.0.1:8080"},
 			},
@@ -151,12 +151,12 @@ func TestValidate_NamesTheFieldAndTheRemedy(t *testing.T) {
 		{"backend without scheme, with port", app("10.0.0.7:8000"), "sites[0].routes[3].app", "write http://10.0.0.7:8000"},
 		{"backend of another kind", app("ws://10.0.0.7"), "sites[0].routes[3].app", "write http://10.0.0.7"},
 		{"backend's port out of range", app("http://10.0.0.7:99999"), "sites[0].routes[3].app", "1 to 65535"},
-		{"backend path for a variable", route(1, func(r *Route) { r.Path, r.Tunnel = "/chat/{room}", "ws://127.0.0.1:9000/x" }), "sites[0].routes[1].tunnel", "write it without"},
+		{"backend path for a variable", route(1, func(r *Route) { r.Path, r.Tunnel.Backend = "/chat/{room}", "ws://127.0.0.1:9000/x" }), "sites[0].routes[1].tunnel", "write it without"},
 		{"circle by http_listen", app("http://localhost:80"), "sites[0].routes[3].app", "circles"},
 		{"circle by 0.0.0.0", func(c *Config) { c.Listen = Addresses{"127.0.0.1:8443"}; app("https://0.0.0.0:8443")(c) }, "sites[0].routes[3].app", "circles"},
 		{"circle by our own address", func(c *Config) {
 			c.Listen = Addresses{"192.0.2.7:9000"}
-			c.Sites[0].Routes[1].Tunnel = "ws://192.0.2.7:9000"
+			c.Sites[0].Routes[1].Tunnel.Backend = "ws://192.0.2.7:9000"
 		}, "sites[0].routes[1].tunnel", "circles"},
 		{"backend_tls by http", route(3, func(r *Route) { r.BackendTLS.CA = "ca.pem" }), "sites[0].routes[3].backend_tls", "https://"},
 		{"CA that does not count", route(3, func(r *Route) {

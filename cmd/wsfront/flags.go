@@ -136,7 +136,7 @@ func (f *frontFlags) site() (*config.File, error) {
 		if !ok {
 			return nil, fmt.Errorf("--tunnel %s: no backend; write --tunnel %s=ws://127.0.0.1:9000", t, t)
 		}
-		site.Routes = append(site.Routes, config.Route{Route: proxy.Route{Path: path, Tunnel: url}})
+		site.Routes = append(site.Routes, config.Route{Route: proxy.Route{Path: path, Tunnel: proxy.Tunnel{Backend: url}}})
 	}
 	if f.push != "" {
 		endpoint := &pusher.Endpoint{Channel: f.channel, Inbound: pusher.Inbound(f.inbound)}
@@ -238,7 +238,7 @@ func flagName(field string, file *config.File, pushFlag string) string {
 		return "--channel"
 	case strings.HasSuffix(field, ".inbound"):
 		return "--inbound"
-	case r.Tunnel != "":
+	case r.Tunnel.Backend != "":
 		return "--tunnel"
 	case r.Push != nil:
 		return pushFlag
