@@ -145,7 +145,7 @@ func (f *Follower) enter(b []byte, now int64) fault {
 		}
 		return f.ended
 	}
-	if f.takesOut(b) {
+	if b[0] == fin|opPong && f.takesOut(b) {
 		return ours
 	}
 	if f.strict {
@@ -154,10 +154,9 @@ func (f *Follower) enter(b []byte, now int64) fault {
 		}
 	}
 	f.first = b[0]
-	f.left = int64(size)
+	f.left = int64(size) - int64(len(b)-headerSize(b[1]))
 	switch op := b[0] & opcode; {
 	case op == opClose:
-		f.left -= int64(len(b) - headerSize(b[1]))
 		f.noteClose(b)
 	case op >= controlStart:
 	case b[0]&fin != 0:

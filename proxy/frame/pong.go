@@ -26,10 +26,10 @@ func (f *Follower) ExpectPong(payload [8]byte) {
 // called.
 func (f *Follower) PongSeen() bool { return f.pong == seen }
 
-// takesOut recognises a pong of ours. b is what need asked for: of a pong that
+// takesOut recognises a pong of ours among the pongs. b is what need asked for: of a pong that
 // may be ours, all.
 func (f *Follower) takesOut(b []byte) bool {
-	if f.pong == unexpected || b[0] != fin|opPong || len(b) != headerSize(b[1])+len(f.nonce) {
+	if f.pong == unexpected || len(b) != headerSize(b[1])+len(f.nonce) {
 		return false
 	}
 	var buf [len(f.nonce)]byte
