@@ -86,11 +86,8 @@ func (s *Server) open(x *exchange, r *http.Request, b *backendTunnel) {
 	log.Info(eventTunnelOpen)
 	// Keep-alive probes need no word here: the net package sends them on
 	// connections it accepts and dials, and so finds peers that vanished.
-	result := relay.Run(s.tunnels, client, b.conn, relay.Options{
-		IdleTimeout:     x.route.IdleTimeout,
-		ClientLeftover:  leftover(buffered.Reader),
-		BackendLeftover: leftover(b.reader),
-	})
+	result := relay.Run(s.tunnels, client, b.conn, &relay.Options{IdleTimeout: x.route.IdleTimeout},
+		relay.Early{FromClient: leftover(buffered.Reader), FromBackend: leftover(b.reader)})
 	x.received, x.sent = result.FromClient, result.FromBackend
 	reason := string(result.Reason)
 	if result.Err != nil {

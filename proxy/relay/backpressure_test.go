@@ -73,66 +73,69 @@ func TestRelay_SlowReaderHoldsUpTheWriterInBoundedMemory(t *testing.T) {
 		inFlight = 8 << 20
 		heap     = 1 << 20
 	)
-	for _, c := range []struct {
-		client, backend string
-		want            relay.Reason // tells who floods: that side is the first to end
-	}{
-		{"tcp", "tcp", relay.ClientClosed},
-		{"tls", "tcp", relay.ClientClosed},
-		{"tls", "tcp", relay.BackendClosed},
-		{"tls", "tls", relay.ClientClosed},
-		{"tls", "tls", relay.BackendClosed},
-		{"tls", "unix", relay.BackendClosed},
-		{"unix", "unix", relay.ClientClosed},
-	} {
-		t.Run(c.client+"-"+c.backend+" "+string(c.want), func(t *testing.T) {
-			b := open(t, c.client, c.backend, relay.Options{})
-			writer, reader := b.client, b.backend
-			if c.want == relay.BackendClosed {
-				writer, reader = b.backend, b.client
-			}
-			for _, c := range []net.Conn{b.client, b.near[0], b.near[1], b.backend} {
-				s := raw(c).(interface {
-					SetReadBuffer(int) error
-					SetWriteBuffer(int) error
-				})
-				if err := s.SetReadBuffer(64 << 10); err != nil {
-					t.Fatal(err)
+	onBoth(t, func(t *testing.T, e *relay.Engine) {
+		for _, c := range []struct {
+			client, backend string
+			want            relay.Reason // tells who floods: that side is the first to end
+		}{
+			{"tcp", "tcp", relay.ClientClosed},
+			{"tls", "tcp", relay.ClientClosed},
+			{"tls", "tcp", relay.BackendClosed},
+			{"tls", "tls", relay.ClientClosed},
+			{"tls", "tls", relay.BackendClosed},
+			{"tls", "unix", relay.BackendClosed},
+			{"unix", "unix", relay.ClientClosed},
+		} {
+			t.Run(c.client+"-"+c.backend+" "+string(c.want), func(t *testing.T) {
+				b := connectBoth(t, c.client, c.backend)
+				for _, c := range []net.Conn{b.client, b.near[0], b.near[1], b.backend} {
+					s := raw(c).(interface {
+						SetReadBuffer(int) error
+						SetWriteBuffer(int) error
+					})
+					if err := s.SetReadBuffer(64 << 10); err != nil {
+						t.Fatal(err)
+					}
+					if err := s.SetWriteBuffer(64 << 10); err != nil {
+						t.Fatal(err)
+					}
 				}
-				if err := s.SetWriteBuffer(64 << 10); err != nil {
-					t.Fatal(err)
+				b.start(e, relay.Options{}, relay.Early{})
+				writer, reader := b.client, b.backend
+				if c.want == relay.BackendClosed {
+					writer, reader = b.backend, b.client
 				}
-			}
-			// The other direction is warmed, so that only the flood adds memory.
-			write(t, reader, "hello")
-			wantRead(t, writer, "hello")
+				// The other direction is warmed, so that only the flood adds memory.
+				write(t, reader, "hello")
+				wantRead(t, writer, "hello")
 
-			before := heapInUse()
-			f := startFlood(writer, size)
-			if taken := f.waitUntilStuck(t); taken > inFlight {
-				t.Errorf("%d bytes were taken though nobody reads them, want at most %d", taken, inFlight)
-			}
-			if grown := heapInUse() - before; grown > heap {
-				t.Errorf("the heap grew by %d bytes, want at most %d", grown, heap)
-			}
+				before := heapInUse()
+				f := startFlood(writer, size)
+				if taken := f.waitUntilStuck(t); taken > inFlight {
+					t.Errorf("%d bytes were taken though nobody reads them, want at most %d", taken, inFlight)
+				}
+				if grown := heapInUse() - before; grown > heap {
+					t.Errorf("the heap grew by %d bytes, want at most %d", grown, heap)
+				}
 
-			// The stuck direction does not hold up the other one.
-			write(t, reader, "still here")
-			wantRead(t, writer, "still here")
+				// The stuck direction does not hold up the other one.
+				write(t, reader, "still here")
+				wantRead(t, writer, "still here")
 
-			digest := sha256.New()
-			n, err := io.Copy(digest, reader)
-			if err != nil || n != size {
-				t.Fatalf("read %d bytes, %v; want %d", n, err, size)
-			}
-			<-f.done
-			if f.err != nil || [sha256.Size]byte(digest.Sum(nil)) != f.sum {
-				t.Errorf("what arrived is not what was sent (%v)", f.err)
-			}
-			reader.Close()
-			b.wantReason(c.want)
-		})
-	}
+				digest := sha256.New()
+				n, err := io.Copy(digest, reader)
+				if err != nil || n != size {
+					t.Fatalf("read %d bytes, %v; want %d", n, err, size)
+				}
+				<-f.done
+				if f.err != nil || [sha256.Size]byte(digest.Sum(nil)) != f.sum {
+					t.Errorf("what arrived is not what was sent (%v)", f.err)
+				}
+				reader.Close()
+				b.wantReason(c.want)
+			})
+		}
+	})
 }
 
 func heapInUse() int64 {

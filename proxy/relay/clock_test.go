@@ -1,7 +1,6 @@
 package relay_test
 
 import (
-	"context"
 	"io"
 	"net"
 	"testing"
@@ -37,11 +36,19 @@ func onFakeClock(t *testing.T, o relay.Options, play func(client, backend duplex
 		nearClient, client := newDuplex()
 		nearBackend, backend := newDuplex()
 		go play(client, backend) // ends with what it does; synctest.Test waits for it
-		r = relay.Run(context.Background(), nearClient, nearBackend, o)
+		r = run(t, nearClient, nearBackend, o)
 		client.Close()
 		backend.Close()
 	})
 	return r
+}
+
+// run carries one tunnel by goroutines, the only engine that a fake clock can
+// drive.
+func run(t *testing.T, client, backend net.Conn, o relay.Options) relay.Result {
+	results := make(chan relay.Result, 1)
+	goroutines(t).Start(client, backend, &o, relay.Early{}, func(r relay.Result) { results <- r })
+	return <-results
 }
 
 func wantCut(t *testing.T, got relay.Result, reason relay.Reason, after time.Duration) {
@@ -172,7 +179,7 @@ func TestRelay_WithoutCloseWriteTheReplyIsNotLost(t *testing.T) {
 			got, _ := io.ReadAll(client)
 			reply <- got
 		}()
-		r := relay.Run(context.Background(), nearClient, nearBackend, relay.Options{})
+		r := run(t, nearClient, nearBackend, relay.Options{})
 		wantCut(t, r, relay.ClientClosed, 5*time.Second)
 		if got := <-reply; string(got) != "reply" {
 			t.Errorf("the client received %q, want the reply", got)
@@ -186,7 +193,7 @@ func TestRelay_WithoutCloseWriteLingerClosesWhole(t *testing.T) {
 		nearClient, client := newDuplex()
 		nearBackend, backend := net.Pipe()
 		client.CloseWrite()
-		r := relay.Run(context.Background(), nearClient, nearBackend, relay.Options{})
+		r := run(t, nearClient, nearBackend, relay.Options{})
 		wantCut(t, r, relay.LingerTimedOut, relay.DefaultLinger)
 		wantEOF(t, backend)
 		client.Close()

@@ -6,11 +6,11 @@ import (
 )
 
 // closeWrite tells c's peer that nothing more will come. A connection that has
-// no CloseWrite (see Run) is left as it is.
+// no CloseWrite (see Engine.Start) is left as it is.
 func closeWrite(c net.Conn) {
 	if h, ok := c.(interface{ CloseWrite() error }); ok {
 		// An error needs no answer here. Either the peer is gone, which the
-		// flow that reads from it learns by itself; or it has not made room
+		// goroutine that reads from it learns by itself; or it has not made room
 		// for a TLS close_notify within the 5 s that crypto/tls waits, and
 		// then it will see an end without one, which is no clean end.
 		_ = h.CloseWrite()

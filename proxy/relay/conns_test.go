@@ -30,13 +30,53 @@ const patience = 20 * time.Second
 // kinds are the transports that a tunnel joins.
 var kinds = []string{"tcp", "tls", "unix"}
 
-// eachPair runs f for every kind of client with every kind of backend.
-func eachPair(t *testing.T, f func(t *testing.T, client, backend string)) {
-	for _, client := range kinds {
-		for _, backend := range kinds {
-			t.Run(client+"-"+backend, func(t *testing.T) { f(t, client, backend) })
-		}
+// onBoth runs f with an engine of either make.
+func onBoth(t *testing.T, f func(t *testing.T, e *relay.Engine)) {
+	t.Run("loops", func(t *testing.T) { f(t, loops(t)) })
+	t.Run("goroutines", func(t *testing.T) { f(t, goroutines(t)) })
+}
+
+// loops returns a running engine with event loops, where there are any.
+func loops(t testing.TB) *relay.Engine {
+	t.Helper()
+	e, err := relay.NewEngine()
+	if err != nil {
+		t.Fatal(err)
 	}
+	keepRunning(t, e)
+	return e
+}
+
+// goroutines returns a running engine without event loops.
+func goroutines(t testing.TB) *relay.Engine {
+	e := relay.NewGoingEngine()
+	keepRunning(t, e)
+	return e
+}
+
+// keepRunning runs e until the test's end.
+func keepRunning(t testing.TB, e *relay.Engine) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(ctx) }() // stopped and waited for by the test's end
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// eachPair runs f for every kind of client with every kind of backend, on
+// either engine.
+func eachPair(t *testing.T, f func(t *testing.T, e *relay.Engine, client, backend string)) {
+	onBoth(t, func(t *testing.T, e *relay.Engine) {
+		for _, client := range kinds {
+			for _, backend := range kinds {
+				t.Run(client+"-"+backend, func(t *testing.T) { f(t, e, client, backend) })
+			}
+		}
+	})
 }
 
 // connect makes a connection through a listener. near is the accepted end if
@@ -140,28 +180,38 @@ type bed struct {
 	t               testing.TB
 	client, backend net.Conn    // far ends, the test's
 	near            [2]net.Conn // the tunnel's
-	cancel          context.CancelFunc
+	tunnel          *relay.Tunnel
 	done            chan struct{}
 	result          relay.Result
 }
 
-func open(t testing.TB, client, backend string, o relay.Options) *bed {
+func open(t testing.TB, e *relay.Engine, client, backend string, o relay.Options) *bed {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	b := &bed{t: t, cancel: cancel, done: make(chan struct{})}
-	b.near[0], b.client = connect(t, client, true)
-	b.near[1], b.backend = connect(t, backend, false)
-	b.run(ctx, o)
+	return openEarly(t, e, client, backend, o, relay.Early{})
+}
+
+func openEarly(t testing.TB, e *relay.Engine, client, backend string, o relay.Options, early relay.Early) *bed {
+	t.Helper()
+	b := connectBoth(t, client, backend)
+	b.start(e, o, early)
 	return b
 }
 
-// run starts the tunnel. The test's end cancels it and waits for it.
-func (b *bed) run(ctx context.Context, o relay.Options) {
-	go func() {
-		defer close(b.done)
-		b.result = relay.Run(ctx, b.near[0], b.near[1], o)
-	}()
-	b.t.Cleanup(func() { b.cancel(); <-b.done })
+func connectBoth(t testing.TB, client, backend string) *bed {
+	t.Helper()
+	b := &bed{t: t, done: make(chan struct{})}
+	b.near[0], b.client = connect(t, client, true)
+	b.near[1], b.backend = connect(t, backend, false)
+	return b
+}
+
+// start starts the tunnel. The test's end cuts it and waits for it.
+func (b *bed) start(e *relay.Engine, o relay.Options, early relay.Early) {
+	b.tunnel = e.Start(b.near[0], b.near[1], &o, early, func(r relay.Result) {
+		b.result = r
+		close(b.done)
+	})
+	b.t.Cleanup(func() { b.tunnel.Cut(); <-b.done })
 }
 
 // wait returns the tunnel's result, having seen that it closed both ends.

@@ -32,8 +32,16 @@ func Example() {
 		panic(err)
 	}
 	defer front.Close()
+	engine, err := relay.NewEngine()
+	if err != nil {
+		panic(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- engine.Run(ctx) }() // stopped and waited for below
+
 	results := make(chan relay.Result)
-	go func() { // ends with the tunnel; the receive below waits for it
+	go func() { // ends with the client; the receive below waits for it
 		client, err := front.Accept()
 		if err != nil {
 			panic(err)
@@ -42,7 +50,7 @@ func Example() {
 		if err != nil {
 			panic(err)
 		}
-		results <- relay.Run(context.Background(), client, upstream, relay.Options{})
+		engine.Start(client, upstream, &relay.Options{}, relay.Early{}, func(r relay.Result) { results <- r })
 	}()
 
 	c, err := net.Dial("tcp", front.Addr().String())
@@ -55,6 +63,9 @@ func Example() {
 	reply, _ := io.ReadAll(c)
 	r := <-results
 	fmt.Printf("%s\n%s: %d bytes up, %d bytes down\n", reply, r.Reason, r.FromClient, r.FromBackend)
+
+	stop()
+	<-ended
 	// Output:
 	// you asked: anyone there?
 	// client closed: 13 bytes up, 24 bytes down

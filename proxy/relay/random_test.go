@@ -1,7 +1,6 @@
 package relay_test
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -17,21 +16,18 @@ import (
 // closed, no byte is invented, lost in the middle or changed, and (TestMain)
 // no goroutine stays.
 func TestRelay_RandomSchedules(t *testing.T) {
+	e := loops(t)
 	const seed = 20261122
 	for i := range uint64(500) {
 		rng := rand.New(rand.NewPCG(seed, i))
 		client, backend := kinds[rng.IntN(3)], kinds[rng.IntN(3)]
 		ok := t.Run(fmt.Sprintf("%d-%s-%s", i, client, backend), func(t *testing.T) {
-			ctx, cancel := context.WithCancel(context.Background())
-			b := &bed{t: t, cancel: cancel, done: make(chan struct{})}
-			b.near[0], b.client = connect(t, client, true)
-			b.near[1], b.backend = connect(t, backend, false)
-			b.run(ctx, relay.Options{Linger: 20 * time.Millisecond})
+			b := open(t, e, client, backend, relay.Options{Linger: 20 * time.Millisecond})
 
 			var peers [2]peer
 			var wg sync.WaitGroup
 			for side, c := range []net.Conn{b.client, b.backend} {
-				peers[side] = peer{conn: c, rng: rand.New(rand.NewPCG(rng.Uint64(), 0)), cancel: cancel}
+				peers[side] = peer{conn: c, rng: rand.New(rand.NewPCG(rng.Uint64(), 0)), cut: b.tunnel.Cut}
 				// Every schedule is finite, and c has a deadline.
 				wg.Go(func() { peers[side].play(t) })
 			}
@@ -59,7 +55,7 @@ func TestRelay_RandomSchedules(t *testing.T) {
 type peer struct {
 	conn      net.Conn
 	rng       *rand.Rand
-	cancel    context.CancelFunc
+	cut       func()
 	sent, got int64
 }
 
@@ -103,7 +99,7 @@ func (p *peer) play(t *testing.T) {
 func (p *peer) end() {
 	switch p.rng.IntN(8) {
 	case 0:
-		p.cancel()
+		p.cut()
 		p.conn.Close()
 	case 1, 2:
 		abort(p.conn)

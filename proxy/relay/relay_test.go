@@ -2,7 +2,6 @@ package relay_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"errors"
 	"io"
@@ -17,8 +16,8 @@ import (
 
 func TestRelay_BothDirectionsAtOnceArriveWhole(t *testing.T) {
 	const size = 10 << 20
-	eachPair(t, func(t *testing.T, client, backend string) {
-		b := open(t, client, backend, relay.Options{})
+	eachPair(t, func(t *testing.T, e *relay.Engine, client, backend string) {
+		b := open(t, e, client, backend, relay.Options{})
 		sums := make(chan [2][sha256.Size]byte, 2)
 		for i, ends := range [][2]net.Conn{{b.client, b.backend}, {b.backend, b.client}} {
 			data := make([]byte, size)
@@ -48,11 +47,11 @@ func TestRelay_BothDirectionsAtOnceArriveWhole(t *testing.T) {
 	})
 }
 
-func TestRelay_LeftoversArriveFirst(t *testing.T) {
-	eachPair(t, func(t *testing.T, client, backend string) {
-		b := open(t, client, backend, relay.Options{
-			ClientLeftover:  []byte("read with the request, "),
-			BackendLeftover: []byte("read with the 101, "),
+func TestRelay_EarlyBytesArriveFirst(t *testing.T) {
+	eachPair(t, func(t *testing.T, e *relay.Engine, client, backend string) {
+		b := openEarly(t, e, client, backend, relay.Options{}, relay.Early{
+			FromClient:  []byte("read with the request, "),
+			FromBackend: []byte("read with the 101, "),
 		})
 		write(t, b.client, "then sent")
 		write(t, b.backend, "then answered")
@@ -67,8 +66,8 @@ func TestRelay_LeftoversArriveFirst(t *testing.T) {
 }
 
 func TestRelay_ClientHalfCloseStillReceivesReply(t *testing.T) {
-	eachPair(t, func(t *testing.T, client, backend string) {
-		b := open(t, client, backend, relay.Options{})
+	eachPair(t, func(t *testing.T, e *relay.Engine, client, backend string) {
+		b := open(t, e, client, backend, relay.Options{})
 		write(t, b.client, "question")
 		closeWrite(t, b.client)
 		wantRead(t, b.backend, "question")
@@ -82,8 +81,8 @@ func TestRelay_ClientHalfCloseStillReceivesReply(t *testing.T) {
 }
 
 func TestRelay_BackendHalfCloseStillReceivesReply(t *testing.T) {
-	eachPair(t, func(t *testing.T, client, backend string) {
-		b := open(t, client, backend, relay.Options{})
+	eachPair(t, func(t *testing.T, e *relay.Engine, client, backend string) {
+		b := open(t, e, client, backend, relay.Options{})
 		write(t, b.backend, "question")
 		closeWrite(t, b.backend)
 		wantRead(t, b.client, "question")
@@ -97,40 +96,46 @@ func TestRelay_BackendHalfCloseStillReceivesReply(t *testing.T) {
 }
 
 func TestRelay_AbortTravelsAsAbort(t *testing.T) {
-	for _, client := range []string{"tcp", "tls"} {
-		for _, backend := range []string{"tcp", "tls"} {
-			t.Run(client+"-"+backend, func(t *testing.T) {
-				b := open(t, client, backend, relay.Options{})
-				abort(b.client)
-				wantReset(t, b.backend)
-				b.wantReason(relay.ClientAborted)
+	onBoth(t, func(t *testing.T, e *relay.Engine) {
+		for _, client := range []string{"tcp", "tls"} {
+			for _, backend := range []string{"tcp", "tls"} {
+				t.Run(client+"-"+backend, func(t *testing.T) {
+					b := open(t, e, client, backend, relay.Options{})
+					abort(b.client)
+					wantReset(t, b.backend)
+					b.wantReason(relay.ClientAborted)
 
-				b = open(t, client, backend, relay.Options{})
-				abort(b.backend)
-				wantReset(t, b.client)
-				b.wantReason(relay.BackendAborted)
-			})
+					b = open(t, e, client, backend, relay.Options{})
+					abort(b.backend)
+					wantReset(t, b.client)
+					b.wantReason(relay.BackendAborted)
+				})
+			}
 		}
-	}
+	})
 }
 
 func TestRelay_EndWithinARecordIsAnAbort(t *testing.T) {
-	b := open(t, "tls", "tcp", relay.Options{})
-	write(t, b.client, "half of it")
-	wantRead(t, b.backend, "half of it")
-	write(t, raw(b.client), "\x17\x03\x03\x00\x20 and then")
-	closeWrite(t, raw(b.client))
-	wantReset(t, b.backend)
-	b.wantReason(relay.ClientAborted)
+	onBoth(t, func(t *testing.T, e *relay.Engine) {
+		b := open(t, e, "tls", "tcp", relay.Options{})
+		write(t, b.client, "half of it")
+		wantRead(t, b.backend, "half of it")
+		write(t, raw(b.client), "\x17\x03\x03\x00\x20 and then")
+		closeWrite(t, raw(b.client))
+		wantReset(t, b.backend)
+		b.wantReason(relay.ClientAborted)
+	})
 }
 
 func TestRelay_ForgedRecordIsReported(t *testing.T) {
-	b := open(t, "tls", "tcp", relay.Options{})
-	write(t, raw(b.client), "\x17\x03\x03\x00\x20 thirty-two bytes nobody sealed.")
-	wantReset(t, b.backend)
-	if r := b.wait(); r.Reason != relay.ClientAborted || r.Err == nil {
-		t.Errorf("got %+v, want an abort of the client with its error", r)
-	}
+	onBoth(t, func(t *testing.T, e *relay.Engine) {
+		b := open(t, e, "tls", "tcp", relay.Options{})
+		write(t, raw(b.client), "\x17\x03\x03\x00\x20 thirty-two bytes nobody sealed.")
+		wantReset(t, b.backend)
+		if r := b.wait(); r.Reason != relay.ClientAborted || r.Err == nil {
+			t.Errorf("got %+v, want an abort of the client with its error", r)
+		}
+	})
 }
 
 func wantReset(t *testing.T, c net.Conn) {
@@ -143,24 +148,26 @@ func wantReset(t *testing.T, c net.Conn) {
 // A client that closed altogether looks half-closed until something is written
 // to it; that is no abort of its.
 func TestRelay_FullCloseIsNoAbort(t *testing.T) {
-	b := open(t, "tcp", "tcp", relay.Options{})
-	b.client.Close()
-	wantEOF(t, b.backend)
-	for {
-		if _, err := b.backend.Write([]byte("is anybody there?")); err != nil {
-			break
+	onBoth(t, func(t *testing.T, e *relay.Engine) {
+		b := open(t, e, "tcp", "tcp", relay.Options{})
+		b.client.Close()
+		wantEOF(t, b.backend)
+		for {
+			if _, err := b.backend.Write([]byte("is anybody there?")); err != nil {
+				break
+			}
 		}
-	}
-	b.wantReason(relay.ClientClosed)
+		b.wantReason(relay.ClientClosed)
+	})
 }
 
-func TestRelay_ContextCutsBothAtOnce(t *testing.T) {
-	eachPair(t, func(t *testing.T, client, backend string) {
-		b := open(t, client, backend, relay.Options{})
+func TestRelay_CutClosesBothAtOnce(t *testing.T) {
+	eachPair(t, func(t *testing.T, e *relay.Engine, client, backend string) {
+		b := open(t, e, client, backend, relay.Options{})
 		// The other way, a write to the backend might not quite have returned.
 		write(t, b.backend, "hello")
 		wantRead(t, b.client, "hello")
-		b.cancel()
+		b.tunnel.Cut()
 		b.wantReason(relay.Canceled)
 		if _, err := b.client.Read(make([]byte, 1)); err == nil {
 			t.Error("the client's end is still open")
@@ -173,38 +180,43 @@ func TestRelay_ContextCutsBothAtOnce(t *testing.T) {
 // The peer that stopped reading in the middle of a message must not take what
 // it has of it for the whole.
 func TestRelay_CutWhileWritingIsAReset(t *testing.T) {
-	b := open(t, "tcp", "tcp", relay.Options{})
-	f := startFlood(b.client, 64<<20)
-	f.waitUntilStuck(t)
-	b.cancel()
-	b.wantReason(relay.Canceled)
-	if _, err := io.Copy(io.Discard, b.backend); !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("the backend read its part to %v, want a reset", err)
-	}
-	<-f.done
+	onBoth(t, func(t *testing.T, e *relay.Engine) {
+		b := open(t, e, "tcp", "tcp", relay.Options{})
+		f := startFlood(b.client, 64<<20)
+		f.waitUntilStuck(t)
+		b.tunnel.Cut()
+		b.wantReason(relay.Canceled)
+		if _, err := io.Copy(io.Discard, b.backend); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("the backend read its part to %v, want a reset", err)
+		}
+		<-f.done
+	})
 }
 
-func TestRelay_CanceledBeforeItStarts(t *testing.T) {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	b := &bed{t: t, cancel: cancel, done: make(chan struct{})}
-	b.near[0], b.client = connect(t, "tls", true)
-	b.near[1], b.backend = connect(t, "tcp", false)
-	b.run(ctx, relay.Options{})
-	b.wantReason(relay.Canceled)
+func TestRelay_EngineThatHasEndedCutsWhatBegins(t *testing.T) {
+	onBoth(t, func(t *testing.T, e *relay.Engine) {
+		if err := e.Shutdown(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b := open(t, e, "tls", "tcp", relay.Options{})
+		b.wantReason(relay.Canceled)
+		b = open(t, e, "tcp", "tcp", relay.Options{})
+		b.wantReason(relay.Canceled)
+	})
 }
 
 func TestRelay_DeadlinesOfTheHandshakeAreLifted(t *testing.T) {
-	ctx, cancel := context.WithCancel(context.Background())
-	b := &bed{t: t, cancel: cancel, done: make(chan struct{})}
-	b.near[0], b.client = connect(t, "tls", true)
-	b.near[1], b.backend = connect(t, "tcp", false)
-	for _, c := range b.near {
-		c.SetReadDeadline(time.Unix(1, 0))
-	}
-	b.run(ctx, relay.Options{})
-	write(t, b.client, "hello")
-	wantRead(t, b.backend, "hello")
+	onBoth(t, func(t *testing.T, e *relay.Engine) {
+		for _, client := range kinds {
+			b := connectBoth(t, client, "tcp")
+			for _, c := range b.near {
+				c.SetReadDeadline(time.Unix(1, 0))
+			}
+			b.start(e, relay.Options{}, relay.Early{})
+			write(t, b.client, "hello")
+			wantRead(t, b.backend, "hello")
+		}
+	})
 }
 
 func TestReason_TextsDiffer(t *testing.T) {
@@ -221,9 +233,10 @@ func TestReason_TextsDiffer(t *testing.T) {
 }
 
 func BenchmarkEcho_TLS(b *testing.B) {
+	e := goroutines(b)
 	for _, size := range []int{125, 16 << 10} {
 		b.Run(map[bool]string{true: "125B", false: "16KiB"}[size == 125], func(b *testing.B) {
-			bed := open(b, "tls", "tls", relay.Options{IdleTimeout: time.Hour})
+			bed := open(b, e, "tls", "tls", relay.Options{IdleTimeout: time.Hour})
 			bed.client.SetDeadline(time.Time{})
 			bed.backend.SetDeadline(time.Time{})
 			echoed := make(chan struct{})

@@ -1,0 +1,207 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"sync"
+	"time"
+)
+
+// An Engine carries tunnels. Its methods may be called concurrently.
+type Engine struct {
+	loops []*loop   // none where every tunnel has goroutines
+	base  time.Time // where its clock begins
+
+	mu       sync.Mutex
+	live     map[*Tunnel]struct{}
+	open     int           // tunnels whose done has not returned
+	empty    chan struct{} // closed once open is 0; nil while nobody waits
+	draining bool          // no tunnel may begin any more
+}
+
+// NewEngine returns an engine that nobody runs yet. On Linux it opens as many
+// event loops as GOMAXPROCS, but at most 8, each of which has two descriptors;
+// Run must be called, as it closes them. The error is that of the system, which
+// has no descriptors left.
+func NewEngine() (*Engine, error) {
+	e := newEngine()
+	var err error
+	if e.loops, err = openLoops(e); err != nil {
+		return nil, fmt.Errorf("open the event loops of the tunnels: %w", err)
+	}
+	return e, nil
+}
+
+func newEngine() *Engine {
+	return &Engine{base: time.Now(), live: make(map[*Tunnel]struct{})}
+}
+
+// now is the time on the engine's clock, in nanoseconds. It is never 0, which
+// stands for no time at all.
+func (e *Engine) now() int64 { return int64(time.Since(e.base)) + 1 }
+
+func (e *Engine) at(t int64) time.Time { return e.base.Add(time.Duration(t - 1)) }
+
+// Run carries the tunnels until ctx is done, then cuts those that are left, and
+// returns nil once all of them are closed and their done functions have
+// returned. It may be called once.
+func (e *Engine) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	for _, l := range e.loops {
+		wg.Go(l.run) // stopped below, and waited for
+	}
+	<-ctx.Done()
+	e.cutAll()
+	<-e.ended()
+	for _, l := range e.loops {
+		l.stop()
+	}
+	wg.Wait()
+	return nil
+}
+
+// Start makes a tunnel of two connections that are past their handshakes and
+// returns at once. Nobody else may touch them from here on; deadlines that the
+// handshake left on them are lifted. done is called exactly once, in a
+// goroutine of its own, when both are closed.
+//
+// On Linux, TCP and unix sockets as such are carried by an event loop.
+// Everything else has two goroutines and a buffer each: hand over a *tls.Conn
+// as such, as inside another type it cannot be told from others, and a cut
+// would send its close_notify and wait up to 5 s for that.
+//
+// A side's end is passed on by its peer's CloseWrite method. A connection
+// without one cannot be told without losing the rest of its reply, so it is
+// left open until it ends by itself, or has been silent for Linger, and is then
+// closed whole.
+//
+// Once the engine drains or has ended, a tunnel is cut as it begins.
+func (e *Engine) Start(client, backend net.Conn, o *Options, early Early, done func(Result)) *Tunnel {
+	if t := e.startLooped(client, backend, o, early, done); t != nil {
+		return t
+	}
+	return e.startGoing(client, backend, o, early, done)
+}
+
+// begin fills in a new tunnel, and counts it.
+func (e *Engine) begin(t *Tunnel, m mover, o *Options, done func(Result)) {
+	now := e.now()
+	t.engine, t.mover, t.o, t.done, t.opened, t.moved = e, m, o, done, now, now
+	if o.MaxLifetime > 0 {
+		t.endAt, t.endWhy = now+int64(o.MaxLifetime), LifetimeOver
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.open++
+	e.live[t] = struct{}{}
+	if e.draining {
+		t.cut(Canceled, nil)
+	}
+}
+
+// end reports a tunnel whose connections are closed.
+func (e *Engine) end(t *Tunnel, r Result) {
+	e.mu.Lock()
+	delete(e.live, t)
+	e.mu.Unlock()
+	go func() { // ends with done; Run and Shutdown wait for it
+		defer e.forget()
+		t.done(r)
+	}()
+}
+
+func (e *Engine) forget() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.open--
+	if e.open == 0 && e.empty != nil {
+		close(e.empty)
+		e.empty = nil
+	}
+}
+
+// ended returns a channel that is closed once every tunnel has ended.
+func (e *Engine) ended() <-chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.empty != nil {
+		return e.empty
+	}
+	c := make(chan struct{})
+	if e.open == 0 {
+		close(c)
+		return c
+	}
+	e.empty = c
+	return c
+}
+
+// Tunnels is the number of tunnels that live.
+func (e *Engine) Tunnels() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.live)
+}
+
+// All are the tunnels that lived when the iteration began, in no order.
+func (e *Engine) All() iter.Seq[*Tunnel] {
+	return func(yield func(*Tunnel) bool) {
+		for _, t := range e.snapshot(false) {
+			if !yield(t) {
+				return
+			}
+		}
+	}
+}
+
+// snapshot returns the tunnels that live, and with last lets none begin after
+// them.
+func (e *Engine) snapshot(last bool) []*Tunnel {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.draining = e.draining || last
+	return slices.AppendSeq(make([]*Tunnel, 0, len(e.live)), maps.Keys(e.live))
+}
+
+// drainSpread is the time over which Shutdown spreads the ends of the tunnels
+// where its context has no deadline. A longer one keeps the clients, which come
+// back at once, from all coming back at the same time.
+const drainSpread = 5 * time.Second
+
+// Shutdown lets no tunnel begin any more and ends those that live, each at a
+// random time within the first half of what ctx leaves (5 s if it has no
+// deadline). It returns nil once all have ended and their done functions have
+// returned. When ctx is done before, the rest is cut, and its error returned
+// after they have ended. Run goes on until its own context is done.
+func (e *Engine) Shutdown(ctx context.Context) error {
+	spread := drainSpread
+	if deadline, ok := ctx.Deadline(); ok {
+		spread = max(0, time.Until(deadline)/2)
+	}
+	for _, t := range e.snapshot(true) {
+		at := e.now() + rand.Int64N(int64(spread)+1)
+		t.mu.Lock()
+		t.endBy(at, Drained)
+		t.mover.wake()
+		t.mu.Unlock()
+	}
+	select {
+	case <-e.ended():
+		return nil
+	case <-ctx.Done():
+	}
+	e.cutAll()
+	<-e.ended()
+	return ctx.Err()
+}
+
+func (e *Engine) cutAll() {
+	for _, t := range e.snapshot(true) {
+		t.Cut()
+	}
+}

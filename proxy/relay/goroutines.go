@@ -1,0 +1,185 @@
+package relay
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// A going tunnel is carried by two goroutines: one for each way, which reads a
+// buffer from its source, writes it to its destination, and only then reads
+// again. It is the way for whatever no event loop can carry.
+type going struct {
+	Tunnel
+	conns [2]net.Conn
+	early [2][]byte
+
+	// writing is held while something is written to that side.
+	writing [2]sync.Mutex
+
+	clock *time.Timer // calls ring; nil while there is no limit
+}
+
+// goingBuffer is what one TLS record can carry (RFC 8446 §5.1): a read of TLS
+// never returns more, so a larger buffer would stand half empty.
+const goingBuffer = 16 << 10
+
+// goingBuffers is shared by all tunnels, so that short ones do not make
+// garbage. It holds nothing that one tunnel could see of another: no byte of a
+// buffer is written that was not just read into it.
+var goingBuffers = sync.Pool{New: func() any { return new([goingBuffer]byte) }}
+
+func (e *Engine) startGoing(c, b net.Conn, o *Options, early Early, done func(Result)) *Tunnel {
+	g := &going{conns: [2]net.Conn{c, b}, early: [2][]byte{early.FromClient, early.FromBackend}}
+	e.begin(&g.Tunnel, g, o, done)
+	go g.run() // ends with the tunnel, which Engine.Run cuts; its end is counted
+	return &g.Tunnel
+}
+
+func (g *going) run() {
+	// A hijacked connection still has the deadlines of its HTTP server, which
+	// would cut the tunnel later. An error means closed; the ways will see it.
+	_ = g.conns[client].SetDeadline(time.Time{})
+	_ = g.conns[backend].SetDeadline(time.Time{})
+	g.mu.Lock()
+	g.wake()
+	g.mu.Unlock()
+
+	var wg sync.WaitGroup
+	// The other way's end, the clock or the engine stops it by closing its
+	// connections, if its own source does not end first.
+	wg.Go(func() { g.carry(backend) })
+	g.carry(client)
+	wg.Wait()
+
+	g.mu.Lock()
+	if g.clock != nil {
+		g.clock.Stop() // come too late, ring finds the tunnel over
+	}
+	whole := !g.over
+	g.finish()
+	r := g.result(g.engine.now())
+	g.mu.Unlock()
+	if whole {
+		// Both sides have been told by CloseWrite and have nothing more to
+		// say: an error can no longer cost anyone a byte.
+		_ = g.conns[client].Close()
+		_ = g.conns[backend].Close()
+	}
+	g.engine.end(&g.Tunnel, r)
+}
+
+// carry runs one way to its end, and draws the consequences for the tunnel.
+func (g *going) carry(s side) {
+	if len(g.early[s]) > 0 && !g.forward(s, g.early[s]) {
+		return
+	}
+	g.early[s] = nil
+	buf := goingBuffers.Get().(*[goingBuffer]byte)
+	defer goingBuffers.Put(buf)
+	for {
+		n, err := g.conns[s].Read(buf[:])
+		if n > 0 && !g.forward(s, buf[:n]) {
+			return
+		}
+		if err == io.EOF {
+			g.passEnd(s)
+			return
+		}
+		if err != nil {
+			g.abort(s, fmt.Errorf("read from %s: %w", s, err))
+			return
+		}
+	}
+}
+
+// forward writes what s said to the other side, and says whether the tunnel
+// goes on.
+func (g *going) forward(s side, p []byte) bool {
+	g.writing[s.other()].Lock()
+	defer g.writing[s.other()].Unlock()
+	var out outbox
+	g.mu.Lock()
+	g.pass(s, p, g.engine.now(), &out)
+	over := g.over
+	g.ways[s].owing = len(out.bytes()) > 0
+	g.mu.Unlock()
+	return !over && g.write(s, &out)
+}
+
+// write writes to the side that s speaks to. Its writing lock is held.
+func (g *going) write(s side, out *outbox) bool {
+	p := out.bytes()
+	if len(p) == 0 {
+		return true
+	}
+	n, err := g.conns[s.other()].Write(p)
+	g.mu.Lock()
+	w := &g.ways[s]
+	w.bytes += int64(min(n, out.plain))
+	now := g.engine.now()
+	if n > 0 {
+		g.moved = now
+	}
+	w.owing = err != nil
+	g.mu.Unlock()
+	if err != nil {
+		g.abort(s.other(), fmt.Errorf("write to %s: %w", s.other(), err))
+	}
+	return err == nil
+}
+
+// passEnd tells the other side that s has ended.
+func (g *going) passEnd(s side) {
+	g.mu.Lock()
+	g.sourceEnded(s, g.engine.now())
+	// The clock comes first: CloseWrite of TLS may itself wait for a peer that
+	// does not read.
+	g.wake()
+	g.mu.Unlock()
+	g.writing[s.other()].Lock()
+	defer g.writing[s.other()].Unlock()
+	closeWrite(g.conns[s.other()])
+}
+
+func (g *going) abort(s side, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.cut(s.aborted(), err)
+	g.wake()
+}
+
+// wake closes both connections if the tunnel is over, which ends its ways, or
+// else sets its clock. g.mu is held.
+func (g *going) wake() {
+	if g.over {
+		for s, c := range g.conns {
+			hangUp(c, g.resets(side(s)))
+		}
+		return
+	}
+	at := g.due()
+	if at == 0 {
+		return
+	}
+	left := time.Duration(at - g.engine.now())
+	if g.clock == nil {
+		g.clock = time.AfterFunc(left, g.ring)
+		return
+	}
+	g.clock.Reset(left)
+}
+
+// ring is called by the clock. It does nothing once the tunnel is over, so that
+// its end need not wait for it.
+func (g *going) ring() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.over {
+		return
+	}
+	g.tick(g.engine.now())
+	g.wake()
+}

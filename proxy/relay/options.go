@@ -1,0 +1,45 @@
+package relay
+
+import (
+	"time"
+)
+
+// DefaultLinger is the Linger of Options that name none.
+const DefaultLinger = 10 * time.Second
+
+// Options are the terms of tunnels. All tunnels of one route share them: Start
+// keeps the pointer, and nobody may change them while one of them lives. The
+// zero value is ready to use: no limit but DefaultLinger, and nothing known of
+// what the bytes mean.
+type Options struct {
+	// IdleTimeout ends a tunnel in which no byte moved in either direction for
+	// this long; traffic in one direction keeps both alive. A write that waits
+	// for a peer to read does not count as movement, so a peer that takes
+	// longer than this for what the tunnel holds for it is taken for stalled.
+	// Zero or less: never.
+	IdleTimeout time.Duration
+
+	// Linger is how long the side that still talks may be silent after the
+	// other one has ended its half. It is counted from the last byte, not from
+	// the end of the half, so that a long reply arrives whole. An IdleTimeout
+	// shorter than Linger holds here too. Zero or less: DefaultLinger.
+	Linger time.Duration
+
+	// MaxLifetime ends a tunnel this long after its start, however much moves
+	// in it. Zero or less: never.
+	MaxLifetime time.Duration
+}
+
+func (o *Options) linger() time.Duration {
+	if o.Linger <= 0 {
+		return DefaultLinger
+	}
+	return o.Linger
+}
+
+// Early is what arrived together with the handshakes, from either side. It is
+// delivered to the other side before anything else, and counted. The slices
+// are kept until then, and must not be changed.
+type Early struct {
+	FromClient, FromBackend []byte
+}

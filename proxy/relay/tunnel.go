@@ -1,0 +1,167 @@
+package relay
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// A side is one end of a tunnel. The way of a side is what it says.
+type side uint8
+
+const (
+	client side = iota
+	backend
+)
+
+func (s side) String() string { return [...]string{"client", "backend"}[s] }
+
+func (s side) other() side { return 1 - s }
+
+func (s side) closed() Reason { return [...]Reason{ClientClosed, BackendClosed}[s] }
+
+func (s side) aborted() Reason { return [...]Reason{ClientAborted, BackendAborted}[s] }
+
+// A Tunnel is what Engine.Start made of two connections. Its methods may be
+// called by anyone at any time, also once it is over.
+//
+// Everything that is decided about a tunnel is decided here, under its lock,
+// and without any I/O; what moves the bytes is its mover.
+type Tunnel struct {
+	engine *Engine
+	mover  mover
+	o      *Options
+	done   func(Result)
+	opened int64 // all times are nanoseconds on the engine's clock
+
+	mu     sync.Mutex
+	ways   [2]way
+	moved  int64 // when a byte last moved
+	endAt  int64 // when it is to be over for endWhy; 0 is never
+	endWhy Reason
+
+	first  side // whose half ended first, once one of them has
+	over   bool // both connections are closed, or about to be
+	broken bool // over because a side broke off, which the other one is to see
+	reason Reason
+	err    error
+}
+
+// A way is one direction of a tunnel.
+type way struct {
+	bytes int64 // handed to the destination
+	ended bool  // the source has ended cleanly
+	shut  bool  // the destination was told so
+	owing bool  // the destination has not yet taken what was read
+}
+
+// A mover carries out what was decided: it is the tunnel's event loop, or its
+// goroutines.
+type mover interface {
+	// wake has the mover look at the tunnel, as something was decided about it
+	// by someone else. The tunnel's lock is held.
+	wake()
+}
+
+// Stats returns the tunnel's account as it stands; once it is over, as it ended.
+func (t *Tunnel) Stats() Stats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return Stats{
+		FromClient:  t.ways[client].bytes,
+		FromBackend: t.ways[backend].bytes,
+		Opened:      t.engine.at(t.opened),
+		Moved:       t.engine.at(t.moved),
+	}
+}
+
+// Cut ends the tunnel at once, without a word to either side, for the reason
+// Canceled. It does not wait for that.
+func (t *Tunnel) Cut() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cut(Canceled, nil)
+	t.mover.wake()
+}
+
+// sourceEnded notes that s has ended its half cleanly, from where on Linger
+// counts. t.mu is held.
+func (t *Tunnel) sourceEnded(s side, now int64) {
+	if !t.ways[s.other()].ended {
+		t.first = s
+		t.moved = now
+	}
+	t.ways[s].ended = true
+}
+
+// halfClosed says whether one side has ended. t.mu is held.
+func (t *Tunnel) halfClosed() bool { return t.ways[client].ended || t.ways[backend].ended }
+
+// told says whether both sides have ended, and know it of each other. t.mu is
+// held.
+func (t *Tunnel) told() bool {
+	for i := range t.ways {
+		if w := &t.ways[i]; !w.shut || w.owing {
+			return false
+		}
+	}
+	return true
+}
+
+// finish ends a tunnel that both sides have ended. t.mu is held.
+func (t *Tunnel) finish() {
+	if !t.over {
+		t.over = true
+		t.reason = t.first.closed()
+	}
+}
+
+// cut ends the tunnel before both sides have ended it. An err means that one
+// of them broke off. t.mu is held.
+func (t *Tunnel) cut(why Reason, err error) {
+	if t.over {
+		return
+	}
+	t.over = true
+	t.broken = err != nil
+	t.reason = why
+	if !ordinary(err) {
+		t.err = err
+	}
+	// A side that ended its half and then cannot be written to has not aborted:
+	// it had closed altogether, which TCP shows only to one who writes.
+	if t.halfClosed() && why == t.first.aborted() && t.err == nil {
+		t.reason = t.first.closed()
+	}
+}
+
+// resets says whether s is to see a reset rather than an end, now that the
+// tunnel is cut: one side broke off, and the other must not take that for its
+// end; or it has part of a message only. t.mu is held.
+func (t *Tunnel) resets(s side) bool { return t.broken || t.ways[s.other()].owing }
+
+// result is the account of a tunnel that is over. t.mu is held.
+func (t *Tunnel) result(now int64) Result {
+	return Result{
+		FromClient:  t.ways[client].bytes,
+		FromBackend: t.ways[backend].bytes,
+		Reason:      t.reason,
+		Err:         t.err,
+		Duration:    time.Duration(now - t.opened),
+	}
+}
+
+// ordinary tells a peer that went away, which is how many tunnels end, from a
+// failure that an operator should read about.
+func ordinary(err error) bool {
+	return err == nil ||
+		errors.Is(err, io.EOF) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || // TLS: FIN within a record
+		errors.Is(err, io.ErrClosedPipe) ||
+		errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, syscall.EPIPE)
+}
