@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"bytes"
 	"crypto/tls"
+	"encoding/base64"
 	"io"
 	"net/http"
 	"strconv"
@@ -9,6 +11,8 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"wsfront/proxy/http1"
 )
 
 const (
@@ -29,32 +33,62 @@ const (
 // and nothing held back, so that the last lines are never lost. It may be used
 // concurrently.
 type accessLog struct {
-	format func(b []byte, x *exchange, r *http.Request) []byte // nil when off
-	lines  sync.Pool                                           // of *[]byte
+	form  *accessForm // nil when off
+	lines sync.Pool   // of *[]byte
 
 	mu  sync.Mutex // whole lines, whatever out is
 	out io.Writer
 }
+
+// accessForm writes the three parts of a line. Only the middle one has to wait
+// until all is over: a tunnel, which may last for days, keeps the text of the
+// others and nothing else.
+type accessForm struct {
+	head    func(b []byte, x *exchange) []byte
+	figures func(b []byte, f figures) []byte
+	tail    func(b []byte, x *exchange) []byte
+}
+
+// figures are what is known of an exchange once it is over.
+type figures struct {
+	status         int
+	received, sent int64
+	duration       time.Duration
+}
+
+var (
+	combinedForm = accessForm{appendCombinedHead, appendCombinedFigures, appendCombinedTail}
+	jsonForm     = accessForm{appendJSONHead, appendJSONFigures, appendJSONTail}
+)
 
 func newAccessLog(format AccessFormat, out io.Writer) *accessLog {
 	a := &accessLog{out: out, lines: sync.Pool{New: func() any { return new([]byte) }}}
 	switch {
 	case out == nil, format == AccessOff:
 	case format == AccessJSON:
-		a.format = appendJSONLine
+		a.form = &jsonForm
 	default:
-		a.format = appendCombinedLine
+		a.form = &combinedForm
 	}
 	return a
 }
 
 // write logs an exchange that is over.
-func (a *accessLog) write(x *exchange, r *http.Request) {
-	if a.format == nil {
+func (a *accessLog) write(x *exchange) {
+	if a.form == nil {
 		return
 	}
+	a.put(func(line []byte) []byte {
+		line = a.form.head(line, x)
+		line = a.form.figures(line, x.figures())
+		return a.form.tail(line, x)
+	})
+}
+
+// put writes the line that form makes.
+func (a *accessLog) put(form func([]byte) []byte) {
 	line := a.lines.Get().(*[]byte)
-	*line = a.format((*line)[:0], x, r)
+	*line = form((*line)[:0])
 	a.mu.Lock()
 	_, _ = a.out.Write(*line) // a log that cannot be written must not end the service
 	a.mu.Unlock()
@@ -63,108 +97,158 @@ func (a *accessLog) write(x *exchange, r *http.Request) {
 	}
 }
 
-// appendCombinedLine is Apache's combined form,
+// accessEntry is the line of an exchange that outlasts its request.
+type accessEntry struct {
+	text []byte // head and tail, none when the log is off
+	gap  int    // where the figures belong
+}
+
+// keep begins the line of an exchange whose end is to come.
+func (a *accessLog) keep(x *exchange) (e accessEntry) {
+	if a.form == nil {
+		return e
+	}
+	text := a.form.head(nil, x)
+	e.gap = len(text)
+	text = a.form.tail(text, x)
+	e.text = append(make([]byte, 0, len(text)), text...)
+	return e
+}
+
+// finish writes the line that keep began.
+func (a *accessLog) finish(e accessEntry, f figures) {
+	if a.form == nil || e.text == nil {
+		return
+	}
+	a.put(func(line []byte) []byte {
+		line = append(line, e.text[:e.gap]...)
+		line = a.form.figures(line, f)
+		return append(line, e.text[e.gap:]...)
+	})
+}
+
+// figures are those of an exchange that is over. There is no body in answer to
+// HEAD, whatever was written.
+func (x *exchange) figures() figures {
+	f := figures{status: x.status, received: x.received, sent: x.sent, duration: time.Since(x.begin)}
+	if f.status == 0 {
+		f.status = statusNone
+	}
+	if x.isHead() {
+		f.sent = 0
+	}
+	return f
+}
+
+// appendCombinedHead and what follows it are Apache's combined form,
 //
 //	%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-agent}i"
 //
 // with the client address that trusted proxies told, and the request line as
 // the client sent it.
-func appendCombinedLine(b []byte, x *exchange, r *http.Request) []byte {
+func appendCombinedHead(b []byte, x *exchange) []byte {
 	b = appendClient(b, x)
 	b = append(b, " - "...)
-	b = appendBare(b, user(r))
+	b = appendBare(b, x.user())
 	b = append(b, ' ')
 	b = x.begin.AppendFormat(b, apacheTime)
 	b = append(b, ` "`...)
-	b = appendApache(b, r.Method)
+	b = appendApache(b, x.req.Method)
 	b = append(b, ' ')
-	b = appendApache(b, r.RequestURI)
+	b = appendApache(b, x.req.Target)
 	b = append(b, ' ')
-	b = appendApache(b, r.Proto)
-	b = append(b, `" `...)
-	b = strconv.AppendInt(b, int64(x.loggedStatus()), 10)
+	b = appendApache(b, x.proto)
+	return append(b, `" `...)
+}
+
+func appendCombinedFigures(b []byte, f figures) []byte {
+	b = strconv.AppendInt(b, int64(f.status), 10)
 	b = append(b, ' ')
-	if n := x.loggedBytes(r); n > 0 {
-		b = strconv.AppendInt(b, n, 10)
-	} else {
-		b = append(b, '-')
+	if f.sent > 0 {
+		return strconv.AppendInt(b, f.sent, 10)
 	}
-	b = appendQuoted(b, merged(r.Header["Referer"]))
-	b = appendQuoted(b, merged(r.Header["User-Agent"]))
+	return append(b, '-')
+}
+
+func appendCombinedTail(b []byte, x *exchange) []byte {
+	b = appendQuoted(b, x.merged(http1.Referer))
+	b = appendQuoted(b, x.merged(http1.UserAgent))
 	return append(b, '\n')
 }
 
-// appendJSONLine writes one object with the same fields in the same order each
-// time, but for bytes_in, which only what became a tunnel has. It is written
-// by hand since one object for each request is worth no reflection.
-func appendJSONLine(b []byte, x *exchange, r *http.Request) []byte {
+// appendJSONHead and what follows it write one object with the same fields in
+// the same order each time, but for bytes_in, which only what became a tunnel
+// has. It is written by hand since one object for each request is worth no
+// reflection.
+func appendJSONHead(b []byte, x *exchange) []byte {
 	b = append(b, `{"time":"`...)
 	b = x.begin.AppendFormat(b, jsonTime)
 	b = append(b, '"')
-	b = appendField(b, "id", x.id)
+	b = appendField(b, "id", x.id[:])
 	b = append(b, `,"client":"`...)
 	b = appendClient(b, x)
 	b = append(b, '"')
-	b = appendField(b, "user", user(r))
-	b = appendField(b, "method", r.Method)
+	b = appendField(b, "user", x.user())
+	b = appendField(b, "method", x.req.Method)
 	b = appendField(b, "host", x.host)
-	b = appendField(b, "uri", r.RequestURI)
-	b = appendField(b, "proto", r.Proto)
+	b = appendField(b, "uri", x.req.Target)
+	b = appendField(b, "proto", x.proto)
 	version := ""
-	if r.TLS != nil {
-		version = tls.VersionName(r.TLS.Version)
+	if x.tls != 0 {
+		version = tls.VersionName(x.tls)
 	}
-	b = appendField(b, "tls", version)
+	return appendField(b, "tls", version)
+}
+
+func appendJSONFigures(b []byte, f figures) []byte {
 	b = append(b, `,"status":`...)
-	b = strconv.AppendInt(b, int64(x.loggedStatus()), 10)
+	b = strconv.AppendInt(b, int64(f.status), 10)
 	b = append(b, `,"bytes":`...)
-	b = strconv.AppendInt(b, x.loggedBytes(r), 10)
-	if x.status == http.StatusSwitchingProtocols {
+	b = strconv.AppendInt(b, f.sent, 10)
+	if f.status == http.StatusSwitchingProtocols {
 		b = append(b, `,"bytes_in":`...)
-		b = strconv.AppendInt(b, x.received, 10)
+		b = strconv.AppendInt(b, f.received, 10)
 	}
 	b = append(b, `,"duration_seconds":`...)
-	b = strconv.AppendFloat(b, time.Since(x.begin).Seconds(), 'f', 6, 64)
+	return strconv.AppendFloat(b, f.duration.Seconds(), 'f', 6, 64)
+}
+
+func appendJSONTail(b []byte, x *exchange) []byte {
 	b = appendField(b, "site", x.site.name)
 	route := ""
 	if x.route != nil {
 		route = x.route.name
 	}
 	b = appendField(b, "route", route)
-	b = appendField(b, "referer", merged(r.Header["Referer"]))
-	b = appendField(b, "user_agent", merged(r.Header["User-Agent"]))
+	b = appendField(b, "referer", x.merged(http1.Referer))
+	b = appendField(b, "user_agent", x.merged(http1.UserAgent))
 	return append(b, "}\n"...)
-}
-
-func (x *exchange) loggedStatus() int {
-	if x.status == 0 {
-		return statusNone
-	}
-	return x.status
-}
-
-// loggedBytes is what went out as the answer's body: net/http swallows what a
-// handler writes in answer to HEAD.
-func (x *exchange) loggedBytes(r *http.Request) int64 {
-	if r.Method == http.MethodHead {
-		return 0
-	}
-	return x.sent
 }
 
 // user is the name of Basic authentication (RFC 7617), as claimed: it is the
 // backend that verifies it. The password goes nowhere.
-func user(r *http.Request) string {
-	name, _, _ := r.BasicAuth()
+func (x *exchange) user() []byte {
+	value, n := http1.Get(x.req.Fields, http1.Authorization)
+	if n != 1 || !hasPrefixFold(value, "basic ") {
+		return nil
+	}
+	value = bytes.TrimLeft(value[len("basic "):], " ")
+	plain := make([]byte, base64.StdEncoding.DecodedLen(len(value)))
+	size, err := base64.StdEncoding.Decode(plain, value)
+	name, _, ok := bytes.Cut(plain[:size], []byte{':'})
+	if err != nil || !ok {
+		return nil
+	}
 	return name
 }
 
 // merged is a field's value; several lines are one list (RFC 9110 §5.3).
-func merged(values []string) string {
-	if len(values) == 1 {
-		return values[0]
+func (x *exchange) merged(known http1.Known) []byte {
+	value, n := http1.Get(x.req.Fields, known)
+	if n > 1 {
+		return []byte(strings.Join(x.values(known), ", "))
 	}
-	return strings.Join(values, ", ")
+	return value
 }
 
 // appendClient writes the client's address, without the zone of a link-local
@@ -173,12 +257,12 @@ func appendClient(b []byte, x *exchange) []byte {
 	if !x.client.IsValid() {
 		return append(b, '-') // a Unix socket has no address
 	}
-	return x.client.WithZone("").AppendTo(b)
+	return appendAddr(b, x.client)
 }
 
-func appendQuoted(b []byte, s string) []byte {
+func appendQuoted(b []byte, s []byte) []byte {
 	b = append(b, ` "`...)
-	if s == "" {
+	if len(s) == 0 {
 		b = append(b, '-')
 	} else {
 		b = appendApache(b, s)
@@ -189,8 +273,8 @@ func appendQuoted(b []byte, s string) []byte {
 // appendBare writes a field without quotes around it. A space would begin the
 // next field, and with it a forged line: it is escaped, unlike in Apache, where
 // only names that passed authentication are logged.
-func appendBare(b []byte, s string) []byte {
-	if s == "" {
+func appendBare(b []byte, s []byte) []byte {
+	if len(s) == 0 {
 		return append(b, '-')
 	}
 	for i := range len(s) {
@@ -203,7 +287,7 @@ func appendBare(b []byte, s string) []byte {
 	return b
 }
 
-func appendApache(b []byte, s string) []byte {
+func appendApache[T ~string | ~[]byte](b []byte, s T) []byte {
 	for i := range len(s) {
 		b = appendApacheByte(b, s[i])
 	}
@@ -235,7 +319,7 @@ func appendApacheByte(b []byte, c byte) []byte {
 }
 
 // appendField writes a member of a JSON object that is not its first.
-func appendField(b []byte, name, value string) []byte {
+func appendField[T ~string | ~[]byte](b []byte, name string, value T) []byte {
 	b = append(b, `,"`...)
 	b = append(b, name...)
 	b = append(b, `":"`...)
@@ -246,7 +330,7 @@ func appendField(b []byte, name, value string) []byte {
 // appendJSONText escapes as RFC 8259 §7 asks; bytes that are not UTF-8 become
 // the replacement character. U+2028 and U+2029 end a line for some readers of
 // JSON lines, so that they are escaped too, like U+0085.
-func appendJSONText(b []byte, s string) []byte {
+func appendJSONText[T ~string | ~[]byte](b []byte, s T) []byte {
 	const hex = "0123456789abcdef"
 	for i := 0; i < len(s); {
 		c := s[i]
@@ -262,7 +346,7 @@ func appendJSONText(b []byte, s string) []byte {
 			i++
 			continue
 		}
-		r, size := utf8.DecodeRuneInString(s[i:])
+		r, size := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
 		switch r {
 		case '\u0085':
 			b = append(b, `\u0085`...)

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"wsfront/proxy/http1"
 )
 
 // dialTimeout is how long a connection to a backend may take to come about:
@@ -138,17 +140,17 @@ func (b *backend) explain(err error) (status int, reason string) {
 		}
 		return http.StatusGatewayTimeout, fmt.Sprintf("backend %s did not begin to answer in time; see its log, or raise response_timeout", b.written)
 	}
-	switch text := err.Error(); {
-	case errors.Is(err, errTooManyInterim):
-		return http.StatusBadGateway, fmt.Sprintf("backend %s: %v", b.written, errTooManyInterim)
-	case errors.Is(err, errHeadTooLong), strings.Contains(text, "response headers exceeded"):
+	var malformed *http1.Error
+	switch {
+	case errors.Is(err, errTooManyInterim), errors.Is(err, errSwitchUnasked):
+		return http.StatusBadGateway, fmt.Sprintf("backend %s: %v", b.written, err)
+	case errors.Is(err, errHeadTooLong):
 		return http.StatusBadGateway, fmt.Sprintf("backend %s: %v; does it set more cookies each time?", b.written, errHeadTooLong)
-	case strings.Contains(text, `malformed HTTP response "\x15\x03`): // a TLS alert
+	case errors.Is(err, errSpeaksTLS):
 		return http.StatusBadGateway, fmt.Sprintf("backend %s answered with TLS; write %s", b.written, b.secureForm())
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
-		strings.Contains(text, "server closed idle connection"):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return http.StatusBadGateway, fmt.Sprintf("backend %s closed the connection without an answer; its own log should say why", b.written)
-	case strings.Contains(text, "malformed"), strings.Contains(text, "transport connection broken"):
+	case errors.As(err, &malformed):
 		return http.StatusBadGateway, fmt.Sprintf("backend %s gave no answer of HTTP/1.1 (%v); does it speak HTTP at this port?", b.written, err)
 	}
 	return http.StatusBadGateway, fmt.Sprintf("backend %s: %v", b.written, err)

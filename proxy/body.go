@@ -8,213 +8,278 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"sync"
+
+	"wsfront/proxy/http1"
 )
 
-// heldInMemory is how much of a body that comes without a length is kept in
-// memory; the rest of a longer one goes to a file. Forms fit, uploads do not.
-const heldInMemory = 1 << 20
+const (
+	// smallBody is the longest body that is taken whole before the backend is
+	// asked: a client that sends slowly then holds none of its workers.
+	smallBody = 16 << 10
+	// heldInMemory is how much of a body that comes without a length is kept in
+	// memory; the rest of a longer one goes to a file. Forms fit, uploads do
+	// not.
+	heldInMemory = 1 << 20
+)
 
 var (
 	errBodyTooLong = errors.New("the request body is too long")
-	errBodySpent   = errors.New("the backend closed a kept connection while it was sent a request body, which cannot be sent twice")
 	errBodyStorage = errors.New("store the request body")
 )
 
-// requestBody is the body of a client's request on its way to a backend. It
-// remembers what went wrong on the client's side, which the backend is not to
-// be blamed for. http.Transport may go on reading it in a goroutine of its own
-// after the answer has begun; net/http ends that when the handler returns.
+// requestBody is the body of a client's request on its way to a backend.
 type requestBody struct {
-	request *http.Request
-	limit   int64
-
-	mu    sync.Mutex
-	taken int64
-	err   error // not io.EOF
-	begun bool
-
-	// trailer gets the fields behind the last chunk that its keys announced.
-	trailer http.Header
+	x *exchange
+	// length is sent to the backend: lengthNone for no body and no
+	// Content-Length, lengthUnknown for chunks.
+	length int64
+	// whole is the body, or its beginning if file is set.
+	whole []byte
+	file  *os.File // without a name
+	// streams: it is read from the client while the backend gets it.
+	streams bool
+	// asked: the client waits to be asked for it (RFC 9110 §10.1.1).
+	asked bool
 }
 
-func (b *requestBody) Read(p []byte) (int, error) {
-	n, err := b.request.Body.Read(p)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.begun = true
-	b.taken += int64(n)
-	if b.taken > b.limit {
-		err = errBodyTooLong
-	}
-	switch {
-	case err == io.EOF:
-		for name := range b.trailer {
-			b.trailer[name] = b.request.Trailer[name]
-		}
-	case err != nil && b.err == nil:
-		b.err = err
-	}
-	return n, err
-}
-
-// Close does nothing: the body is net/http's, and after a kept connection
-// turned out to be closed it may still be sent on another one.
-func (b *requestBody) Close() error { return nil }
-
-// again is for http.Transport, which asks before it uses another connection.
-func (b *requestBody) again() (io.ReadCloser, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.begun {
-		return nil, errBodySpent
-	}
-	return b, nil
-}
-
-func (b *requestBody) failure() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.err
-}
-
-// hold takes the body whole.
-func (b *requestBody) hold() (_ *heldBody, err error) {
-	held := &heldBody{}
-	var memory bytes.Buffer
-	if _, err = io.Copy(&memory, io.LimitReader(b, heldInMemory)); err != nil {
-		return nil, err
-	}
-	held.memory, held.size = memory.Bytes(), int64(memory.Len())
-	if held.size < heldInMemory {
-		return held, nil
-	}
-	if held.file, err = os.CreateTemp("", "wsfront-body-"); err != nil {
-		return nil, fmt.Errorf("%w: %w", errBodyStorage, err)
-	}
-	defer func() {
-		if err != nil {
-			held.close()
-		}
-	}()
-	// Without a name it is gone with us, however we end.
-	if err = os.Remove(held.file.Name()); err != nil {
-		return nil, fmt.Errorf("%w: %w", errBodyStorage, err)
-	}
-	more, err := io.Copy(held.file, b)
-	if err != nil && b.failure() == nil {
-		err = fmt.Errorf("%w: %w", errBodyStorage, err)
-	}
-	held.size += more
-	return held, err
-}
-
-// heldBody is a body that has been taken whole.
-type heldBody struct {
-	memory []byte   // its beginning
-	file   *os.File // the rest, without a name; nil when there is none
-	size   int64
-}
-
-// open reads it from the start. Each call is independent of the others.
-func (h *heldBody) open() (io.ReadCloser, error) {
-	if h.file == nil {
-		return io.NopCloser(bytes.NewReader(h.memory)), nil
-	}
-	rest := io.NewSectionReader(h.file, 0, h.size-int64(len(h.memory)))
-	return io.NopCloser(io.MultiReader(bytes.NewReader(h.memory), rest)), nil
-}
-
-func (h *heldBody) close() {
-	if h.file != nil {
-		h.file.Close()
-	}
-}
-
-// attach gives out the body of the client's request: none, the client's own as
-// it comes, or one that was taken whole, which release gives back. A false
-// return means that the request has been answered, as its body cannot be had.
+// takeBody decides how the body goes on, and reads it where it is taken whole.
+// A false return means that the request has been answered, as its body cannot
+// be had.
 //
-// A body that is taken whole loses its trailer fields: they are sent behind
-// the last chunk (RFC 9112 §7.1.2), and there are no chunks any more.
-func (rt *route) attach(x *exchange, r *http.Request, out *http.Request) (body *requestBody, release func(), ok bool) {
-	release = func() {}
-	body = &requestBody{request: r, limit: rt.MaxBody}
+// A body that comes without a length and is taken whole loses its trailer
+// fields: they are sent behind the last chunk (RFC 9112 §7.1.2), and there are
+// no chunks any more.
+func (x *exchange) takeBody() (b requestBody, ok bool) {
+	b = requestBody{x: x, length: x.req.ContentLength}
+	var err error
 	switch {
-	case r.ContentLength > rt.MaxBody:
-		x.bodyFailed(r, errBodyTooLong)
-		return body, release, false
-	case r.ContentLength == 0:
-		delete(out.Header, "Expect")
-		if len(r.Header["Content-Length"]) > 0 {
-			sendLengthZero(out)
+	case x.req.Chunked:
+		if x.route.RequestBuffering != nil && !*x.route.RequestBuffering {
+			b.length, b.streams, b.asked = lengthUnknown, true, x.req.ExpectContinue
+			return b, true
 		}
-		return body, release, true
-	case r.ContentLength < 0 && (rt.RequestBuffering == nil || *rt.RequestBuffering):
-		held, err := body.hold()
-		if err != nil {
-			x.bodyFailed(r, err)
-			return body, release, false
+		if x.req.ExpectContinue {
+			x.down.proceed()
 		}
-		delete(out.Header, "Expect") // it has been answered, and the body is here
-		if held.size == 0 {
-			sendLengthZero(out)
-			return body, release, true
-		}
-		out.ContentLength, out.GetBody = held.size, held.open
-		out.Body, _ = held.open() // never fails: nothing is opened anew
-		return body, held.close, true
+		err = b.hold()
+	case b.length > x.route.MaxBody:
+		err = errBodyTooLong
+	case b.length < 0:
+		b.length = lengthNone
+	case b.length == 0:
+	case b.length > smallBody || x.req.ExpectContinue:
+		b.streams, b.asked = true, x.req.ExpectContinue
+	default:
+		err = b.takeSmall()
 	}
-	if r.ContentLength < 0 && len(r.Trailer) > 0 {
-		body.trailer = http.Header{}
-		for name := range r.Trailer {
-			if x.mayPass(name) {
-				body.trailer[name] = nil
+	if err != nil {
+		b.release()
+		x.bodyFailed(err)
+		return b, false
+	}
+	return b, true
+}
+
+func (b *requestBody) takeSmall() error {
+	b.x.small = b.x.small[:0]
+	for int64(len(b.x.small)) < b.length {
+		piece, err := b.x.down.readBody()
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return err
+		}
+		b.x.small = append(b.x.small, piece...)
+	}
+	b.whole = b.x.small
+	return nil
+}
+
+// hold takes a body without a length.
+func (b *requestBody) hold() error {
+	var memory bytes.Buffer
+	b.length = 0
+	for {
+		piece, err := b.x.down.readBody()
+		b.length += int64(len(piece))
+		switch {
+		case err == io.EOF:
+			b.whole = memory.Bytes()
+			return nil
+		case err != nil:
+			return err
+		case b.length > b.x.route.MaxBody:
+			return errBodyTooLong
+		case b.file == nil && memory.Len()+len(piece) <= heldInMemory:
+			memory.Write(piece)
+			continue
+		}
+		if err := b.store(piece); err != nil {
+			return fmt.Errorf("%w: %w", errBodyStorage, err)
+		}
+	}
+}
+
+// store puts a piece behind what the file holds.
+func (b *requestBody) store(piece []byte) (err error) {
+	if b.file == nil {
+		if b.file, err = os.CreateTemp("", "wsfront-body-"); err != nil {
+			return err
+		}
+		// Without a name it is gone with us, however we end.
+		if err = os.Remove(b.file.Name()); err != nil {
+			return err
+		}
+	}
+	_, err = b.file.Write(piece)
+	return err
+}
+
+func (b *requestBody) release() {
+	if b.file != nil {
+		b.file.Close()
+	}
+}
+
+// inHead reports whether the body goes out together with the head.
+func (b *requestBody) inHead() bool { return !b.streams && b.file == nil && len(b.whole) <= smallBody }
+
+// replayable reports whether the request may be sent a second time, when a kept
+// connection turns out to be closed: by its method (RFC 9110 §9.2.2), and as
+// long as nothing was read of a body that comes once only.
+func (b *requestBody) replayable() bool {
+	switch string(b.x.req.Method) {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
+		return !b.streams
+	}
+	return false
+}
+
+// upload is a body on its way to a backend, in a goroutine of its own: the
+// answer may begin before the body has ended.
+type upload struct {
+	body *requestBody
+	to   *backendConn
+	done chan struct{}
+	// client is what went wrong on the client's side, for which the backend is
+	// not to be blamed; ended says that the body was sent whole. Both once done.
+	client error
+	ended  bool
+}
+
+// startUpload begins to send. It ends with the body, by stop, or when the
+// backend's connection is closed; stop waits for it.
+func (b *requestBody) startUpload(to *backendConn) *upload {
+	u := &upload{body: b, to: to, done: make(chan struct{})}
+	go u.run()
+	return u
+}
+
+// stop ends an upload. The rest of the body is left where it is.
+func (u *upload) stop() {
+	select {
+	case <-u.done:
+		return
+	default:
+	}
+	u.body.x.down.stopBody()
+	_ = u.to.SetWriteDeadline(aLongTimeAgo)
+	<-u.done
+}
+
+func (u *upload) running() bool {
+	select {
+	case <-u.done:
+		return false
+	default:
+		return true
+	}
+}
+
+func (u *upload) run() {
+	defer close(u.done)
+	if u.body.streams {
+		u.client = u.stream()
+		if u.client != nil {
+			u.to.clientGone() // whoever waits for the answer need not any more
+		}
+		return
+	}
+	if _, err := u.to.Write(u.body.whole); err != nil {
+		return // the answer may have come all the same, and says more
+	}
+	if u.body.file != nil {
+		held := io.NewSectionReader(u.body.file, 0, u.body.length-int64(len(u.body.whole)))
+		if _, err := io.Copy(struct{ io.Writer }{u.to}, held); err != nil {
+			return
+		}
+	}
+	u.ended = true
+}
+
+// stream passes the body on as it comes. The error is of the client's side.
+func (u *upload) stream() error {
+	x := u.body.x
+	chunked := u.body.length == lengthUnknown
+	var taken int64
+	var frame []byte
+	for {
+		piece, err := x.down.readBody()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if taken += int64(len(piece)); taken > x.route.MaxBody {
+			return errBodyTooLong
+		}
+		if chunked {
+			frame = http1.AppendChunkSize(frame[:0], len(piece))
+			frame = append(frame, piece...)
+			piece = append(frame, "\r\n"...)
+			frame = piece
+		}
+		if _, err := u.to.Write(piece); err != nil {
+			return nil
+		}
+	}
+	if chunked {
+		frame = append(frame[:0], "0\r\n"...)
+		for _, f := range x.down.trailer() {
+			if x.mayPass(&f) {
+				frame = appendFieldLine(frame, f.Name, f.Value)
 			}
 		}
-		out.Trailer = body.trailer
+		if _, err := u.to.Write(append(frame, "\r\n"...)); err != nil {
+			return nil
+		}
 	}
-	out.Body, out.ContentLength, out.GetBody = body, r.ContentLength, body.again
-	// A backend that refuses without asking for the body must not get it, nor
-	// the client be asked for it. http.Transport sends it all the same where
-	// the connection is to be kept.
-	out.Close = len(out.Header["Expect"]) > 0
-	// An answer may begin while the body is still coming; without this,
-	// net/http would wait for the body before it writes the answer's header.
-	_ = http.NewResponseController(x).EnableFullDuplex() // HTTP/2 needs none
-	return body, release, true
-}
-
-// sendLengthZero has http.Transport write the length of no body, which it
-// leaves out for most methods. WSGI servers take a POST without it as an error.
-func sendLengthZero(out *http.Request) {
-	out.Body, out.TransferEncoding = http.NoBody, []string{"identity"}
+	u.ended = true
+	return nil
 }
 
 // bodyFailed answers a request whose body could not be had from the client.
-func (x *exchange) bodyFailed(r *http.Request, err error) {
-	if r.ProtoMajor == 1 {
-		x.Header().Set("Connection", "close") // the rest of the body is not read
-	}
+func (x *exchange) bodyFailed(err error) {
+	x.down.closeAfter() // the rest of the body is not read
+	var malformed *http1.Error
 	switch {
 	case errors.Is(err, errBodyTooLong):
-		x.fail(r, http.StatusRequestEntityTooLarge,
+		x.fail(http.StatusRequestEntityTooLarge,
 			fmt.Sprintf("the request body is longer than %d bytes; raise max_body on the route if the application takes more", x.route.MaxBody),
 			"The upload is larger than this server accepts.")
 	case errors.Is(err, errBodyStorage):
-		x.fail(r, http.StatusServiceUnavailable, err.Error()+"; free space there, name another folder by TMPDIR, or set request_buffering: off",
+		x.fail(http.StatusServiceUnavailable, err.Error()+"; free space there, name another folder by TMPDIR, or set request_buffering: off",
 			"The upload could not be stored. Try again later.")
-	case r.Context().Err() != nil, r.ProtoMajor > 1, isGone(err):
-		x.gone()
+	case errors.As(err, &malformed):
+		x.fail(malformed.Status, "read the request body: "+malformed.Reason, "The request's body is malformed.")
+	case isGone(err):
+		x.abort()
 	default:
-		x.fail(r, http.StatusBadRequest, "read the request body: "+err.Error(), "The request's body is malformed.")
+		x.fail(http.StatusBadRequest, "read the request body: "+err.Error(), "The request's body is malformed.")
 	}
 }
-
-// gone ends an exchange whose client went away: no failure, and nothing to
-// write to. The panic cuts the connection, in case the client has only ended
-// its own half.
-func (x *exchange) gone() { panic(http.ErrAbortHandler) }
 
 // isGone reports whether reading from a client failed because it went away,
 // rather than because of what it said.

@@ -1,35 +1,36 @@
 package proxy
 
 import (
-	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"wsfront/proxy/http1"
 )
 
 // identify finds out who asks, by which scheme and for which host: from the
 // connection, or, when that is a trusted proxy's, from the fields it sets.
-func (x *exchange) identify(r *http.Request, trusted []netip.Prefix) {
-	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		x.peer = ap.Addr().Unmap()
+func (x *exchange) identify(trusted []netip.Prefix) {
+	x.client, x.host, x.scheme = x.peer, x.req.HostValue, "http"
+	if x.secure {
+		x.scheme = "https"
 	}
-	x.client, x.hops = x.peer, []netip.Addr{x.peer}
+	x.hops = append(x.hops[:0], x.peer)
 	if x.trusted = contains(trusted, x.peer); !x.trusted {
 		return
 	}
-	x.hops = forwardedHops(x.peer, r.Header["X-Forwarded-For"], trusted)
+	x.hops = forwardedHops(x.peer, x.values(http1.XForwardedFor), trusted)
 	x.client = x.hops[0]
-	switch proto := lastItem(r.Header["X-Forwarded-Proto"]); strings.ToLower(proto) {
+	switch proto := lastItem(x.values(http1.XForwardedProto)); strings.ToLower(proto) {
 	case "https", "wss":
 		x.scheme = "https"
 	case "http", "ws":
 		x.scheme = "http"
 	}
-	if host := lastItem(r.Header["X-Forwarded-Host"]); validHost(host) {
-		x.host = host
+	if host := lastItem(x.values(http1.XForwardedHost)); validHost(host) {
+		x.host = []byte(host)
 	}
 }
-
 // forwardedHops walks X-Forwarded-For from the right, where the nearest proxy
 // wrote, to the first address that is not a trusted proxy's, and returns the
 // way from there to the peer: whatever stands left of it, anybody may have
@@ -65,13 +66,13 @@ func forwardedAddr(item string) (netip.Addr, bool) {
 // validHost reports whether a host field can be repeated to a backend or in an
 // answer without changing what stands around it: the characters of RFC 3986
 // §3.2.2, and at least one.
-func validHost(host string) bool {
+func validHost[T ~string | ~[]byte](host T) bool {
 	for i := 0; i < len(host); i++ {
 		if c := host[i]; !isUnreserved(c) && strings.IndexByte("!$&'()*+,;=:[]%", c) < 0 {
 			return false
 		}
 	}
-	return host != ""
+	return len(host) > 0
 }
 
 func lastItem(values []string) string {

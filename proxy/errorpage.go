@@ -9,8 +9,9 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
-	"strconv"
 	"strings"
+
+	"wsfront/proxy/http1"
 )
 
 //go:embed errorpage.html
@@ -35,34 +36,29 @@ type failure struct {
 // alone, and where it is "" nothing is logged beyond the access log; hint is
 // for the person who asked, and names nothing internal. When an answer has
 // begun already, all that can be done is to cut it, so that it does not look
-// whole.
-func (x *exchange) fail(r *http.Request, status int, reason, hint string) {
+// whole. Fields that were added before stay in the answer.
+func (x *exchange) fail(status int, reason, hint string) {
 	x.reason = reason
 	if x.status != 0 {
-		panic(http.ErrAbortHandler)
+		x.abort()
+		return
 	}
-	h := x.Header()
-	forgetContent(h)
-	form, body := x.failurePage(r, failure{status, statusText(status), hint, x.id})
-	h.Set("Content-Type", form+"; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Request-ID", x.id)
+	form, body := x.failurePage(failure{status, statusText(status), hint, string(x.id[:])})
+	x.addField("Content-Type", form+"; charset=utf-8")
+	x.addField("Cache-Control", "no-store")
+	x.addField("X-Content-Type-Options", "nosniff")
+	x.addField("X-Request-ID", string(x.id[:]))
 	if form == "text/html" {
-		h.Set("Content-Security-Policy", errorPagePolicy)
+		x.addField("Content-Security-Policy", errorPagePolicy)
 	}
-	x.WriteHeader(status)
-	if r.Method != http.MethodHead {
-		_, _ = x.Write(body) // a client that went away is no error
-	}
+	x.answer(status, body)
 }
 
 // failurePage renders the form that the client prefers. Who sent a handshake
 // is a program, whatever its Accept says; people read it in a debugger.
-func (x *exchange) failurePage(r *http.Request, f failure) (form string, body []byte) {
-	form = preferredPage(r.Header["Accept"])
-	if isHandshake(r) {
+func (x *exchange) failurePage(f failure) (form string, body []byte) {
+	form = preferredPage(x.values(http1.Accept))
+	if x.upgrade {
 		form = "text/plain"
 	}
 	var b bytes.Buffer
@@ -79,15 +75,6 @@ func (x *exchange) failurePage(r *http.Request, f failure) (form string, body []
 		fmt.Fprintf(&b, "%d %s\n%s\nrequest %s\n", f.Status, f.Error, f.Message, f.RequestID)
 	}
 	return form, b.Bytes()
-}
-
-// forgetContent drops the fields with which a handler had begun to describe
-// another answer.
-func forgetContent(h http.Header) {
-	for _, name := range []string{"Accept-Ranges", "Content-Disposition", "Content-Encoding", "Content-Language",
-		"Content-Range", "Etag", "Expires", "Last-Modified", "Trailer", "Transfer-Encoding"} {
-		h.Del(name)
-	}
 }
 
 // statusText is http.StatusText, and a word for statuses that it does not know.

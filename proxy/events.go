@@ -5,6 +5,9 @@ package proxy
 const (
 	// eventListen: an address is served. Attributes: address, protocol.
 	eventListen = "listen"
+	// eventAcceptFailed: there was no room for another connection. Attributes:
+	// address, error.
+	eventAcceptFailed = "accept.failed"
 	// eventRequestFailed: a request was answered with an error of our own.
 	// Attributes: id, client, site, route, backend, method, path, status,
 	// reason.

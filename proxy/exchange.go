@@ -1,21 +1,30 @@
 package proxy
 
 import (
-	"bufio"
-	"io"
-	"net"
-	"net/http"
+	"math/rand/v2"
 	"net/netip"
 	"time"
+
+	"wsfront/proxy/http1"
 )
 
 // exchange is one request and its answer on the way through the front. It is
-// the http.ResponseWriter that handlers write to, so that the access log sees
-// what they wrote. Only the request's own goroutine uses it.
+// the same whether the client speaks HTTP/1.1 to our own reader (clientconn.go)
+// or comes by net/http (nethttp.go): what differs between them is behind
+// downstream. Only the exchange's own goroutine uses it, but for what says
+// otherwise.
+//
+// Byte slices in it, those of the request included, belong to buffers that are
+// reused when the exchange is over: whatever outlasts it is copied.
 type exchange struct {
-	http.ResponseWriter
+	server *Server
+	down   downstream
+	req    *http1.Request
+	secure bool   // came by TLS of ours
+	proto  string // of the request, for the log
+	tls    uint16 // version, 0 for none
 
-	id     string
+	id     [16]byte
 	begin  time.Time
 	client netip.Addr // who asks, trusted proxies seen through
 	peer   netip.Addr // who is connected
@@ -24,79 +33,152 @@ type exchange struct {
 	hops    []netip.Addr
 	trusted bool   // the peer is a trusted proxy
 	scheme  string // http or https, as the client wrote it
-	host    string // Host as the client wrote it
-	path    string // the clean path, in escaped form: see cleanPath
+	host    []byte // Host as the client wrote it
+	upgrade bool   // asks for a WebSocket: see isHandshake
+	path    []byte // the clean path, in escaped form: see cleanPath
 	site    *site
 	route   *route
+	// ends lists the options of the Connection field that name other fields,
+	// which end here as well; nil for most requests.
+	ends []string
 
-	status   int    // of the answer; 0 until its header is written
+	status   int    // of the answer; 0 until its head is begun
 	sent     int64  // bytes of the answer's body, or through the tunnel to the client
 	received int64  // bytes through the tunnel from the client
 	reason   string // why it failed or was cut, in words for the log
+	// aborted says that the answer cannot be ended well: the connection, or the
+	// stream of HTTP/2, is cut, so that it never looks whole.
+	aborted bool
+	// switched says that the connection has become a tunnel, which writes the
+	// log lines when it ends.
+	switched bool
 
-	over func() // called when its log lines are written; nil for none
+	fields  []http1.Field // of the answer
+	scratch []byte        // values that are written anew
+	small   []byte        // a small request body, whole
 }
 
-// WriteHeader notes the status that goes out last: interim answers (1xx) but
-// for 101 are followed by another one. A second final status is net/http's to
-// complain about.
-func (x *exchange) WriteHeader(status int) {
-	if x.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
-		x.status = status
-		x.site.decorate(x)
+// downstream is the client's side of an exchange. A write that fails makes all
+// that follow fail; err tells.
+type downstream interface {
+	// readBody returns the next piece of the request's body, valid until the
+	// next call, and io.EOF behind it. It may be called by another goroutine
+	// than the methods that write.
+	readBody() ([]byte, error)
+	// trailer is what stood behind the body, once readBody returned io.EOF.
+	trailer() []http1.Field
+	// stopBody makes a readBody under way, and each later one, fail.
+	stopBody()
+	// proceed asks the client for the body that it waits to be asked for (100
+	// Continue, RFC 9110 §10.1.1).
+	proceed()
+	// interim sends an interim answer.
+	interim(status int, fields []http1.Field)
+	// start begins the answer with its head, which may wait for the first bytes
+	// of the body. length is the length of the body; lengthUnknown if it is not
+	// known before its end.
+	start(status int, reason []byte, fields []http1.Field, length int64)
+	// write sends a piece of the body, or keeps it until flush.
+	write(p []byte)
+	flush()
+	// end ends the answer.
+	end(trailer []http1.Field)
+	// err is the first failure to write to the client.
+	err() error
+	// watch calls gone, from another goroutine, if the client goes away. It is
+	// for backends that take their time, and works until stop is called. Nobody
+	// may read the body meanwhile.
+	watch(gone func()) (stop func())
+	// takeOver gives the connection out for a tunnel, and what the client sent
+	// behind its request.
+	takeOver() (*takenConn, error)
+	// closeAfter has the connection closed when the answer is over: nobody knows
+	// what the client will send on it. HTTP/2 has no need of that.
+	closeAfter()
+}
+
+// lengthUnknown stands for the length of a body that nobody announced;
+// lengthNone for an answer without one.
+const (
+	lengthUnknown = -1
+	lengthNone    = -2
+)
+
+// reset prepares an exchange that may have served another request before.
+func (x *exchange) reset() {
+	*x = exchange{hops: x.hops[:0], fields: x.fields[:0], scratch: x.scratch[:0], small: x.small[:0]}
+}
+
+// arrived fills in what is known once the request's head is there.
+func (x *exchange) arrived(trusted []netip.Prefix) {
+	x.begin = time.Now()
+	newID(&x.id)
+	x.site = nowhere
+	x.upgrade = isHandshake(x.req)
+	x.noteConnection()
+	x.identify(trusted)
+}
+
+// newID makes an id: 80 random bits in the letters of base32. The generator is
+// the runtime's own ChaCha8; an id identifies, and protects nothing.
+func newID(id *[16]byte) {
+	const letters = "abcdefghijklmnopqrstuvwxyz234567"
+	high, low := rand.Uint64(), rand.Uint64()
+	for i := range 8 {
+		id[i], id[i+8] = letters[high&31], letters[low&31]
+		high, low = high>>5, low>>5
 	}
-	x.ResponseWriter.WriteHeader(status)
 }
 
-// begun makes sure that the header goes out by WriteHeader. Where net/http
-// wrote it by itself, the status would be unknown and the site's own fields
-// missing.
-func (x *exchange) begun() {
-	if x.status == 0 {
-		x.WriteHeader(http.StatusOK)
-	}
-}
-
-// Write counts.
-func (x *exchange) Write(p []byte) (int, error) {
-	x.begun()
-	n, err := x.ResponseWriter.Write(p)
-	x.sent += int64(n)
-	return n, err
-}
-
-// ReadFrom counts what io.Copy hands over whole: on plain HTTP the kernel then
-// sends a file by itself, and elsewhere net/http's own buffer is used.
-func (x *exchange) ReadFrom(src io.Reader) (int64, error) {
-	x.begun()
-	n, err := io.Copy(x.ResponseWriter, src)
-	x.sent += n
-	return n, err
-}
-
-// Flush sends what was written so far: many handlers assert http.Flusher.
-func (x *exchange) Flush() { _ = x.FlushError() } // the next Write meets the error again
-
-// FlushError is what http.ResponseController prefers to Flush.
-func (x *exchange) FlushError() error {
-	x.begun()
-	return http.NewResponseController(x.ResponseWriter).Flush()
-}
-
-// Hijack hands the connection over: gorilla/websocket asserts http.Hijacker.
-// What flows from then on is the taker's; the log knows the exchange as
-// switched.
-func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := http.NewResponseController(x.ResponseWriter).Hijack()
-	if err == nil && x.status == 0 {
-		x.status = http.StatusSwitchingProtocols
-	}
-	return conn, rw, err
-}
-
-// Unwrap lets http.ResponseController reach the connection.
-func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+// abort ends the exchange so that no answer looks whole.
+func (x *exchange) abort() { x.aborted = true }
 
 // https reports whether the client reached us by TLS, ours or that of a
 // trusted proxy.
 func (x *exchange) https() bool { return x.scheme == "https" }
+
+// isHead reports whether the answer has no body because of the method.
+func (x *exchange) isHead() bool { return string(x.req.Method) == "HEAD" }
+
+// values are the values of a field of the request, for what is rare enough to
+// work on strings.
+func (x *exchange) values(known http1.Known) []string { return values(x.req.Fields, known) }
+
+func values(fields []http1.Field, known http1.Known) []string {
+	var list []string
+	for _, f := range fields {
+		if f.Known == known {
+			list = append(list, string(f.Value))
+		}
+	}
+	return list
+}
+
+// start begins the answer; the site's own fields are added to it.
+func (x *exchange) start(status int, reason []byte, length int64) {
+	x.status = status
+	x.decorate()
+	x.down.start(status, reason, x.fields, length)
+}
+
+// keepText copies text into the exchange's own memory.
+func (x *exchange) keepText(text string) []byte {
+	from := len(x.scratch)
+	x.scratch = append(x.scratch, text...)
+	return x.scratch[from:len(x.scratch):len(x.scratch)]
+}
+
+// addField adds a field to the answer.
+func (x *exchange) addField(name, value string) {
+	x.fields = append(x.fields, http1.Field{Known: http1.Lookup(name), Name: x.keepText(name), Value: x.keepText(value)})
+}
+
+// answer sends a whole answer of our own.
+func (x *exchange) answer(status int, body []byte) {
+	x.start(status, nil, int64(len(body)))
+	if len(body) > 0 && !x.isHead() {
+		x.sent = int64(len(body))
+		x.down.write(body)
+	}
+	x.down.end(nil)
+}

@@ -35,7 +35,7 @@ const (
 
 // send answers with a file, in the best form that the client takes: a sibling
 // that was compressed beforehand, the file compressed on the way, or as it is.
-func (f *files) send(x *exchange, r *http.Request, dir folder, name string, file openFile) {
+func (f *files) send(x *httpExchange, r *http.Request, dir folder, name string, file openFile) {
 	h := x.Header()
 	kind := contentType(file.info.Name())
 	h.Set("Content-Type", kind)
@@ -65,7 +65,7 @@ func (f *files) send(x *exchange, r *http.Request, dir folder, name string, file
 
 const fileEndedEarly = "the file ended early while it was sent"
 
-func sendPlain(x *exchange, r *http.Request, file openFile) {
+func sendPlain(x *httpExchange, r *http.Request, file openFile) {
 	x.Header().Set("ETag", etag(file.info, ""))
 	http.ServeContent(x, r, "", file.info.ModTime(), file)
 	x.cutShort(r)
@@ -94,7 +94,7 @@ func (d folder) sibling(name, coding string, file openFile) (openFile, bool) {
 
 // sendSibling serves a compressed form as what it is: a representation of its
 // own, of which ranges can be asked for as well.
-func sendSibling(x *exchange, r *http.Request, sibling openFile, coding string) {
+func sendSibling(x *httpExchange, r *http.Request, sibling openFile, coding string) {
 	x.Header().Set("ETag", etag(sibling.info, coding))
 	http.ServeContent(siblingAnswer{x, coding}, r, "", sibling.info.ModTime(), sibling)
 	x.cutShort(r)
@@ -104,7 +104,7 @@ func sendSibling(x *exchange, r *http.Request, sibling openFile, coding string) 
 // tells no length where one is named, as it takes the writer for one that
 // compresses.
 type siblingAnswer struct {
-	*exchange
+	*httpExchange
 	coding string
 }
 
@@ -112,13 +112,13 @@ func (a siblingAnswer) WriteHeader(status int) {
 	if status == http.StatusOK || status == http.StatusPartialContent {
 		a.Header().Set("Content-Encoding", a.coding)
 	}
-	a.exchange.WriteHeader(status)
+	a.httpExchange.WriteHeader(status)
 }
 
 // cutShort cuts an answer that has fewer bytes than its header told, because
 // the file became shorter or could not be read any more. On HTTP/2 it would
 // otherwise look whole.
-func (x *exchange) cutShort(r *http.Request) {
+func (x *httpExchange) cutShort(r *http.Request) {
 	length, err := strconv.ParseInt(x.Header().Get("Content-Length"), 10, 64)
 	if err != nil || r.Method == http.MethodHead || x.sent >= length {
 		return
@@ -167,7 +167,7 @@ func (c *compressor) pool(coding string) *sync.Pool {
 
 // send answers with a file that is compressed on the way. It reports false,
 // with nothing done, when every encoder is busy.
-func (c *compressor) send(x *exchange, r *http.Request, file openFile, coding string) bool {
+func (c *compressor) send(x *httpExchange, r *http.Request, file openFile, coding string) bool {
 	select {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()

@@ -61,15 +61,15 @@ func newFiles(rt *route) (*files, error) {
 	return f, nil
 }
 
-func (f *files) serve(x *exchange, r *http.Request) {
+func (f *files) serveHTTP(x *httpExchange, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		x.Header().Set("Allow", "GET, HEAD")
-		x.fail(r, http.StatusMethodNotAllowed, "", hintReadOnly)
+		x.fail(http.StatusMethodNotAllowed, "", hintReadOnly)
 		return
 	}
-	name, ok := fileName(x.path[len(f.route.prefix):])
+	name, ok := fileName(string(x.path[len(f.route.prefix):]))
 	if !ok {
-		x.fail(r, http.StatusNotFound, "", hintNoFile)
+		x.fail(http.StatusNotFound, "", hintNoFile)
 		return
 	}
 	dir, err := openFolder(f.route.Files)
@@ -78,7 +78,7 @@ func (f *files) serve(x *exchange, r *http.Request) {
 		return
 	}
 	defer dir.close()
-	slash := strings.HasSuffix(x.path, "/")
+	slash := x.path[len(x.path)-1] == '/'
 	file, err := dir.open(name)
 	if err == nil && file.info.IsDir() {
 		file.Close()
@@ -96,7 +96,7 @@ func (f *files) serve(x *exchange, r *http.Request) {
 	}
 	defer file.Close()
 	if slash || !file.info.Mode().IsRegular() {
-		x.fail(r, http.StatusNotFound, "", hintNoFile)
+		x.fail(http.StatusNotFound, "", hintNoFile)
 		return
 	}
 	f.send(x, r, dir, name, file)
@@ -104,26 +104,26 @@ func (f *files) serve(x *exchange, r *http.Request) {
 
 // refuse answers for a file that could not be opened. That it is missing is
 // everyday and only in the access log; anything else is for the operator.
-func (f *files) refuse(x *exchange, r *http.Request, err error, link string) {
+func (f *files) refuse(x *httpExchange, r *http.Request, err error, link string) {
 	switch {
 	case errors.Is(err, errFolderMissing):
-		x.fail(r, http.StatusNotFound, fmt.Sprintf("the folder %s is missing; create it, or correct files", f.route.Files), hintNoFile)
+		x.fail(http.StatusNotFound, fmt.Sprintf("the folder %s is missing; create it, or correct files", f.route.Files), hintNoFile)
 	case link != "":
-		x.fail(r, http.StatusNotFound, link, hintNoFile)
+		x.fail(http.StatusNotFound, link, hintNoFile)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.ENXIO):
-		x.fail(r, http.StatusNotFound, "", hintNoFile)
+		x.fail(http.StatusNotFound, "", hintNoFile)
 	case errors.Is(err, fs.ErrPermission):
-		x.fail(r, http.StatusForbidden, err.Error()+"; let the user that runs this program read it", "This file may not be read.")
+		x.fail(http.StatusForbidden, err.Error()+"; let the user that runs this program read it", "This file may not be read.")
 	default:
-		x.fail(r, http.StatusInternalServerError, err.Error(), "The file could not be read.")
+		x.fail(http.StatusInternalServerError, err.Error(), "The file could not be read.")
 	}
 }
 
 // redirectToFolder sends the browser to the address with a slash behind it, to
 // which the links of an index page are relative. A clean path never begins
 // with two slashes, so that the Location cannot name another host.
-func redirectToFolder(x *exchange, r *http.Request) {
-	location := x.path + "/"
+func redirectToFolder(x *httpExchange, r *http.Request) {
+	location := string(x.path) + "/"
 	if r.URL.RawQuery != "" {
 		location += "?" + r.URL.RawQuery
 	}

@@ -2,179 +2,306 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/httptrace"
-	"net/textproto"
-	"net/url"
-	"strings"
-	"sync"
+	"os"
 	"time"
+
+	"wsfront/proxy/http1"
 )
 
 const (
-	// backendIdle is how long a connection to a backend is kept unused.
-	backendIdle = 60 * time.Second
-	// backendIdleConns is how many are kept for one route.
-	backendIdleConns = 256
-	// maxAnswerHead is the longest head of an answer, in bytes.
-	maxAnswerHead = 64 << 10
 	// maxInterim is how many interim answers (1xx) may come before the final
 	// one: they cost a backend nothing, and may be endless.
 	maxInterim = 10
+	// slowAnswer is after how long without a word from the backend the client
+	// is watched: most answers come sooner, and a watch costs a goroutine.
+	slowAnswer = 250 * time.Millisecond
+	// continueTimeout is how long a backend may take to ask for a body whose
+	// client waits to be asked, before it is sent unasked (RFC 9110 §10.1.1).
+	continueTimeout = time.Second
 )
+
+// Deadlines: one that makes what waits fail at once, and none.
+var (
+	aLongTimeAgo = time.Unix(1, 0)
+	noDeadline   time.Time
+)
+
+// What is wrong with answers, beside their syntax.
+var (
+	errTooManyInterim = fmt.Errorf("more than %d interim answers (1xx) before the final one", maxInterim)
+	errHeadTooLong    = errors.New("the head of the answer is too long")
+	errSpeaksTLS      = errors.New("it answered with TLS")
+	errSwitchUnasked  = errors.New("it answered 101 Switching Protocols, which nobody asked for")
+)
+
+// errAnswerTimeout says that response_timeout is over.
+var errAnswerTimeout = fmt.Errorf("no answer: %w", os.ErrDeadlineExceeded)
 
 // forwarder sends requests to an app backend. Its methods may be called
 // concurrently.
 type forwarder struct {
-	route     *route
-	transport *http.Transport
-	buffers   sync.Pool // of *[]byte, for answers on their way
+	route    *route
+	upstream *upstream
 }
 
 func newForwarder(rt *route) *forwarder {
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return rt.backend.dial(ctx) }
-	return &forwarder{
-		route: rt,
-		// No HTTP/2, as a backend is asked by one connection for each request
-		// under way; no proxy from the environment; nothing invented.
-		transport: &http.Transport{
-			DialContext:            dial,
-			DisableCompression:     true,
-			MaxIdleConnsPerHost:    backendIdleConns,
-			IdleConnTimeout:        backendIdle,
-			ResponseHeaderTimeout:  rt.ResponseTimeout,
-			ExpectContinueTimeout:  time.Second,
-			MaxResponseHeaderBytes: maxAnswerHead,
-			WriteBufferSize:        16 << 10,
-			ReadBufferSize:         16 << 10,
-		},
-		buffers: sync.Pool{New: func() any { b := make([]byte, copySize); return &b }},
-	}
+	return &forwarder{route: rt, upstream: &upstream{backend: rt.backend}}
 }
 
-func (f *forwarder) close() { f.transport.CloseIdleConnections() }
+func (f *forwarder) close() { f.upstream.close() }
 
 // serve asks the backend and passes its answer on.
-func (f *forwarder) serve(x *exchange, r *http.Request) {
-	if !x.checkTarget(r) {
-		return
-	}
-	out := f.request(x, r)
-	body, release, ok := f.route.attach(x, r, out)
+func (f *forwarder) serve(x *exchange) {
+	body, ok := x.takeBody()
 	if !ok {
 		return
 	}
-	defer release()
-	steps := &interim{x: x, open: r.ProtoAtLeast(1, 1)} // HTTP/1.0 knows no 1xx
-	out = out.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{Got1xxResponse: steps.pass}))
-	res, err := f.transport.RoundTrip(out)
-	steps.end()
-	if err != nil {
-		f.failed(x, r, body, err)
+	defer body.release()
+	for fresh := false; ; fresh = true {
+		b, err := f.upstream.take(context.Background(), fresh)
+		if err != nil {
+			x.backendFailed(err)
+			return
+		}
+		t := attempt{x: x, b: b, body: &body}
+		err = t.ask()
+		if err != nil && b.used && !b.heard && body.replayable() && !b.gone.Load() {
+			// The backend closed the kept connection while the request was on
+			// its way to it: one more try, on a connection of its own.
+			t.end()
+			b.close()
+			continue
+		}
+		if err != nil {
+			t.end()
+			b.close()
+			t.failed(err)
+			return
+		}
+		t.pass()
+		t.end()
+		if t.reusable() {
+			f.upstream.keep(b)
+		} else {
+			b.close()
+		}
 		return
 	}
-	defer res.Body.Close()
-	buffer := f.buffers.Get().(*[]byte)
-	defer f.buffers.Put(buffer)
-	x.pass(r, res, *buffer)
 }
 
-// request is the client's request as the backend gets it, without its body.
-func (f *forwarder) request(x *exchange, r *http.Request) *http.Request {
-	h := x.requestFields(r)
-	if hasToken(r.Header["Te"], "trailers") {
-		// It is about one connection, but says what the client can take
-		// (RFC 9110 §10.1.4).
-		h["Te"], h["Connection"] = []string{"trailers"}, []string{"TE"}
+// attempt is one request on one connection to a backend.
+type attempt struct {
+	x         *exchange
+	b         *backendConn
+	body      *requestBody
+	upload    *upload // nil while none was begun
+	unwatch   func()  // ends the watch over the client; nil for none
+	began     time.Time
+	tunnel    bool // a handshake, whose answer may be 101
+	interims  int
+	refused   bool // the body was not asked for, and not sent
+	completed bool // the answer has been passed on whole
+}
+
+// ask sends the request and reads the head of the answer.
+func (t *attempt) ask() error {
+	b := t.b
+	b.client = nil // until there is an answer to flush
+	b.out = t.x.appendRequest(b.out[:0], t.body)
+	if t.body.inHead() {
+		b.out = append(b.out, t.body.whole...)
 	}
-	if _, ok := h["User-Agent"]; !ok {
-		h["User-Agent"] = nil // or http.Transport would name itself
+	_, err := b.Write(b.out)
+	if cap(b.out) > 2*smallBody {
+		b.out = nil
 	}
-	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
-		// http.Transport would send a POST with this field twice, when a kept
-		// connection breaks; that an application knows the field is not sure.
-		// It looks for this spelling only.
-		if v, ok := h[name]; ok {
-			delete(h, name)
-			h[strings.ToLower(name)] = v
+	if err != nil {
+		// A backend that refuses early may have answered before it closed.
+		if answered := t.readAnswer(); answered == nil || errors.Is(answered, errClientGone) {
+			return answered
+		}
+		return fmt.Errorf("send the request: %w", err)
+	}
+	if !t.body.inHead() && !t.body.asked {
+		t.upload = t.body.startUpload(b)
+	}
+	return t.readAnswer()
+}
+
+// appendRequest is the head of the client's request as the backend gets it.
+func (x *exchange) appendRequest(b []byte, body *requestBody) []byte {
+	b = append(b, x.req.Method...)
+	b = append(b, ' ')
+	b = x.route.appendBackendPath(b, x.path)
+	b = x.appendQuery(b)
+	b = append(b, " HTTP/1.1\r\nHost: "...)
+	b = x.appendBackendHost(b)
+	b = append(b, "\r\n"...)
+	switch {
+	case body.length >= 0:
+		b = append(b, "Content-Length: "...)
+		b = appendInt(b, body.length)
+		b = append(b, "\r\n"...)
+	case body.length == lengthUnknown:
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+		for _, f := range x.req.Fields {
+			if f.Known == http1.Trailer {
+				b = appendFieldLine(b, f.Name, f.Value)
+			}
 		}
 	}
-	return &http.Request{
-		Method: r.Method,
-		// Opaque goes out as it is; the connection is TLS where the backend's
-		// dial made it so.
-		URL: &url.URL{
-			Scheme: "http", Host: f.route.backend.host, Opaque: f.route.backendPath(x.path),
-			RawQuery: r.URL.RawQuery, ForceQuery: r.URL.ForceQuery,
-		},
-		Host:       x.backendHost(),
-		Header:     h,
-		Proto:      "HTTP/1.1",
-		ProtoMajor: 1,
-		ProtoMinor: 1,
+	if hasToken(x.req.Fields, http1.TE, "trailers") {
+		// It is about one connection, but says what the client can take
+		// (RFC 9110 §10.1.4).
+		b = append(b, "TE: trailers\r\nConnection: TE\r\n"...)
 	}
+	b = x.appendFields(b, body.asked)
+	return append(b, "\r\n"...)
+}
+
+func (x *exchange) appendQuery(b []byte) []byte {
+	if x.req.HasQuery {
+		b = append(b, '?')
+		b = append(b, x.req.Query...)
+	}
+	return b
+}
+
+// readAnswer reads heads until the final one.
+func (t *attempt) readAnswer() error {
+	b := t.b
+	t.began = time.Now()
+	limit := t.x.route.ResponseTimeout
+	first := min(slowAnswer, limit)
+	if t.body.asked {
+		first = min(continueTimeout, limit)
+	}
+	if err := b.wait(t.began.Add(first)); err != nil {
+		return err
+	}
+	b.answer.Reset()
+	for {
+		n, err := b.answer.Parse(b.reader.Buffered(), answerLimits)
+		if err != nil {
+			return b.explainHead(err)
+		}
+		if n > 0 {
+			b.reader.Discard(n)
+			final, err := t.head()
+			if final || err != nil {
+				return err
+			}
+			b.answer.Reset()
+			continue
+		}
+		err = b.reader.Fill()
+		if isTimeout(err) {
+			err = t.slow(limit)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// head deals with a head that has been read, and reports whether it is the
+// final one.
+func (t *attempt) head() (final bool, err error) {
+	switch status := t.b.answer.Status; {
+	case status == http.StatusContinue:
+		if t.body.asked && t.upload == nil {
+			t.x.down.proceed()
+			t.upload = t.body.startUpload(t.b)
+		}
+	case status == http.StatusSwitchingProtocols:
+		if !t.tunnel {
+			return true, errSwitchUnasked
+		}
+		return true, nil
+	case status < 200:
+		t.x.interim(&t.b.answer)
+	default:
+		t.refused = t.body.asked && t.upload == nil
+		return true, nil
+	}
+	if t.interims++; t.interims > maxInterim {
+		return false, errTooManyInterim
+	}
+	return false, nil
+}
+
+// slow is called when the backend was silent until the deadline. It sets the
+// next one.
+func (t *attempt) slow(limit time.Duration) error {
+	if t.b.gone.Load() {
+		return errClientGone
+	}
+	if t.body.asked && t.upload == nil {
+		t.x.down.proceed()
+		t.upload = t.body.startUpload(t.b)
+	}
+	uploading := t.upload != nil && t.upload.running()
+	if uploading {
+		t.began = time.Now() // the time that the client takes is not the backend's
+		return t.b.wait(t.began.Add(min(slowAnswer, limit)))
+	}
+	if time.Since(t.began) >= limit {
+		return errAnswerTimeout
+	}
+	t.watch()
+	return t.b.wait(t.began.Add(limit))
+}
+
+// watch begins to look whether the client is still there.
+func (t *attempt) watch() {
+	if t.unwatch == nil && (t.upload == nil || !t.upload.running()) {
+		t.unwatch = t.x.down.watch(t.b.clientGone)
+	}
+}
+
+// end stops what runs beside the exchange.
+func (t *attempt) end() {
+	if t.upload != nil {
+		t.upload.stop()
+	}
+	if t.unwatch != nil {
+		t.unwatch()
+		t.unwatch = nil
+	}
+}
+
+// reusable reports whether the connection can carry another exchange.
+func (t *attempt) reusable() bool {
+	return t.completed && !t.b.answer.Close && !t.refused && (t.upload == nil || t.upload.ended)
 }
 
 // failed answers a request that the backend gave no answer to.
-func (f *forwarder) failed(x *exchange, r *http.Request, body *requestBody, err error) {
-	if fault := body.failure(); fault != nil {
-		x.bodyFailed(r, fault)
-		return
+func (t *attempt) failed(err error) {
+	x := t.x
+	switch {
+	case t.upload != nil && t.upload.client != nil:
+		x.bodyFailed(t.upload.client)
+	case errors.Is(err, errClientGone):
+		x.abort()
+	default:
+		if t.upload != nil && !t.upload.ended || t.body.streams && t.upload == nil {
+			x.down.closeAfter() // the rest of the body is not read
+		}
+		x.backendFailed(err)
 	}
-	if r.Context().Err() != nil {
-		x.gone()
-	}
-	status, reason := f.route.backend.explain(err)
-	x.fail(r, status, reason, hint(status))
 }
 
-// checkTarget refuses a query that would break the request line apart. Over
-// HTTP/1.1 it cannot come; in HTTP/2 the target is a field like others.
-func (x *exchange) checkTarget(r *http.Request) bool {
-	if strings.ContainsAny(r.URL.RawQuery, " \t\r\n") {
-		x.fail(r, http.StatusBadRequest, "the query holds a space", "The address is not one this server understands.")
-		return false
-	}
-	return true
+// backendFailed answers for a backend that did not.
+func (x *exchange) backendFailed(err error) {
+	status, reason := x.route.backend.explain(err)
+	x.fail(status, reason, hint(status))
 }
 
-var errTooManyInterim = fmt.Errorf("more than %d interim answers (1xx) before the final one", maxInterim)
-
-// interim passes on answers before the answer, such as 103 Early Hints.
-// http.Transport calls it from a goroutine of its own, which may outlast the
-// attempt: hence the lock.
-type interim struct {
-	mu    sync.Mutex
-	x     *exchange
-	open  bool
-	count int
-}
-
-func (i *interim) pass(status int, fields textproto.MIMEHeader) error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.count++; i.count > maxInterim {
-		return errTooManyInterim
-	}
-	// 100 is about the body, which net/http asks the client for when the
-	// backend does.
-	if !i.open || status == http.StatusContinue {
-		return nil
-	}
-	endToEnd(http.Header(fields))
-	h := i.x.Header()
-	for name, values := range fields {
-		h[name] = values
-	}
-	i.x.WriteHeader(status)
-	clear(h)
-	return nil
-}
-
-func (i *interim) end() {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.open = false
+func isTimeout(err error) bool {
+	var network net.Error
+	return errors.As(err, &network) && network.Timeout()
 }

@@ -1,20 +1,25 @@
 package proxy
 
 import (
+	"bytes"
 	"crypto/sha1"
 	"encoding/base64"
 	"fmt"
 	"net/http"
-	"strings"
+
+	"wsfront/proxy/http1"
 )
 
 // hasToken reports whether a field that is a list of tokens (RFC 9110 §5.6.1)
 // holds one, in any letter case and over any number of lines: Firefox sends
-// "Connection: keep-alive, Upgrade".
-func hasToken(values []string, token string) bool {
-	for _, v := range values {
-		for item := range strings.SplitSeq(v, ",") {
-			if strings.EqualFold(strings.Trim(item, " \t"), token) {
+// "Connection: keep-alive, Upgrade". token is in lower case.
+func hasToken(fields []http1.Field, known http1.Known, token string) bool {
+	for i := range fields {
+		if fields[i].Known != known {
+			continue
+		}
+		for item := range bytes.SplitSeq(fields[i].Value, []byte{','}) {
+			if equalFold(bytes.Trim(item, " \t"), token) {
 				return true
 			}
 		}
@@ -25,20 +30,23 @@ func hasToken(values []string, token string) bool {
 // isHandshake reports whether a request asks for a WebSocket: by its Upgrade
 // and Connection fields alone, so that one with a mistake elsewhere is routed
 // as a handshake and refused with the mistake named.
-func isHandshake(r *http.Request) bool {
-	return hasToken(r.Header["Upgrade"], "websocket") && hasToken(r.Header["Connection"], "upgrade")
+func isHandshake(r *http1.Request) bool {
+	return hasToken(r.Fields, http1.Upgrade, "websocket") && hasToken(r.Fields, http1.Connection, "upgrade")
 }
 
 // isEventStream reports whether a request asks for server-sent events, as a
 // browser's EventSource does.
-func isEventStream(r *http.Request) bool {
-	if r.Method != http.MethodGet {
+func isEventStream(r *http1.Request) bool {
+	if string(r.Method) != http.MethodGet {
 		return false
 	}
-	for _, v := range r.Header["Accept"] {
-		for item := range strings.SplitSeq(v, ",") {
-			kind, _, _ := strings.Cut(item, ";")
-			if strings.EqualFold(strings.TrimSpace(kind), "text/event-stream") {
+	for i := range r.Fields {
+		if r.Fields[i].Known != http1.Accept {
+			continue
+		}
+		for item := range bytes.SplitSeq(r.Fields[i].Value, []byte{','}) {
+			kind, _, _ := bytes.Cut(item, []byte{';'})
+			if equalFold(bytes.Trim(kind, " \t"), "text/event-stream") {
 				return true
 			}
 		}
@@ -48,44 +56,51 @@ func isEventStream(r *http.Request) bool {
 
 // checkHandshake says what a handshake lacks of RFC 6455 §4.2.1, with the
 // status that answers it, or 0.
-func checkHandshake(r *http.Request) (status int, mistake string) {
-	switch key := r.Header["Sec-Websocket-Key"]; {
-	case r.Method != http.MethodGet:
-		return http.StatusMethodNotAllowed, "a WebSocket handshake is a GET, not a " + r.Method
-	case !r.ProtoAtLeast(1, 1):
+func checkHandshake(r *http1.Request) (status int, mistake string) {
+	key, keys := http1.Get(r.Fields, http1.SecWebSocketKey)
+	version, versions := http1.Get(r.Fields, http1.SecWebSocketVersion)
+	switch {
+	case string(r.Method) != http.MethodGet:
+		return http.StatusMethodNotAllowed, "a WebSocket handshake is a GET, not a " + string(r.Method)
+	case r.Minor < 1:
 		return http.StatusBadRequest, "a WebSocket handshake needs HTTP/1.1"
-	case r.ContentLength != 0:
+	case r.Chunked || r.ContentLength > 0:
 		return http.StatusBadRequest, "a WebSocket handshake has no body"
-	case len(key) != 1:
+	case keys != 1:
 		return http.StatusBadRequest, "a WebSocket handshake has one Sec-WebSocket-Key"
-	case !isHandshakeKey(key[0]):
+	case !isHandshakeKey(key):
 		return http.StatusBadRequest, "Sec-WebSocket-Key is not the base64 form of 16 bytes"
-	case len(r.Header["Sec-Websocket-Version"]) != 1 || r.Header["Sec-Websocket-Version"][0] != "13":
+	case versions != 1 || string(version) != "13":
 		return http.StatusUpgradeRequired, "Sec-WebSocket-Version is not 13"
 	}
 	return 0, ""
 }
 
-func isHandshakeKey(key string) bool {
-	raw, err := base64.StdEncoding.DecodeString(key)
-	return err == nil && len(raw) == 16
+func isHandshakeKey(key []byte) bool {
+	var raw [18]byte // 24 characters, should they have no padding
+	if len(key) != 24 {
+		return false
+	}
+	n, err := base64.StdEncoding.Decode(raw[:], key)
+	return err == nil && n == 16
 }
 
 // checkSwitch says what a backend's 101 lacks of RFC 6455 §4.1, or "". Without
 // these checks a server that takes any Upgrade, or repeats what it is sent,
 // would get a client's bytes raw.
-func checkSwitch(r *http.Request, answer *http.Response) (mistake string) {
-	accept := answer.Header["Sec-Websocket-Accept"]
+func checkSwitch(r *http1.Request, answer *http1.Response) (mistake string) {
+	accept, accepts := http1.Get(answer.Fields, http1.SecWebSocketAccept)
 	switch {
-	case !answer.ProtoAtLeast(1, 1):
-		return "as " + answer.Proto
-	case !hasToken(answer.Header["Upgrade"], "websocket"):
-		return fmt.Sprintf("to Upgrade: %q instead of websocket", answer.Header["Upgrade"])
-	case !hasToken(answer.Header["Connection"], "upgrade"):
+	case answer.Minor < 1:
+		return "as HTTP/1.0"
+	case !hasToken(answer.Fields, http1.Upgrade, "websocket"):
+		return fmt.Sprintf("to Upgrade: %q instead of websocket", values(answer.Fields, http1.Upgrade))
+	case !hasToken(answer.Fields, http1.Connection, "upgrade"):
 		return "without Connection: Upgrade"
-	case len(accept) != 1:
-		return fmt.Sprintf("with %d Sec-WebSocket-Accept fields", len(accept))
-	case accept[0] != acceptKey(r.Header.Get("Sec-Websocket-Key")):
+	case accepts != 1:
+		return fmt.Sprintf("with %d Sec-WebSocket-Accept fields", accepts)
+	}
+	if key, _ := http1.Get(r.Fields, http1.SecWebSocketKey); acceptKey(key) != string(accept) {
 		return "its Sec-WebSocket-Accept does not fit the Sec-WebSocket-Key that it was sent"
 	}
 	return ""
@@ -93,20 +108,21 @@ func checkSwitch(r *http.Request, answer *http.Response) (mistake string) {
 
 // acceptKey is the Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455
 // §4.2.2, which chose SHA-1; it guards against mistakes, not attacks).
-func acceptKey(key string) string {
-	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+func acceptKey(key []byte) string {
+	sum := sha1.Sum(append(key[:len(key):len(key)], "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"...))
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
 // refusalReason says why a handshake may have been answered with something
 // else than 101, by what people most often turn out to have done.
-func refusalReason(b *backend, answer *http.Response) string {
+func refusalReason(b *backend, answer *http1.Response) string {
 	suspicion := ""
-	switch status := answer.StatusCode; {
+	location, _ := http1.Get(answer.Fields, http1.Location)
+	switch status := answer.Status; {
 	case status >= 200 && status < 300:
 		suspicion = "it gave a plain page: is this path its WebSocket URL, and is this the push service rather than the application? An application under WSGI cannot take a WebSocket"
 	case status >= 300 && status < 400:
-		suspicion = fmt.Sprintf("it redirects to %q, which no browser follows for a WebSocket: use that URL in the page, or have the backend not redirect this path", answer.Header.Get("Location"))
+		suspicion = fmt.Sprintf("it redirects to %q, which no browser follows for a WebSocket: use that URL in the page, or have the backend not redirect this path", location)
 	case status == http.StatusBadRequest:
 		suspicion = "it takes the handshake for malformed: a Django view under mod_wsgi or gunicorn answers so, as it cannot reach the socket; or the Host is not in its ALLOWED_HOSTS"
 	case status == http.StatusUnauthorized:
@@ -122,5 +138,5 @@ func refusalReason(b *backend, answer *http.Response) string {
 	default:
 		suspicion = "its own log should say why"
 	}
-	return fmt.Sprintf("backend %s answered the handshake with %d: %s", b.written, answer.StatusCode, suspicion)
+	return fmt.Sprintf("backend %s answered the handshake with %d: %s", b.written, answer.Status, suspicion)
 }

@@ -1,6 +1,9 @@
 package proxy
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 // hostMap finds what belongs to a host name: routes and certificates alike, so
 // that both always agree on whose a name is. It is filled once and then only
@@ -29,12 +32,12 @@ func (m *hostMap[T]) add(host string, value T) {
 
 // find chooses the exact name before a wildcard of one label, and that before
 // the value for every name. name is in lower case and has no port.
-func (m *hostMap[T]) find(name string) (value T, ok bool) {
-	if value, ok = m.exact[name]; ok {
+func (m *hostMap[T]) find(name []byte) (value T, ok bool) {
+	if value, ok = m.exact[string(name)]; ok {
 		return value, true
 	}
-	if _, rest, dotted := strings.Cut(name, "."); dotted {
-		if value, ok = m.labels[rest]; ok {
+	if _, rest, dotted := bytes.Cut(name, []byte{'.'}); dotted {
+		if value, ok = m.labels[string(rest)]; ok {
 			return value, true
 		}
 	}

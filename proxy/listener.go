@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -25,8 +26,9 @@ const (
 // listener is one address that is served.
 type listener struct {
 	net.Listener
-	secure bool // by TLS
-	http   *http.Server
+	secure   bool // by TLS
+	http     *http.Server
+	handover *handover // what http serves
 }
 
 // Listen binds every address of the configuration. The error is a FieldError
@@ -70,32 +72,38 @@ func (s *Server) Addrs() (secure, plain []net.Addr) {
 }
 
 func (s *Server) newListener(l net.Listener, secure bool) *listener {
-	srv := &http.Server{
-		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serveHTTP(w, r, secure) }),
-		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          log.New(httpServerLog{s.log}, "", 0),
+	return &listener{
+		Listener: l,
+		secure:   secure,
+		handover: newHandover(l.Addr()),
+		http: &http.Server{
+			Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serveHTTP(w, r, secure) }),
+			ReadHeaderTimeout: headerTimeout,
+			IdleTimeout:       idleTimeout,
+			MaxHeaderBytes:    maxHeaderBytes,
+			ConnContext:       noteVersion,
+			ErrorLog:          log.New(httpServerLog{s.log}, "", 0),
+		},
 	}
-	if secure {
-		srv.TLSConfig = s.certs.tlsConfig()
-	}
-	return &listener{Listener: l, secure: secure, http: srv}
 }
 
-// Run serves until ctx is done, then lets open requests finish for
-// DrainTimeout, and returns when everything it began has ended. Tunnels, which
-// may never end by themselves, are cut at once. It returns an error if a
-// listener failed, or if requests had to be cut.
+// Run serves until ctx is done, then lets open requests finish and says goodbye
+// to tunnels, for DrainTimeout at most, and returns when everything it began
+// has ended. It returns an error if a listener failed, or if something had to
+// be cut.
 func (s *Server) Run(ctx context.Context) error {
-	certs, stopCerts := context.WithCancel(context.Background())
-	defer stopCerts()
+	background, stop := context.WithCancel(context.Background())
+	defer stop()
 	s.certs.start(s.Addrs())
-	var wg sync.WaitGroup
-	wg.Go(func() { s.certs.run(certs) }) // ended by stopCerts, awaited below
-	failed := make(chan error, len(s.listeners))
+	var wg, engine sync.WaitGroup
+	wg.Go(func() { s.certs.run(background) }) // ended by stop, awaited below
+	carry, stopCarrying := context.WithCancel(context.Background())
+	defer stopCarrying()
+	engine.Go(func() { _ = s.relay.Run(carry) }) // ended by stopCarrying, awaited below
+	failed := make(chan error, 2*len(s.listeners))
 	for _, l := range s.listeners {
-		wg.Go(func() { failed <- l.serve(s.log) }) // ended by drain, awaited below
+		wg.Go(func() { failed <- s.accept(l) }) // both ended by drain, awaited below
+		wg.Go(func() { failed <- l.serveHTTP() })
 	}
 	var err error
 	select {
@@ -104,23 +112,57 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	timeout := s.drainTimeout()
 	s.log.Info(eventShutdown, "drain_timeout", timeout)
-	stopCerts() // first, or ACME might bind for a challenge the ports that drain gives up
+	stop() // first, or ACME might bind for a challenge the ports that drain gives up
 	if cut := s.drain(timeout); err == nil {
 		err = cut
 	}
 	wg.Wait()
+	stopCarrying()
+	engine.Wait()
 	s.table.Load().close()
 	return err
 }
 
-func (l *listener) serve(log *slog.Logger) error {
-	protocol, serve := "http", l.http.Serve
+// acceptPause is how long no connection is accepted after there were too many:
+// one that closes makes room again.
+const acceptPause = 100 * time.Millisecond
+
+// accept serves what arrives at an address, until it is closed.
+func (s *Server) accept(l *listener) error {
+	protocol := "http"
 	if l.secure {
-		protocol, serve = "https", func(nl net.Listener) error { return l.http.ServeTLS(nl, "", "") }
+		protocol = "https"
 	}
-	log.Info(eventListen, "address", l.Addr().String(), "protocol", protocol)
-	if err := serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	s.log.Info(eventListen, "address", l.Listener.Addr().String(), "protocol", protocol)
+	for {
+		conn, err := l.Accept()
+		switch {
+		case err == nil:
+			s.conns.begin(s, l, conn)
+		case s.draining.Load():
+			return nil
+		case isExhausted(err):
+			s.log.Warn(eventAcceptFailed, "address", l.Listener.Addr().String(), "error", err.Error())
+			select {
+			case <-time.After(acceptPause):
+			case <-s.handshakes.Done():
+			}
+		case !errors.Is(err, syscall.ECONNABORTED):
+			return fmt.Errorf("accept at %s: %w", l.Listener.Addr(), err)
+		}
+	}
+}
+
+// isExhausted reports whether there was nothing wrong with the listener, but no
+// room for another connection.
+func isExhausted(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM)
+}
+
+// serveHTTP serves what is handed over to net/http.
+func (l *listener) serveHTTP() error {
+	if err := l.http.Serve(l.handover); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve %s: %w", l.Listener.Addr(), err)
 	}
 	return nil
 }
@@ -132,28 +174,37 @@ func (s *Server) drainTimeout() time.Duration {
 	return s.cfg.DrainTimeout
 }
 
-// drain ends the service: no new connections, tunnels cut, open requests
-// finished or, after timeout, cut as well.
+// drain ends the service: no new connections, idle ones closed, tunnels told to
+// go, open requests finished or, after timeout, cut as the tunnels are.
 func (s *Server) drain(timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	s.cut()
+	s.draining.Store(true)
+	s.endHandshakes()
+	for _, l := range s.listeners {
+		l.Close()
+	}
+	var cut atomic.Bool
 	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var err error
+	wg.Go(func() {
+		if s.conns.drain(ctx) != nil {
+			cut.Store(true)
+		}
+	})
+	wg.Go(func() { _ = s.relay.Shutdown(ctx) }) // tunnels may never end by themselves: to cut them is no failure
 	for _, l := range s.listeners {
 		wg.Go(func() {
 			if l.http.Shutdown(ctx) != nil {
 				l.http.Close()
-				mu.Lock()
-				err = errCut
-				mu.Unlock()
+				cut.Store(true)
 			}
 		})
 	}
 	wg.Wait()
-	s.tunnelsWG.Wait()
-	return err
+	if cut.Load() {
+		return errCut
+	}
+	return nil
 }
 
 func (s *Server) closeListeners() {

@@ -62,7 +62,7 @@ func cleanPath(escaped string) (string, error) {
 
 // isClean reports whether a path needs no work: the common case, without
 // allocation.
-func isClean(p string) bool {
+func isClean[T ~string | ~[]byte](p T) bool {
 	for i := 0; i < len(p); i++ {
 		switch c := p[i]; {
 		case c == '/':
@@ -110,8 +110,13 @@ func normalizeEscapes(p string) (string, error) {
 
 // hasEncodedSlash reports whether a cleaned path holds an encoded slash or
 // backslash, which a backend may decode into a separator.
-func hasEncodedSlash(clean string) bool {
-	return strings.Contains(clean, "%2F") || strings.Contains(clean, "%5C")
+func hasEncodedSlash[T ~string | ~[]byte](clean T) bool {
+	for i := 0; i+2 < len(clean); i++ {
+		if clean[i] == '%' && (clean[i+1] == '2' && clean[i+2] == 'F' || clean[i+1] == '5' && clean[i+2] == 'C') {
+			return true
+		}
+	}
+	return false
 }
 
 // isUnreserved is RFC 3986 §2.3.

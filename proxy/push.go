@@ -13,12 +13,12 @@ type pushHandler struct{ route *route }
 // route was found by, and RemoteAddr the client's, trusted proxies seen
 // through. A handler that takes the connection over returns when it is done
 // with it, and the access log has its line then.
-func (p pushHandler) serve(x *exchange, r *http.Request) {
+func (p pushHandler) serveHTTP(x *httpExchange, r *http.Request) {
 	if p.route.variable != "" {
 		// Unescaped apart from the path, as an escaped slash belongs to it.
-		r.SetPathValue(p.route.variable, unescapePath(x.path[len(p.route.prefix):]))
+		r.SetPathValue(p.route.variable, unescapePath(string(x.path[len(p.route.prefix):])))
 	}
-	r.URL.Path, r.URL.RawPath = unescapePath(x.path), x.path
+	r.URL.Path, r.URL.RawPath = unescapePath(string(x.path)), string(x.path)
 	if x.client != x.peer {
 		r.RemoteAddr = netip.AddrPortFrom(x.client, 0).String() // only its proxy knows the port
 	}

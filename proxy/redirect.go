@@ -7,33 +7,37 @@ import (
 
 // plain answers a request that came by plain HTTP to a site with TLS. It
 // reports true when the request is to be served all the same.
-func (s *Server) plain(x *exchange, r *http.Request) bool {
-	if isHandshake(r) {
+func (x *exchange) plain() bool {
+	if x.upgrade {
 		if x.site.InsecureWebSocket {
 			return true
 		}
-		x.fail(r, http.StatusForbidden, "a WebSocket handshake by plain HTTP; the page must open wss:// (browsers follow no redirect here), or set insecure_websocket on the site",
+		x.fail(http.StatusForbidden, "a WebSocket handshake by plain HTTP; the page must open wss:// (browsers follow no redirect here), or set insecure_websocket on the site",
 			"This WebSocket is served by wss:// only.")
 		return false
 	}
-	if s.securePort == "" {
-		x.fail(r, http.StatusForbidden, "plain HTTP to a site with TLS, and no https address to redirect to; give listen", "This site is served by https only.")
+	port := x.server.securePort
+	if port == "" {
+		x.fail(http.StatusForbidden, "plain HTTP to a site with TLS, and no https address to redirect to; give listen", "This site is served by https only.")
 		return false
 	}
-	host := hostname(x.host)
-	if s.securePort != "443" {
-		host = net.JoinHostPort(host, s.securePort)
+	host := hostname(string(x.host))
+	if port != "443" {
+		host = net.JoinHostPort(host, port)
 	} else if net.ParseIP(host).To4() == nil && net.ParseIP(host) != nil {
 		host = "[" + host + "]"
 	}
 	// 308 keeps the method and its body; GET and HEAD get the status that
 	// every client knows.
 	status := http.StatusPermanentRedirect
-	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+	if method := string(x.req.Method); method == http.MethodGet || method == http.MethodHead {
 		status = http.StatusMovedPermanently
 	}
-	x.Header().Set("Location", "https://"+host+r.URL.RequestURI())
-	x.Header().Set("Content-Length", "0")
-	x.WriteHeader(status)
+	target := string(x.req.Path)
+	if x.req.HasQuery {
+		target += "?" + string(x.req.Query)
+	}
+	x.addField("Location", "https://"+host+target)
+	x.answer(status, nil)
 	return false
 }

@@ -2,8 +2,9 @@ package proxy
 
 import (
 	"net"
-	"net/http"
 	"strings"
+
+	"wsfront/proxy/http1"
 )
 
 // A route whose backend has a path of its own maps one prefix to the other:
@@ -11,17 +12,19 @@ import (
 // /store/cart when the client asks for /shop/cart. What the backend says of
 // its paths is mapped back.
 
-// backendPath is the path to ask the backend for. The prefix is replaced at a
-// segment boundary, so that the two parts meet in exactly one slash.
-func (rt *route) backendPath(path string) string {
+// appendBackendPath appends the path to ask the backend for. The prefix is
+// replaced at a segment boundary, so that the two parts meet in exactly one
+// slash.
+func (rt *route) appendBackendPath(b, path []byte) []byte {
 	if rt.backend.path == "" {
-		return path
+		return append(b, path...)
 	}
 	rest := path[len(strings.TrimSuffix(rt.prefix, "/")):]
-	if rest == "" {
-		return rt.backend.path
+	if len(rest) == 0 {
+		return append(b, rt.backend.path...)
 	}
-	return strings.TrimSuffix(rt.backend.path, "/") + rest
+	b = append(b, strings.TrimSuffix(rt.backend.path, "/")...)
+	return append(b, rest...)
 }
 
 // clientPath is a path of the backend's as the client would ask for it. Paths
@@ -40,23 +43,33 @@ func (rt *route) clientPath(path string) string {
 	return "/"
 }
 
-// rewrite makes an answer's links and cookies those of the client's view.
-func (x *exchange) rewrite(h http.Header) {
-	for _, name := range []string{"Location", "Content-Location"} {
-		for i, v := range h[name] {
-			h[name][i] = x.rewriteURL(v)
-		}
-	}
-	for i, v := range h["Refresh"] {
+// rewrite is the value of an answer's field in the client's view: links and
+// cookies.
+func (x *exchange) rewrite(f *http1.Field) []byte {
+	var written, mapped string
+	switch f.Known {
+	case http1.Location, http1.ContentLocation:
+		written = string(f.Value)
+		mapped = x.rewriteURL(written)
+	case http1.Refresh:
 		// "5; url=/next": not in any RFC, but browsers and old applications
 		// agree on it.
-		if at := strings.Index(strings.ToLower(v), "url="); at >= 0 {
-			h["Refresh"][i] = v[:at+4] + x.rewriteURL(v[at+4:])
+		written = string(f.Value)
+		at := strings.Index(strings.ToLower(written), "url=")
+		if at < 0 {
+			return f.Value
 		}
+		mapped = written[:at+4] + x.rewriteURL(written[at+4:])
+	case http1.SetCookie:
+		written = string(f.Value)
+		mapped = x.rewriteCookie(written)
+	default:
+		return f.Value
 	}
-	for i, v := range h["Set-Cookie"] {
-		h["Set-Cookie"][i] = x.rewriteCookie(v)
+	if mapped == written {
+		return f.Value
 	}
+	return x.keepText(mapped)
 }
 
 // rewriteURL brings a URL of the backend into the client's scheme, host and
@@ -64,9 +77,9 @@ func (x *exchange) rewrite(h http.Header) {
 func (x *exchange) rewriteURL(written string) string {
 	scheme, authority, rest, ok := splitURL(written)
 	switch {
-	case ok && x.host != "" && x.isBackend(scheme, authority):
-		return x.scheme + "://" + x.host + x.rewritePath(rest)
-	case ok && scheme == x.scheme && bareHost(scheme, authority) == bareHost(scheme, x.host):
+	case ok && len(x.host) > 0 && x.isBackend(scheme, authority):
+		return x.scheme + "://" + string(x.host) + x.rewritePath(rest)
+	case ok && scheme == x.scheme && bareHost(scheme, authority) == bareHost(scheme, string(x.host)):
 		return written[:len(written)-len(rest)] + x.rewritePath(rest)
 	case ok:
 		return written
@@ -106,11 +119,11 @@ func (x *exchange) isBackend(scheme, authority string) bool {
 			return true
 		case bareHost(scheme, x.route.Host):
 			return authority != ""
-		case bareHost(scheme, net.JoinHostPort(hostname(x.host), port)):
+		case bareHost(scheme, net.JoinHostPort(hostname(string(x.host)), port)):
 			return port != ""
 		}
 	}
-	return scheme == "http" && x.https() && bareHost("http", authority) == bareHost("https", x.host)
+	return scheme == "http" && x.https() && bareHost("http", authority) == bareHost("https", string(x.host))
 }
 
 // bareHost is an authority in lower case without the port that its scheme
@@ -178,7 +191,7 @@ func (x *exchange) rewriteCookie(line string) string {
 
 func (x *exchange) isBackendDomain(domain string) bool {
 	domain = strings.TrimPrefix(strings.ToLower(domain), ".")
-	if domain == "" || domain == hostname(x.host) {
+	if domain == "" || domain == hostname(string(x.host)) {
 		return false
 	}
 	return domain == hostname(x.route.backend.host) || x.route.Host != "" && domain == hostname(x.route.Host)

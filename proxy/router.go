@@ -1,11 +1,14 @@
 package proxy
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
+
+	"wsfront/proxy/relay"
 )
 
 // table is a routing table: made once from a Config, never changed.
@@ -30,27 +33,33 @@ type route struct {
 	prefix   string   // Path without the {name} of a last segment
 	variable string   // that name, or ""
 	backend  *backend // nil for files and handlers
-	handler  handler
+	handler  handler     // of requests, for an app route
+	relay    *relay.Options
+	http     httpHandler // of what goes through net/http; nil for none
 }
 
 // handler answers one kind of route.
 type handler interface {
-	serve(x *exchange, r *http.Request)
+	serve(x *exchange)
+}
+
+// httpHandler answers a kind of route that needs net/http.
+type httpHandler interface {
+	serveHTTP(w *httpExchange, r *http.Request)
 }
 
 // takes reports whether the route is for this path and kind of request.
-func (rt *route) takes(path string, upgrade, stream bool) bool {
+func (rt *route) takes(path []byte, upgrade, stream bool) bool {
+	rest, below := cutPrefix(path, rt.prefix)
 	switch {
 	case rt.Tunnel.Backend != "" && !upgrade, rt.Handler != nil && !upgrade && !stream, rt.Files != "" && upgrade:
 		return false
 	case rt.variable != "":
-		rest, ok := strings.CutPrefix(path, rt.prefix)
-		return ok && rest != "" && !strings.Contains(rest, "/")
+		return below && len(rest) > 0 && bytes.IndexByte(rest, '/') < 0
 	case strings.HasSuffix(rt.prefix, "/"):
-		return strings.HasPrefix(path, rt.prefix)
+		return below
 	}
-	rest, ok := strings.CutPrefix(path, rt.prefix)
-	return ok && (rest == "" || rest[0] == '/')
+	return below && (len(rest) == 0 || rest[0] == '/')
 }
 
 // before orders routes by how specific they are: the longer prefix first, of
@@ -73,21 +82,53 @@ func (rt *route) before(other *route) int {
 	return rank(rt) - rank(other)
 }
 
+// cutPrefix is strings.CutPrefix for a slice.
+func cutPrefix(path []byte, prefix string) (rest []byte, ok bool) {
+	if len(path) < len(prefix) || string(path[:len(prefix)]) != prefix {
+		return path, false
+	}
+	return path[len(prefix):], true
+}
+
 // site finds the site of a Host field's value, or nil.
-func (t *table) site(host string) *site {
-	s, _ := t.hosts.find(hostname(host))
+func (t *table) site(host []byte) *site {
+	s, _ := t.hosts.find(bareName(host))
 	return s
 }
 
 // route finds the most specific route of the site that takes the request.
-func (s *site) route(path string, r *http.Request) *route {
-	upgrade, stream := isHandshake(r), isEventStream(r)
+func (s *site) route(path []byte, upgrade, stream bool) *route {
 	for _, rt := range s.routes {
 		if rt.takes(path, upgrade, stream) {
 			return rt
 		}
 	}
 	return nil
+}
+
+// bareName is hostname without an allocation where the name is written the
+// common way: in lower case, with or without a port.
+func bareName(host []byte) []byte {
+	for i, c := range host {
+		switch {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '_':
+		case c == '.' && i+1 < len(host) && host[i+1] != ':':
+		case c == ':' && i > 0 && allDigits(host[i+1:]):
+			return host[:i]
+		default:
+			return []byte(hostname(string(host)))
+		}
+	}
+	return host
+}
+
+func allDigits(s []byte) bool {
+	for _, c := range s {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
 }
 
 // hostname is a Host field's value in lower case, without port and without the

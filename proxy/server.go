@@ -2,17 +2,18 @@ package proxy
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
+
+	"wsfront/proxy/record"
+	"wsfront/proxy/relay"
 )
 
 // Server is the front door. Its methods may be called concurrently.
@@ -27,10 +28,20 @@ type Server struct {
 	securePort string // where redirects lead; "" when no address has TLS
 	reloading  sync.Mutex
 
-	tunnels   context.Context // done when tunnels are to be cut
-	cut       context.CancelFunc
-	tunnelsMu sync.Mutex     // held while tunnels are cut, or one is counted
-	tunnelsWG sync.WaitGroup // of tunnels that are open
+	accepter      *record.Accepter // of TLS, for all listeners
+	conns         clientConns
+	turns         sync.Pool // of *turn
+	httpExchanges sync.Pool // of *httpExchange
+	date          dateCache
+
+	relay         *relay.Engine
+	tunnels       openTunnels
+	limits        atomic.Pointer[tunnelLimits]
+	handshakes    context.Context // done when handshakes under way are to end
+	endHandshakes context.CancelFunc
+	draining      atomic.Bool // no request follows another on a connection
+
+	onlyNetHTTP bool // every connection is handed over: set by tests
 }
 
 // New checks the configuration and makes a Server of it; nothing is started.
@@ -50,14 +61,21 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	if s.certs, err = newCertificates(s.cfg, log); err != nil {
 		return nil, err
 	}
-	var cut context.CancelFunc
-	s.tunnels, cut = context.WithCancel(context.Background())
-	s.cut = func() {
-		s.tunnelsMu.Lock()
-		defer s.tunnelsMu.Unlock()
-		cut()
+	if s.relay, err = relay.NewEngine(); err != nil {
+		t.close()
+		return nil, fmt.Errorf("prepare for tunnels: %w", err)
 	}
+	s.accepter = record.NewAccepter(s.certs.tlsConfig())
+	s.turns.New = func() any { return new(turn) }
+	s.httpExchanges.New = func() any { return new(httpExchange) }
+	s.tunnels.routes, s.tunnels.from = map[string]int{}, map[netip.Prefix]int{}
+	s.handshakes, s.endHandshakes = context.WithCancel(context.Background())
+	s.setLimits(s.cfg)
 	return s, nil
+}
+
+func (s *Server) setLimits(cfg Config) {
+	s.limits.Store(&tunnelLimits{all: cfg.MaxTunnels, perAddress: cfg.MaxTunnelsPerAddress})
 }
 
 // Reload puts another configuration into effect. Requests and tunnels under
@@ -82,96 +100,84 @@ func (s *Server) Reload(cfg Config) error {
 		return err
 	}
 	s.cfg = cfg
+	s.setLimits(cfg)
 	s.table.Swap(t).close()
 	s.log.Info(eventReload, "sites", len(t.sites))
 	return nil
 }
 
-// serveHTTP answers a request that came by TLS (secure) or by plain HTTP.
-func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request, secure bool) {
-	x := s.newExchange(w, r, secure)
-	defer func() {
-		if x.over != nil {
-			x.over()
-		}
-	}()
-	defer s.finish(x, r)
-	if !secure && s.certs.serveChallenge(x, r) {
-		return
-	}
-	t := s.table.Load()
-	found := t.site(x.host)
+// find finds the site and the route of a request. It reports false when the
+// request has been answered.
+func (s *Server) find(x *exchange) bool {
+	found := s.table.Load().site(x.host)
 	if found == nil {
-		x.fail(r, http.StatusMisdirectedRequest, fmt.Sprintf("no site serves the host %q; add it to hosts", x.host),
+		x.fail(http.StatusMisdirectedRequest, fmt.Sprintf("no site serves the host %q; add it to hosts", x.host),
 			"This server does not serve that name.")
-		return
+		return false
 	}
 	x.site = found
-	if !secure && x.site.TLS.mode() != TLSOff && !x.https() && !s.plain(x, r) {
-		return
+	if !x.secure && x.site.TLS.mode() != TLSOff && !x.https() && !x.plain() {
+		return false
 	}
-	s.dispatch(x, r)
-}
-
-// dispatch finds the route and lets it answer.
-func (s *Server) dispatch(x *exchange, r *http.Request) {
-	path, err := cleanPath(r.URL.EscapedPath())
-	if err != nil {
-		x.fail(r, http.StatusBadRequest, err.Error(), "The address is not one this server understands.")
-		return
+	var err error
+	if x.path, err = x.cleanPath(); err != nil {
+		x.fail(http.StatusBadRequest, err.Error(), "The address is not one this server understands.")
+		return false
 	}
-	x.path = path
-	rt := x.site.route(path, r)
+	rt := x.site.route(x.path, x.upgrade, isEventStream(x.req))
 	if rt == nil {
-		x.fail(r, http.StatusNotFound, fmt.Sprintf("no route of %s takes %s; add one, such as path: / with app", x.site.name, path),
+		x.fail(http.StatusNotFound, fmt.Sprintf("no route of %s takes %s; add one, such as path: / with app", x.site.name, x.path),
 			"There is nothing at this address.")
-		return
+		return false
 	}
 	x.route = rt
-	if !rt.EncodedSlashes && hasEncodedSlash(path) {
-		x.fail(r, http.StatusBadRequest, "an encoded slash in the path; set encoded_slashes on the route if the app needs it",
+	if !rt.EncodedSlashes && hasEncodedSlash(x.path) {
+		x.fail(http.StatusBadRequest, "an encoded slash in the path; set encoded_slashes on the route if the app needs it",
 			"The address holds an encoded slash.")
-		return
+		return false
 	}
-	if isHandshake(r) && rt.backend != nil {
-		s.tunnel(x, r)
-		return
-	}
-	rt.handler.serve(x, r)
+	return true
 }
 
-func (s *Server) newExchange(w http.ResponseWriter, r *http.Request, secure bool) *exchange {
-	x := &exchange{ResponseWriter: w, id: strings.ToLower(rand.Text()[:16]), begin: time.Now(), site: nowhere, host: r.Host, scheme: "http"}
-	if secure {
-		x.scheme = "https"
+// cleanPath is that of the request, without an allocation where it is clean.
+func (x *exchange) cleanPath() ([]byte, error) {
+	if path := x.req.Path; len(path) > 0 && path[0] == '/' && isClean(path) {
+		return path, nil
 	}
-	x.identify(r, s.table.Load().trusted)
-	return x
+	clean, err := cleanPath(string(x.req.Path))
+	return []byte(clean), err
 }
 
-// finish ends an exchange: it contains a panic, and writes the log lines.
-func (s *Server) finish(x *exchange, r *http.Request) {
-	cause := recover()
-	aborted := cause == http.ErrAbortHandler
-	if cause != nil && !aborted {
-		s.log.Error(eventPanic, "id", x.id, "panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
-		x.reason = "panic"
+// serve lets a route with a backend answer.
+func (s *Server) serve(x *exchange) {
+	if x.upgrade {
+		s.tunnel(x)
+		return
 	}
-	if cause == nil && x.status == 0 {
-		x.WriteHeader(http.StatusOK) // a handler that wrote nothing: as net/http takes it
+	x.route.handler.serve(x)
+}
+
+// panicked contains a panic in one exchange.
+func (s *Server) panicked(x *exchange, cause any) {
+	s.log.Error(eventPanic, "id", string(x.id[:]), "panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
+	x.reason, x.aborted = "panic", true
+}
+
+// finish writes the log lines of an exchange that is over. That of a tunnel
+// comes when the tunnel ends.
+func (s *Server) finish(x *exchange) {
+	if x.switched {
+		return
 	}
 	if x.reason != "" {
-		s.logFailure(x, r)
+		s.logFailure(x)
 	}
-	s.access.write(x, r)
-	if cause != nil {
-		panic(http.ErrAbortHandler) // net/http cuts the connection, so that a cut answer never looks whole
-	}
+	s.access.write(x)
 }
 
-func (s *Server) logFailure(x *exchange, r *http.Request) {
+func (s *Server) logFailure(x *exchange) {
 	event := eventRequestFailed
-	if isHandshake(r) {
+	if x.upgrade {
 		event = eventHandshakeFailed
 	}
 	route, backend := "", ""
@@ -181,8 +187,8 @@ func (s *Server) logFailure(x *exchange, r *http.Request) {
 			backend = x.route.backend.written
 		}
 	}
-	s.log.Warn(event, "id", x.id, "client", x.client, "host", x.host, "route", route, "backend", backend,
-		"method", r.Method, "path", r.URL.EscapedPath(), "status", x.status, "reason", x.reason)
+	s.log.Warn(event, "id", string(x.id[:]), "client", x.client, "host", string(x.host), "route", route, "backend", backend,
+		"method", string(x.req.Method), "path", string(x.req.Path), "status", x.status, "reason", x.reason)
 }
 
 // errCut says that shutdown did not wait for everything to end by itself.

@@ -3,6 +3,8 @@ package proxy
 import (
 	"fmt"
 	"slices"
+
+	"wsfront/proxy/relay"
 )
 
 // newTable makes the routing table of a valid Config. Its error is a FieldError:
@@ -62,9 +64,9 @@ func newRoute(s *site, at string, c Route) (*route, error) {
 			rt.backend, err = parseBackend(c.Tunnel.Backend, "ws", "wss")
 		case c.Files != "":
 			field = at + ".files"
-			rt.handler, err = newFiles(rt)
+			rt.http, err = newFiles(rt)
 		default:
-			rt.handler = pushHandler{rt}
+			rt.http = pushHandler{rt}
 		}
 	}
 	if err == nil && rt.backend != nil {
@@ -73,6 +75,9 @@ func newRoute(s *site, at string, c Route) (*route, error) {
 	}
 	if err != nil {
 		return nil, FieldError{field, err.Error()}
+	}
+	if rt.backend != nil {
+		rt.relay = &relay.Options{IdleTimeout: rt.IdleTimeout, MaxLifetime: rt.MaxLifetime}
 	}
 	if c.App != "" {
 		rt.handler = newForwarder(rt)

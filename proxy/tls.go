@@ -228,7 +228,7 @@ func (c *certificates) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate
 		// Clients that connect by address name none.
 		name = hostname(hello.Conn.LocalAddr().String())
 	}
-	source, ok := c.table.Load().hosts.find(name)
+	source, ok := c.table.Load().hosts.find([]byte(name))
 	if !ok {
 		c.refused(hello, name, errors.New("no site serves this name; add it to hosts"))
 		return nil, nil // crypto/tls sends the alert unrecognized_name
@@ -246,6 +246,11 @@ func (c *certificates) refused(hello *tls.ClientHelloInfo, name string, reason e
 	c.log.Debug(eventCertRefused, "name", name, "client", hello.Conn.RemoteAddr().String(), "reason", reason.Error())
 }
 
+// isChallenge reports whether a request may be ACME's HTTP-01 challenge.
+func (c *certificates) isChallenge(x *exchange) bool {
+	return hasPrefixFold(x.req.Path, "/.well-known/acme-challenge/") && c.acme.Load() != nil
+}
+
 // serveChallenge answers ACME's HTTP-01 challenge (RFC 8555 §8.3) and reports
 // whether the request was one. Without a pending token the path is the app's.
 func (c *certificates) serveChallenge(w http.ResponseWriter, r *http.Request) bool {
@@ -253,7 +258,7 @@ func (c *certificates) serveChallenge(w http.ResponseWriter, r *http.Request) bo
 	if a == nil || !strings.HasPrefix(r.URL.Path, "/.well-known/acme-challenge/") {
 		return false
 	}
-	source, _ := c.table.Load().hosts.find(hostname(r.Host))
+	source, _ := c.table.Load().hosts.find([]byte(hostname(r.Host)))
 	switch source.(type) {
 	case keptSource, onDemandSource:
 		return a.serveChallenge(w, r)

@@ -1,276 +1,213 @@
 package proxy
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net"
 	"net/http"
-	"slices"
-	"strings"
+	"net/netip"
 	"time"
 
+	"wsfront/proxy/http1"
 	"wsfront/proxy/relay"
 )
 
-const (
-	// maxHandshakeAnswer is the longest head of a backend's answer to a
-	// handshake, interim answers included, in bytes.
-	maxHandshakeAnswer = 32 << 10
-	// switchTimeout is how long a client may take to accept our 101, which
-	// fits into any socket buffer.
-	switchTimeout = 10 * time.Second
-)
+// switchTimeout is how long a client may take to accept our 101, which fits
+// into any socket buffer.
+const switchTimeout = 10 * time.Second
+
+// errAnswered says that the backend answered a handshake otherwise than by 101,
+// and that the client has that answer.
+var errAnswered = errors.New("the backend answered without a tunnel")
+
+// takenConn is a client's connection that became a tunnel, and what the client
+// sent behind its handshake.
+type takenConn struct {
+	net.Conn
+	leftover []byte
+}
 
 // tunnel sends a WebSocket handshake to the route's backend and, after a true
 // 101, lets bytes flow both ways until either side ends.
-func (s *Server) tunnel(x *exchange, r *http.Request) {
-	if status, mistake := checkHandshake(r); status != 0 {
-		x.refuseHandshake(r, status, mistake)
+func (s *Server) tunnel(x *exchange) {
+	if status, mistake := checkHandshake(x.req); status != 0 {
+		x.refuseHandshake(status, mistake)
 		return
 	}
-	if !x.checkTarget(r) {
+	place, ok := s.tunnels.admit(x)
+	if !ok {
 		return
 	}
-	// The client that goes away ends the attempt, and so does shutdown.
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	defer context.AfterFunc(s.tunnels, cancel)()
-	b, err := x.askForTunnel(ctx, r)
+	defer func() { place.leave() }() // unless the tunnel has it by then
+	b, err := s.askForTunnel(x)
 	if err != nil {
-		s.handshakeFailed(x, r, err)
+		s.handshakeFailed(x, err)
 		return
 	}
-	defer b.conn.Close()
-	if b.answer.StatusCode != http.StatusSwitchingProtocols {
+	if mistake := checkSwitch(x.req, &b.answer); mistake != "" {
+		b.close()
+		x.fail(http.StatusBadGateway, fmt.Sprintf("backend %s answered 101, but %s", x.route.backend.written, mistake), hint(http.StatusBadGateway))
+		return
+	}
+	if s.open(x, b, place) {
+		place = tunnelPlace{}
+	}
+}
+
+// askForTunnel sends the handshake and returns the connection on which the
+// backend answered 101.
+func (s *Server) askForTunnel(x *exchange) (*backendConn, error) {
+	conn, err := x.route.backend.dial(s.handshakes)
+	if err != nil {
+		return nil, err
+	}
+	b := newBackendConn(conn)
+	t := attempt{x: x, b: b, body: &requestBody{x: x, length: lengthNone}, tunnel: true}
+	stop := context.AfterFunc(s.handshakes, b.clientGone) // shutdown ends the attempt as well
+	b.out = x.appendHandshake(b.out[:0])
+	err = t.ask()
+	t.end()
+	if !stop() && err == nil {
+		err = errClientGone
+	}
+	switch {
+	case err != nil:
+		b.close()
+		return nil, err
+	case b.answer.Status != http.StatusSwitchingProtocols:
 		// Not a tunnel: what the client sends from here on is a request to us.
 		// The connection is closed so that nobody in front of us takes it for
 		// one either.
-		x.reason = refusalReason(x.route.backend, b.answer)
-		x.Header().Set("Connection", "close")
-		x.pass(r, b.answer, make([]byte, copySize))
-		return
+		x.reason = refusalReason(x.route.backend, &b.answer)
+		x.down.closeAfter()
+		t.pass()
+		t.end()
+		b.close()
+		return nil, errAnswered
 	}
-	if mistake := checkSwitch(r, b.answer); mistake != "" {
-		x.fail(r, http.StatusBadGateway, fmt.Sprintf("backend %s answered 101, but %s", x.route.backend.written, mistake), hint(http.StatusBadGateway))
-		return
-	}
-	s.open(x, r, b)
-}
-
-// open hands both connections to the relay once the client has its 101.
-// Another way to carry messages, frame by frame, would begin here.
-func (s *Server) open(x *exchange, r *http.Request, b *backendTunnel) {
-	if !s.beginTunnel(x) {
-		s.handshakeFailed(x, r, context.Canceled)
-		return
-	}
-	head := x.switchHead(b.answer)
-	client, buffered, err := x.Hijack()
-	if err != nil {
-		x.fail(r, http.StatusInternalServerError, "take the client's connection over: "+err.Error(), "This connection cannot carry a WebSocket.")
-		return
-	}
-	defer client.Close()
-	// net/http leaves its own deadlines on a hijacked connection.
-	_ = client.SetDeadline(time.Time{})
-	_ = client.SetWriteDeadline(time.Now().Add(switchTimeout))
-	if _, err := client.Write(head); err != nil {
-		return // the client went away between its request and the answer
-	}
-	_ = client.SetDeadline(time.Time{})
-	b.keep() // from here on the relay says how either connection ends
-	log := s.log.With("id", x.id, "client", x.client, "site", x.site.name, "route", x.route.name, "backend", x.route.backend.written)
-	log.Info(eventTunnelOpen)
-	// Keep-alive probes need no word here: the net package sends them on
-	// connections it accepts and dials, and so finds peers that vanished.
-	result := relay.Run(s.tunnels, client, b.conn, &relay.Options{IdleTimeout: x.route.IdleTimeout},
-		relay.Early{FromClient: leftover(buffered.Reader), FromBackend: leftover(b.reader)})
-	x.received, x.sent = result.FromClient, result.FromBackend
-	reason := string(result.Reason)
-	if result.Err != nil {
-		reason += ": " + result.Err.Error()
-	}
-	log.Info(eventTunnelClose, "bytes_in", x.received, "bytes_out", x.sent, "duration", result.Duration, "reason", reason)
-}
-
-// beginTunnel counts a tunnel until the exchange is over, unless tunnels are
-// being cut: drain waits for those that are counted, and no other may come once
-// it does.
-func (s *Server) beginTunnel(x *exchange) bool {
-	s.tunnelsMu.Lock()
-	defer s.tunnelsMu.Unlock()
-	if s.tunnels.Err() != nil {
-		return false
-	}
-	s.tunnelsWG.Add(1)
-	x.over = s.tunnelsWG.Done
-	return true
-}
-
-// handshakeFailed answers a handshake that the backend gave no answer to.
-func (s *Server) handshakeFailed(x *exchange, r *http.Request, err error) {
-	switch {
-	case s.tunnels.Err() != nil:
-		x.fail(r, http.StatusServiceUnavailable, "the server is shutting down", "The server is restarting. Try again shortly.")
-	case r.Context().Err() != nil:
-		x.gone()
-	default:
-		status, reason := x.route.backend.explain(err)
-		x.fail(r, status, reason, hint(status))
-	}
-}
-
-// backendTunnel is the backend's side of a handshake that was answered.
-type backendTunnel struct {
-	conn   net.Conn
-	reader *bufio.Reader // may hold what came behind the answer's head
-	answer *http.Response
-	keep   func() bool // ends the watch that closes conn when the client goes away
-}
-
-// askForTunnel sends the handshake and reads the answer's head. ctx cuts the
-// attempt, but not what follows.
-func (x *exchange) askForTunnel(ctx context.Context, r *http.Request) (*backendTunnel, error) {
-	conn, err := x.route.backend.dial(ctx)
-	if err != nil {
-		return nil, err
-	}
-	_ = conn.SetDeadline(time.Now().Add(x.route.ResponseTimeout))
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	b, err := x.exchangeHandshake(conn, r)
-	if !stop() && err == nil {
-		err = ctx.Err() // its deadline may still be about to be set
-	}
-	if err != nil {
-		conn.Close()
-		return nil, err
-	}
-	// A plain answer may take its time from here on, but not outlast the
-	// client.
-	_ = conn.SetDeadline(time.Time{})
-	b.keep = context.AfterFunc(ctx, func() { conn.Close() })
+	b.out = nil
 	return b, nil
 }
 
-func (x *exchange) exchangeHandshake(conn net.Conn, r *http.Request) (*backendTunnel, error) {
-	if _, err := conn.Write(x.handshake(r)); err != nil {
-		return nil, fmt.Errorf("send the handshake: %w", err)
+// handshakeFailed answers a handshake that the backend gave no answer to.
+func (s *Server) handshakeFailed(x *exchange, err error) {
+	switch {
+	case err == errAnswered:
+	case s.handshakes.Err() != nil:
+		x.fail(http.StatusServiceUnavailable, "the server is shutting down", "The server is restarting. Try again shortly.")
+	case err == errClientGone:
+		x.abort()
+	default:
+		x.backendFailed(err)
 	}
-	limited := &headReader{conn: conn, left: maxHandshakeAnswer}
-	b := &backendTunnel{conn: conn, reader: bufio.NewReader(limited)}
-	for range maxInterim + 1 {
-		answer, err := http.ReadResponse(b.reader, r)
-		if err != nil {
-			return nil, fmt.Errorf("read the answer to the handshake: %w", err)
-		}
-		if answer.StatusCode == http.StatusSwitchingProtocols || answer.StatusCode >= 200 {
-			limited.left = math.MaxInt64
-			b.answer = answer
-			return b, nil
-		}
-	}
-	return nil, errTooManyInterim
 }
 
-// handshake is the client's handshake as the backend gets it: what it says end
-// to end, extensions and subprotocols included, with its field names in the
-// spelling of RFC 6455, as old servers compare them letter by letter.
-func (x *exchange) handshake(r *http.Request) []byte {
-	target := x.route.backendPath(x.path)
-	if r.URL.RawQuery != "" || r.URL.ForceQuery {
-		target += "?" + r.URL.RawQuery
+// open gives the client its 101, and both connections to the relay.
+func (s *Server) open(x *exchange, b *backendConn, place tunnelPlace) bool {
+	x.answerFields(&b.answer)
+	x.status = http.StatusSwitchingProtocols
+	x.decorate()
+	head := appendSwitchHead(nil, x.fields)
+	early := relay.Early{FromBackend: append([]byte(nil), b.reader.Buffered()...)}
+	b.reader.Reset(nil)
+	client, err := x.down.takeOver()
+	if err != nil {
+		_ = b.Conn.Close()
+		x.status = 0
+		x.fail(http.StatusInternalServerError, "take the client's connection over: "+err.Error(), "This connection cannot carry a WebSocket.")
+		return false
 	}
-	h := x.requestFields(r)
-	for _, name := range []string{"Content-Length", "Expect"} { // there is no body
-		delete(h, name)
+	_ = client.SetWriteDeadline(time.Now().Add(switchTimeout))
+	if _, err := client.Write(head); err != nil {
+		_ = b.Conn.Close()
+		_ = client.Conn.Close()
+		return false // the client went away between its request and the answer
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n", target, x.backendHost())
-	writeFields(&b, h)
-	return []byte(b.String())
+	early.FromClient = client.leftover
+	x.switched = true
+	t := &tunnelEntry{server: s, site: x.site, route: x.route, id: x.id, client: x.client, begin: x.begin, access: s.access.keep(x), place: place}
+	s.log.Info(eventTunnelOpen, t.attributes()...)
+	// Keep-alive probes need no word here: the net package sends them on
+	// connections it accepts and dials, and so finds peers that vanished.
+	s.relay.Start(client.Conn, b.Conn, x.route.relay, early, t.over)
+	return true
 }
 
-// switchHead is the 101 for the client. It is written in one piece, as some
-// clients read a handshake's answer by a single call.
-func (x *exchange) switchHead(answer *http.Response) []byte {
-	endToEnd(answer.Header)
-	x.rewrite(answer.Header)
-	h := x.Header()
-	for name, values := range answer.Header {
-		h[name] = values
-	}
-	delete(h, "Content-Length") // a 101 has none (RFC 9110 §8.6)
-	x.site.decorate(x)
-	var b strings.Builder
-	b.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
-	writeFields(&b, h)
-	return []byte(b.String())
+// tunnelEntry is what is kept of a tunnel for its end.
+type tunnelEntry struct {
+	server *Server
+	site   *site
+	route  *route
+	id     [16]byte
+	client netip.Addr
+	begin  time.Time
+	access accessEntry
+	place  tunnelPlace
 }
 
-// writeFields writes a head's fields and its end. The values were checked when
-// they were read: none holds a line's end.
-func writeFields(b *strings.Builder, h http.Header) {
-	names := make([]string, 0, len(h))
-	for name := range h {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		spelled := name
-		if rest, ok := strings.CutPrefix(name, "Sec-Websocket-"); ok {
-			spelled = "Sec-WebSocket-" + rest
-		}
-		for _, value := range h[name] {
-			b.WriteString(spelled)
-			b.WriteString(": ")
-			b.WriteString(value)
-			b.WriteString("\r\n")
-		}
-	}
-	b.WriteString("\r\n")
+func (t *tunnelEntry) attributes() []any {
+	return []any{"id", string(t.id[:]), "client", t.client, "site", t.site.name, "route", t.route.name, "backend", t.route.backend.written}
 }
 
-// headReader ends an answer's head that is too long.
-type headReader struct {
-	conn net.Conn
-	left int64
+// over is called when both connections are closed.
+func (t *tunnelEntry) over(r relay.Result) {
+	t.place.leave()
+	reason := string(r.Reason)
+	if r.Err != nil {
+		reason += ": " + r.Err.Error()
+	}
+	t.server.log.Info(eventTunnelClose, append(t.attributes(),
+		"bytes_in", r.FromClient, "bytes_out", r.FromBackend, "duration", r.Duration, "reason", reason)...)
+	t.server.access.finish(t.access, figures{status: http.StatusSwitchingProtocols, received: r.FromClient, sent: r.FromBackend, duration: time.Since(t.begin)})
 }
 
-var errHeadTooLong = errors.New("the head of the answer is too long")
-
-func (h *headReader) Read(p []byte) (int, error) {
-	if h.left <= 0 {
-		return 0, errHeadTooLong
-	}
-	if int64(len(p)) > h.left {
-		p = p[:h.left]
-	}
-	n, err := h.conn.Read(p)
-	h.left -= int64(n)
-	return n, err
+// appendHandshake is the client's handshake as the backend gets it: what it says
+// end to end, extensions and subprotocols included, with the names of RFC 6455
+// in the spelling that it has there, as old servers compare them letter by
+// letter.
+func (x *exchange) appendHandshake(b []byte) []byte {
+	b = append(b, "GET "...)
+	b = x.route.appendBackendPath(b, x.path)
+	b = x.appendQuery(b)
+	b = append(b, " HTTP/1.1\r\nHost: "...)
+	b = x.appendBackendHost(b)
+	b = append(b, "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"...)
+	b = x.appendFields(b, false)
+	return append(b, "\r\n"...)
 }
 
-// leftover is what was read together with a head, and belongs behind it.
-func leftover(r *bufio.Reader) []byte {
-	p, _ := r.Peek(r.Buffered())
-	return slices.Clone(p)
+// appendSwitchHead is the 101 for the client. It is written in one piece, as
+// some clients read a handshake's answer by a single call.
+func appendSwitchHead(b []byte, fields []http1.Field) []byte {
+	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"...)
+	for i := range fields {
+		b = appendFieldLine(b, spelling(&fields[i]), fields[i].Value)
+	}
+	return append(b, "\r\n"...)
+}
+
+// spelling is a field's name, that of a handshake's as RFC 6455 writes it.
+func spelling(f *http1.Field) []byte {
+	switch f.Known {
+	case http1.SecWebSocketKey, http1.SecWebSocketVersion, http1.SecWebSocketAccept, http1.SecWebSocketProtocol, http1.SecWebSocketExtensions:
+		return []byte(f.Known.String())
+	}
+	return f.Name
 }
 
 // refuseHandshake answers a handshake with a mistake of the client's. The
 // connection is closed, as nobody knows what the client takes it for now.
-func (x *exchange) refuseHandshake(r *http.Request, status int, mistake string) {
-	h := x.Header()
-	h.Set("Connection", "close")
+func (x *exchange) refuseHandshake(status int, mistake string) {
+	x.down.closeAfter()
 	switch status {
 	case http.StatusUpgradeRequired: // RFC 6455 §4.4, RFC 9110 §15.5.22
-		h.Set("Sec-WebSocket-Version", "13")
-		h.Set("Upgrade", "websocket")
-		h.Set("Connection", "close, Upgrade")
+		x.addField("Sec-WebSocket-Version", "13")
+		if x.req.Minor > 0 {
+			x.addField("Upgrade", "websocket")
+		}
 	case http.StatusMethodNotAllowed:
-		h.Set("Allow", http.MethodGet)
+		x.addField("Allow", http.MethodGet)
 	}
-	x.fail(r, status, mistake, mistake)
+	x.fail(status, mistake, mistake)
 }

@@ -1,0 +1,460 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"wsfront/proxy/http1"
+)
+
+// httpExchange is an exchange that comes by net/http: over HTTP/2, or on a
+// connection that was handed over for a route that needs net/http. It is the
+// downstream of that exchange, and the http.ResponseWriter that handlers write
+// to, so that the access log sees what they wrote.
+type httpExchange struct {
+	exchange
+	http.ResponseWriter
+
+	r       *http.Request
+	request http1.Request
+	text    []byte // of the request's names and values
+	length  int64  // of the answer as start was told it, for a backend's answer
+	begun   bool   // by start
+	failed  error
+	body    []byte // a piece of the request's body
+	trailed []http1.Field
+}
+
+// serveHTTP answers a request that came by TLS (secure) or by plain HTTP.
+func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request, secure bool) {
+	h := s.httpExchanges.Get().(*httpExchange)
+	h.arrive(s, w, r, secure)
+	defer func() {
+		cause := recover()
+		if cause != nil && cause != http.ErrAbortHandler {
+			s.panicked(&h.exchange, cause)
+		}
+		if cause == nil && h.status == 0 && !h.aborted && !h.switched {
+			h.WriteHeader(http.StatusOK) // a handler that wrote nothing: as net/http takes it
+		}
+		aborted := cause != nil || h.aborted
+		s.finish(&h.exchange)
+		h.release()
+		if aborted {
+			panic(http.ErrAbortHandler) // net/http cuts the connection, so that a cut answer never looks whole
+		}
+	}()
+	if !secure && s.certs.serveChallenge(h, r) {
+		return
+	}
+	if !validTarget(r) {
+		h.exchange.fail(http.StatusBadRequest, "the target holds a control character, a space or a #", "The address is not one this server understands.")
+		return
+	}
+	if !s.find(&h.exchange) {
+		return
+	}
+	if h.route.http != nil {
+		h.route.http.serveHTTP(h, r)
+		return
+	}
+	s.serve(&h.exchange)
+}
+
+// arrive makes the exchange of a request.
+func (h *httpExchange) arrive(s *Server, w http.ResponseWriter, r *http.Request, secure bool) {
+	h.exchange.reset()
+	h.ResponseWriter, h.r = w, r
+	h.server, h.down, h.req, h.secure, h.proto = s, h, &h.request, secure, r.Proto
+	if r.TLS != nil {
+		h.tls = r.TLS.Version
+	} else if version, ok := r.Context().Value(tlsVersionKey{}).(uint16); ok {
+		h.tls = version
+	}
+	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		h.peer = ap.Addr().Unmap()
+	}
+	h.translate()
+	h.exchange.arrived(s.table.Load().trusted)
+}
+
+// release gives the exchange back, with nothing of the request in it.
+func (h *httpExchange) release() {
+	s, kept := h.server, h.exchange
+	*h = httpExchange{exchange: kept, request: h.request, text: h.text[:0], body: h.body, trailed: h.trailed[:0]}
+	h.exchange.reset()
+	if cap(h.text) <= maxKeptText {
+		s.httpExchanges.Put(h)
+	}
+}
+
+// maxKeptText keeps the memory of one very long head from staying.
+const maxKeptText = 16 << 10
+
+// translate makes the request that the front knows of net/http's. All its text
+// is copied into one buffer.
+func (h *httpExchange) translate() {
+	r, q := h.r, &h.request
+	q.Reset()
+	h.text = h.text[:0]
+	q.Method, q.Target, q.HostValue = h.copy(r.Method), h.copy(r.RequestURI), h.copy(r.Host)
+	q.Minor, q.Close, q.ContentLength, q.Chunked = 1, r.Close, r.ContentLength, r.ContentLength < 0
+	if r.ProtoMajor == 1 {
+		q.Minor = r.ProtoMinor
+	}
+	if q.Path = q.Target; len(q.Target) == 0 || q.Target[0] != '/' {
+		q.Path = h.copy(r.URL.EscapedPath())
+	}
+	if path, _, ok := strings.Cut(r.RequestURI, "?"); ok && len(q.Target) > 0 && q.Target[0] == '/' {
+		q.Path = q.Target[:len(path)]
+	}
+	q.HasQuery, q.Query = r.URL.ForceQuery || r.URL.RawQuery != "", h.copy(r.URL.RawQuery)
+	for name, list := range r.Header {
+		known := http1.Lookup(name)
+		for _, value := range list {
+			q.Fields = append(q.Fields, http1.Field{Known: known, Name: h.copy(name), Value: h.copy(value)})
+		}
+	}
+	for name := range r.Trailer {
+		q.Fields = append(q.Fields, http1.Field{Known: http1.Trailer, Name: h.copy("Trailer"), Value: h.copy(name)})
+	}
+	q.ExpectContinue = q.ContentLength != 0 && hasToken(q.Fields, http1.Expect, "100-continue")
+	if q.ContentLength == 0 && len(r.Header["Content-Length"]) == 0 {
+		q.ContentLength = lengthUnknown
+	}
+	if q.Chunked {
+		q.ContentLength = lengthUnknown
+	}
+}
+
+func (h *httpExchange) copy(text string) []byte {
+	from := len(h.text)
+	h.text = append(h.text, text...)
+	return h.text[from:len(h.text):len(h.text)]
+}
+
+// validTarget refuses what would break the request line to a backend apart.
+// Over HTTP/1.1 it cannot come; in HTTP/2 the target is a field like others.
+func validTarget(r *http.Request) bool {
+	for i := range len(r.RequestURI) {
+		if c := r.RequestURI[i]; c <= ' ' || c == 0x7f || c == '#' {
+			return false
+		}
+	}
+	return true
+}
+
+// The request's body, as downstream.
+
+func (h *httpExchange) readBody() ([]byte, error) {
+	if h.body == nil {
+		h.body = make([]byte, smallBody)
+	}
+	n, err := h.r.Body.Read(h.body)
+	for n == 0 && err == nil {
+		n, err = h.r.Body.Read(h.body)
+	}
+	if n > 0 {
+		return h.body[:n], nil // the error comes again
+	}
+	if err != io.EOF && !isGone(err) && h.r.Context().Err() == nil && h.r.ProtoMajor == 1 {
+		err = &http1.Error{Status: http.StatusBadRequest, Reason: err.Error()}
+	} else if err != io.EOF && !isGone(err) {
+		err = io.ErrUnexpectedEOF // HTTP/2: the stream was reset
+	}
+	return nil, err
+}
+
+func (h *httpExchange) trailer() []http1.Field {
+	h.trailed = h.trailed[:0]
+	for name, list := range h.r.Trailer {
+		for _, value := range list {
+			h.trailed = append(h.trailed, http1.Field{Known: http1.Lookup(name), Name: []byte(name), Value: []byte(value)})
+		}
+	}
+	return h.trailed
+}
+
+func (h *httpExchange) stopBody() {
+	_ = http.NewResponseController(h.ResponseWriter).SetReadDeadline(aLongTimeAgo)
+}
+
+// proceed does nothing: net/http asks the client when its body is read.
+func (h *httpExchange) proceed() {}
+
+// The answer, as downstream.
+
+func (h *httpExchange) interim(status int, fields []http1.Field) {
+	header := h.ResponseWriter.Header()
+	for _, f := range fields {
+		header.Add(string(f.Name), string(f.Value))
+	}
+	h.ResponseWriter.WriteHeader(status)
+	clear(header)
+}
+
+func (h *httpExchange) start(status int, _ []byte, fields []http1.Field, length int64) {
+	header := h.ResponseWriter.Header()
+	for _, f := range fields {
+		header.Add(string(f.Name), string(f.Value))
+	}
+	if _, ok := header["Content-Type"]; !ok {
+		header["Content-Type"] = nil // or net/http would guess one
+	}
+	if length >= 0 {
+		header["Content-Length"] = []string{strconv.FormatInt(length, 10)}
+	}
+	h.begun, h.length = true, length
+	// An answer may begin while the body is still coming; without this,
+	// net/http would wait for the body before it writes the answer's head.
+	if h.request.Framing() != http1.NoBody {
+		_ = http.NewResponseController(h.ResponseWriter).EnableFullDuplex() // HTTP/2 needs none
+	}
+	h.ResponseWriter.WriteHeader(status)
+	if length == lengthUnknown {
+		// Who knows when the body begins; and once the head is out, net/http can
+		// choose no Content-Length, which would leave no room for a trailer.
+		h.flush()
+	}
+}
+
+func (h *httpExchange) write(p []byte) {
+	if h.failed == nil {
+		_, h.failed = h.ResponseWriter.Write(p)
+	}
+}
+
+func (h *httpExchange) flush() {
+	if h.failed != nil {
+		return
+	}
+	if err := http.NewResponseController(h.ResponseWriter).Flush(); !errors.Is(err, http.ErrNotSupported) {
+		h.failed = err
+	}
+}
+
+func (h *httpExchange) end(trailer []http1.Field) {
+	for _, f := range trailer {
+		h.ResponseWriter.Header().Add(http.TrailerPrefix+string(f.Name), string(f.Value))
+	}
+}
+
+func (h *httpExchange) err() error { return h.failed }
+
+func (h *httpExchange) watch(gone func()) func() {
+	stop := context.AfterFunc(h.r.Context(), gone)
+	return func() { stop() }
+}
+
+func (h *httpExchange) closeAfter() {
+	if h.r.ProtoMajor == 1 {
+		h.ResponseWriter.Header().Set("Connection", "close")
+	}
+}
+
+func (h *httpExchange) takeOver() (*takenConn, error) {
+	conn, buffered, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, err
+	}
+	_ = conn.SetDeadline(time.Time{}) // net/http leaves its own on a hijacked connection
+	t := &takenConn{Conn: conn, leftover: leftover(buffered.Reader)}
+	if f, ok := conn.(*handedConn); ok {
+		t.Conn, t.leftover = f.Conn, append(t.leftover, f.read...)
+		if w, ok := f.Conn.(interface{ NetConn() net.Conn }); ok && !h.secure {
+			t.Conn = w.NetConn()
+		}
+	}
+	return t, nil
+}
+
+// leftover is what was read together with a head, and belongs behind it.
+func leftover(r *bufio.Reader) []byte {
+	p, _ := r.Peek(r.Buffered())
+	return append([]byte(nil), p...)
+}
+
+// The http.ResponseWriter of handlers.
+
+// Header is that of the answer.
+func (h *httpExchange) Header() http.Header { return h.ResponseWriter.Header() }
+
+// WriteHeader notes the status that goes out last: interim answers (1xx) but
+// for 101 are followed by another one. A second final status is net/http's to
+// complain about.
+func (h *httpExchange) WriteHeader(status int) {
+	if h.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		h.status = status
+		h.decorateHeader()
+	}
+	h.ResponseWriter.WriteHeader(status)
+}
+
+// decorateHeader adds the site's own fields to a handler's answer.
+func (h *httpExchange) decorateHeader() {
+	header := h.ResponseWriter.Header()
+	h.fields = h.fields[:0]
+	for _, name := range []string{"Content-Type", "Strict-Transport-Security"} {
+		if value := header.Get(name); value != "" {
+			h.addField(name, value)
+		}
+	}
+	own := len(h.fields)
+	h.decorate()
+	for _, f := range h.fields[own:] {
+		header.Add(string(f.Name), string(f.Value))
+	}
+}
+
+// opened makes sure that the header goes out by WriteHeader. Where net/http
+// wrote it by itself, the status would be unknown and the site's own fields
+// missing.
+func (h *httpExchange) opened() {
+	if h.status == 0 {
+		h.WriteHeader(http.StatusOK)
+	}
+}
+
+// Write counts.
+func (h *httpExchange) Write(p []byte) (int, error) {
+	h.opened()
+	n, err := h.ResponseWriter.Write(p)
+	h.sent += int64(n)
+	return n, err
+}
+
+// ReadFrom counts what io.Copy hands over whole: on plain HTTP the kernel then
+// sends a file by itself, and elsewhere net/http's own buffer is used.
+func (h *httpExchange) ReadFrom(src io.Reader) (int64, error) {
+	h.opened()
+	n, err := io.Copy(h.ResponseWriter, src)
+	h.sent += n
+	return n, err
+}
+
+// Flush sends what was written so far: many handlers assert http.Flusher.
+func (h *httpExchange) Flush() { _ = h.FlushError() } // the next Write meets the error again
+
+// FlushError is what http.ResponseController prefers to Flush.
+func (h *httpExchange) FlushError() error {
+	h.opened()
+	return http.NewResponseController(h.ResponseWriter).Flush()
+}
+
+// Hijack hands the connection over: gorilla/websocket asserts http.Hijacker.
+// What flows from then on is the taker's; the log knows the exchange as
+// switched.
+func (h *httpExchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err == nil && h.status == 0 {
+		h.status = http.StatusSwitchingProtocols
+	}
+	return conn, rw, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (h *httpExchange) Unwrap() http.ResponseWriter { return h.ResponseWriter }
+
+// fail answers with an error of our own, whatever the handler had begun to
+// describe.
+func (h *httpExchange) fail(status int, reason, hint string) {
+	header := h.ResponseWriter.Header()
+	for _, name := range []string{"Accept-Ranges", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Length",
+		"Content-Range", "Content-Type", "Cache-Control", "Etag", "Expires", "Last-Modified", "Trailer", "Transfer-Encoding"} {
+		header.Del(name)
+	}
+	h.fields = h.fields[:0]
+	h.exchange.fail(status, reason, hint)
+}
+
+// tlsVersionKey is under which the context of a connection that was handed over
+// keeps its TLS version: net/http knows only those of crypto/tls.
+type tlsVersionKey struct{}
+
+// handedConn is a connection that our own reader has begun to read.
+type handedConn struct {
+	net.Conn
+	version uint16 // of TLS, 0 for none
+	read    []byte // what comes before the rest
+}
+
+func (c *handedConn) Read(p []byte) (int, error) {
+	if len(c.read) == 0 {
+		return c.Conn.Read(p)
+	}
+	n := copy(p, c.read)
+	if c.read = c.read[n:]; len(c.read) == 0 {
+		c.read = nil // let go of the memory
+	}
+	return n, nil
+}
+
+// NetConn is the connection below: what looks for the socket finds it.
+func (c *handedConn) NetConn() net.Conn { return c.Conn }
+
+// CloseWrite ends our half.
+func (c *handedConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// handover is the net.Listener of an http.Server that serves what is handed
+// over to it.
+type handover struct {
+	addr  net.Addr
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func newHandover(addr net.Addr) *handover {
+	return &handover{addr: addr, conns: make(chan net.Conn), done: make(chan struct{})}
+}
+
+// give hands a connection over; it is closed if nobody takes it any more.
+func (h *handover) give(conn net.Conn) {
+	select {
+	case h.conns <- conn:
+	case <-h.done:
+		conn.Close()
+	}
+}
+
+// Accept waits for the next one.
+func (h *handover) Accept() (net.Conn, error) {
+	select {
+	case conn := <-h.conns:
+		return conn, nil
+	case <-h.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close ends Accept.
+func (h *handover) Close() error {
+	h.once.Do(func() { close(h.done) })
+	return nil
+}
+
+// Addr is that of the true listener.
+func (h *handover) Addr() net.Addr { return h.addr }
+
+// noteVersion is http.Server.ConnContext for it.
+func noteVersion(ctx context.Context, conn net.Conn) context.Context {
+	if h, ok := conn.(*handedConn); ok && h.version != 0 {
+		return context.WithValue(ctx, tlsVersionKey{}, h.version)
+	}
+	return ctx
+}
+

@@ -1,0 +1,224 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"wsfront/proxy/http1"
+)
+
+const (
+	// backendIdle is how long a connection to a backend is kept unused.
+	backendIdle = 60 * time.Second
+	// backendIdleConns is how many are kept for one route.
+	backendIdleConns = 256
+)
+
+// answerLimits bound what a backend may say before its answer's body.
+var answerLimits = http1.Limits{Head: 32 << 10, Fields: 200}
+
+// upstream keeps the connections to one route's backend. Its methods may be
+// called concurrently.
+type upstream struct {
+	backend *backend
+
+	mu     sync.Mutex
+	idle   []*backendConn // the one used last at the end
+	clock  *time.Timer    // runs sweep; nil while none is idle
+	closed bool
+}
+
+// backendConn is a connection to a backend, with one exchange at a time on it.
+type backendConn struct {
+	net.Conn
+	socket syscall.RawConn // below TLS as well; nil where the system has none
+	reader http1.Reader
+	answer http1.Response
+	body   http1.Body // of the answer
+	out    []byte     // the head on its way to the backend
+
+	// client is flushed before each read, which may have to wait: what has
+	// come so far is the client's.
+	client downstream
+
+	used  bool      // has served an exchange before this one
+	heard bool      // something was read in this exchange
+	since time.Time // when it was kept
+
+	// gone says that the client went away, and the deadline that is set for
+	// good.
+	gone atomic.Bool
+
+	peek  func(fd uintptr) bool // bound once, see alive
+	quiet bool                  // what peek found
+}
+
+// errClientGone ends an attempt whose client went away.
+var errClientGone = errors.New("the client went away")
+
+// take returns a connection that was kept, or a new one.
+func (u *upstream) take(ctx context.Context, fresh bool) (*backendConn, error) {
+	for !fresh {
+		b := u.pop()
+		if b == nil {
+			break
+		}
+		if b.alive() {
+			b.used, b.heard = true, false
+			return b, nil
+		}
+		b.close()
+	}
+	conn, err := u.backend.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return newBackendConn(conn), nil
+}
+
+func newBackendConn(conn net.Conn) *backendConn {
+	b := &backendConn{Conn: conn}
+	raw := conn
+	if w, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		raw = w.NetConn()
+	}
+	if s, ok := raw.(syscall.Conn); ok {
+		b.socket, _ = s.SyscallConn() // an error leaves nil, and b is then not asked
+	}
+	b.peek = b.peekSocket
+	b.reader.Reset(backendSource{b})
+	return b
+}
+
+// backendSource is what a backendConn's Reader reads.
+type backendSource struct{ b *backendConn }
+
+func (s backendSource) Read(p []byte) (int, error) {
+	if s.b.client != nil {
+		s.b.client.flush()
+	}
+	n, err := s.b.Conn.Read(p)
+	if n > 0 {
+		s.b.heard = true
+	}
+	return n, err
+}
+
+func (u *upstream) pop() *backendConn {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	n := len(u.idle)
+	if n == 0 {
+		return nil
+	}
+	b := u.idle[n-1]
+	u.idle[n-1] = nil
+	u.idle = u.idle[:n-1]
+	return b
+}
+
+// keep takes a connection back whose exchange has ended cleanly.
+func (u *upstream) keep(b *backendConn) {
+	if len(b.reader.Buffered()) > 0 || b.gone.Load() {
+		b.close() // it said more than it was asked
+		return
+	}
+	b.client = nil
+	b.reader.Release()
+	b.since = time.Now()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.closed || len(u.idle) == backendIdleConns {
+		b.close()
+		return
+	}
+	u.idle = append(u.idle, b)
+	if u.clock == nil {
+		u.clock = time.AfterFunc(backendIdle, u.sweep)
+	}
+}
+
+// sweep closes what has been idle for too long. The ones used last are at the
+// end.
+func (u *upstream) sweep() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.clock = nil
+	if u.closed {
+		return
+	}
+	old := 0
+	for old < len(u.idle) && time.Since(u.idle[old].since) >= backendIdle {
+		u.idle[old].close()
+		old++
+	}
+	u.idle = append(u.idle[:0], u.idle[old:]...)
+	if len(u.idle) > 0 {
+		u.clock = time.AfterFunc(backendIdle-time.Since(u.idle[0].since), u.sweep)
+	}
+}
+
+// close closes what is idle now, and what is given back later.
+func (u *upstream) close() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.closed = true
+	if u.clock != nil {
+		u.clock.Stop()
+	}
+	for _, b := range u.idle {
+		b.close()
+	}
+	u.idle = nil
+}
+
+func (b *backendConn) close() {
+	b.reader.Reset(nil)
+	_ = b.Conn.Close() // nobody is left who could be told
+}
+
+// alive reports whether a kept connection can be asked again. A backend that
+// closed it meanwhile, or said something that nobody asked for, such as a 408
+// for a request that never came, must not be taken to answer this request.
+func (b *backendConn) alive() bool {
+	if b.socket == nil {
+		return false
+	}
+	b.quiet = false
+	return b.socket.Read(b.peek) == nil && b.quiet
+}
+
+// wait sets the deadline for what is read next; it fails if the client has
+// gone.
+func (b *backendConn) wait(until time.Time) error {
+	_ = b.SetReadDeadline(until) // an error means closed; reading tells
+	if b.gone.Load() {
+		return errClientGone
+	}
+	return nil
+}
+
+// clientGone makes a read under way fail, and each later one. It may be called
+// from any goroutine, while the exchange lasts.
+func (b *backendConn) clientGone() {
+	b.gone.Store(true)
+	_ = b.SetDeadline(time.Unix(1, 0))
+}
+
+// explainHead names the two mistakes of an answer's head that an operator can
+// mend.
+func (b *backendConn) explainHead(err error) error {
+	p := b.reader.Buffered()
+	switch {
+	case len(p) >= answerLimits.Head:
+		return errHeadTooLong
+	case len(p) >= 2 && p[0] == 0x15 && p[1] == 3: // a TLS alert (RFC 8446 §5.1)
+		return errSpeaksTLS
+	}
+	return err
+}
