@@ -69,9 +69,10 @@ func (f *forwarder) serve(x *exchange) {
 		}
 		t := attempt{x: x, b: b, body: &body}
 		err = t.ask()
-		if err != nil && b.used && !b.heard && body.replayable() && !b.gone.Load() {
-			// The backend closed the kept connection while the request was on
-			// its way to it: one more try, on a connection of its own.
+		if err == errStale || err != nil && b.used && !b.heard && body.replayable() && !b.gone.Load() {
+			// The backend closed the kept connection, before the request was
+			// sent or while it was on its way: one more try, on a connection of
+			// its own.
 			t.end()
 			b.close()
 			continue
@@ -115,11 +116,10 @@ func (t *attempt) ask() error {
 	if t.body.inHead() {
 		b.out = append(b.out, t.body.whole...)
 	}
-	_, err := b.Write(b.out)
-	if cap(b.out) > 2*smallBody {
-		b.out = nil
-	}
-	if err != nil {
+	if err := b.send(t.body.inHead()); err != nil {
+		if err == errStale {
+			return err
+		}
 		// A backend that refuses early may have answered before it closed.
 		if answered := t.readAnswer(); answered == nil || errors.Is(answered, errClientGone) {
 			return answered

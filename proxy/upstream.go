@@ -6,7 +6,6 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"wsfront/proxy/http1"
@@ -36,11 +35,11 @@ type upstream struct {
 // backendConn is a connection to a backend, with one exchange at a time on it.
 type backendConn struct {
 	net.Conn
-	socket syscall.RawConn // below TLS as well; nil where the system has none
 	reader http1.Reader
 	answer http1.Response
 	body   http1.Body // of the answer
 	out    []byte     // the head on its way to the backend
+	swap   swap
 
 	// client is flushed before each read, which may have to wait: what has
 	// come so far is the client's.
@@ -53,26 +52,23 @@ type backendConn struct {
 	// gone says that the client went away, and the deadline that is set for
 	// good.
 	gone atomic.Bool
-
-	peek  func(fd uintptr) bool // bound once, see alive
-	quiet bool                  // what peek found
 }
+
+// errStale says that a connection was no good any more before anything was sent
+// on it.
+var errStale = errors.New("the kept connection was closed")
 
 // errClientGone ends an attempt whose client went away.
 var errClientGone = errors.New("the client went away")
 
-// take returns a connection that was kept, or a new one.
+// take returns a connection that was kept, or a new one. One that was kept may
+// have been closed by the backend since: sending shows it.
 func (u *upstream) take(ctx context.Context, fresh bool) (*backendConn, error) {
-	for !fresh {
-		b := u.pop()
-		if b == nil {
-			break
-		}
-		if b.alive() {
+	if !fresh {
+		if b := u.pop(); b != nil {
 			b.used, b.heard = true, false
 			return b, nil
 		}
-		b.close()
 	}
 	conn, err := u.backend.dial(ctx)
 	if err != nil {
@@ -83,28 +79,40 @@ func (u *upstream) take(ctx context.Context, fresh bool) (*backendConn, error) {
 
 func newBackendConn(conn net.Conn) *backendConn {
 	b := &backendConn{Conn: conn}
-	raw := conn
-	if w, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		raw = w.NetConn()
-	}
-	if s, ok := raw.(syscall.Conn); ok {
-		b.socket, _ = s.SyscallConn() // an error leaves nil, and b is then not asked
-	}
-	b.peek = b.peekSocket
+	b.swap.init(conn)
 	b.reader.Reset(backendSource{b})
 	return b
+}
+
+// send sends the head in out, and what follows it there. Where nothing else is
+// to be sent before the answer, it goes out with the first read: see swap.
+func (b *backendConn) send(all bool) error {
+	if err := b.swap.check(b.used); err != nil {
+		return err
+	}
+	if all && b.swap.socket != nil {
+		b.swap.out = b.out
+		return nil
+	}
+	_, err := b.Write(b.out)
+	return err
 }
 
 // backendSource is what a backendConn's Reader reads.
 type backendSource struct{ b *backendConn }
 
-func (s backendSource) Read(p []byte) (int, error) {
-	if s.b.client != nil {
-		s.b.client.flush()
+func (s backendSource) Read(p []byte) (n int, err error) {
+	b := s.b
+	if b.client != nil {
+		b.client.flush()
 	}
-	n, err := s.b.Conn.Read(p)
+	if b.swap.out != nil {
+		n, err = b.swap.run(b.Conn, p)
+	} else {
+		n, err = b.Conn.Read(p)
+	}
 	if n > 0 {
-		s.b.heard = true
+		b.heard = true
 	}
 	return n, err
 }
@@ -180,17 +188,6 @@ func (u *upstream) close() {
 func (b *backendConn) close() {
 	b.reader.Reset(nil)
 	_ = b.Conn.Close() // nobody is left who could be told
-}
-
-// alive reports whether a kept connection can be asked again. A backend that
-// closed it meanwhile, or said something that nobody asked for, such as a 408
-// for a request that never came, must not be taken to answer this request.
-func (b *backendConn) alive() bool {
-	if b.socket == nil {
-		return false
-	}
-	b.quiet = false
-	return b.socket.Read(b.peek) == nil && b.quiet
 }
 
 // wait sets the deadline for what is read next; it fails if the client has

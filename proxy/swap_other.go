@@ -1,0 +1,29 @@
+//go:build !unix
+
+package proxy
+
+import "net"
+
+// swap would send a request and read its answer in one go, where a system has
+// such sockets.
+type swap struct {
+	socket *struct{} // always nil
+	out    []byte
+}
+
+func (s *swap) init(net.Conn) {}
+
+// check finds no connection fit to be used again, as there is no way to ask
+// whether the backend has closed it.
+func (s *swap) check(used bool) error {
+	if used {
+		return errStale
+	}
+	return nil
+}
+
+func (s *swap) run(conn net.Conn, p []byte) (int, error) { return conn.Read(p) }
+
+// withAwait is for systems where a connection can be waited for without a
+// buffer.
+func withAwait(conn net.Conn) net.Conn { return conn }
