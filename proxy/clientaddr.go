@@ -31,6 +31,7 @@ func (x *exchange) identify(trusted []netip.Prefix) {
 		x.host = []byte(host)
 	}
 }
+
 // forwardedHops walks X-Forwarded-For from the right, where the nearest proxy
 // wrote, to the first address that is not a trusted proxy's, and returns the
 // way from there to the peer: whatever stands left of it, anybody may have

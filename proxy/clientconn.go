@@ -39,10 +39,10 @@ type clientConn struct {
 	version  uint16 // of TLS, 0 for none
 
 	reader http1.Reader
-	until  time.Time    // the read deadline that is set
-	idle   atomic.Bool  // between two requests: may be closed at once
-	t      *turn        // the request under way
-	gone   bool         // given away: to net/http, or to a tunnel
+	until  time.Time   // the read deadline that is set
+	idle   atomic.Bool // between two requests: may be closed at once
+	t      *turn       // the request under way
+	gone   bool        // given away: to net/http, or to a tunnel
 }
 
 // run serves a connection that was accepted, from its first byte to its end.

@@ -457,4 +457,3 @@ func noteVersion(ctx context.Context, conn net.Conn) context.Context {
 	}
 	return ctx
 }
-

@@ -33,7 +33,7 @@ type route struct {
 	prefix   string   // Path without the {name} of a last segment
 	variable string   // that name, or ""
 	backend  *backend // nil for files and handlers
-	handler  handler     // of requests, for an app route
+	handler  handler  // of requests, for an app route
 	relay    *relay.Options
 	http     httpHandler // of what goes through net/http; nil for none
 }

@@ -195,7 +195,7 @@ func TestFollower_GorillaTalksThroughPingsAtEveryBoundary(t *testing.T) {
 	for _, n := range []int{1, 6, 100, 4096} {
 		for _, compress := range []bool{false, true} {
 			t.Run(fmt.Sprintf("reads=%d/compress=%v", n, compress), func(t *testing.T) {
-			testThroughPings(t, server, n, compress)
+				testThroughPings(t, server, n, compress)
 			})
 		}
 	}
