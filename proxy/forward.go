@@ -302,6 +302,9 @@ func (x *exchange) backendFailed(err error) {
 }
 
 func isTimeout(err error) bool {
+	if err == nil {
+		return false // the common case, without what errors.As allocates
+	}
 	var network net.Error
 	return errors.As(err, &network) && network.Timeout()
 }

@@ -195,18 +195,14 @@ func (h *httpExchange) proceed() {}
 
 func (h *httpExchange) interim(status int, fields []http1.Field) {
 	header := h.ResponseWriter.Header()
-	for _, f := range fields {
-		header.Add(string(f.Name), string(f.Value))
-	}
+	addFields(header, fields)
 	h.ResponseWriter.WriteHeader(status)
 	clear(header)
 }
 
 func (h *httpExchange) start(status int, _ []byte, fields []http1.Field, length int64) {
 	header := h.ResponseWriter.Header()
-	for _, f := range fields {
-		header.Add(string(f.Name), string(f.Value))
-	}
+	addFields(header, fields)
 	if _, ok := header["Content-Type"]; !ok {
 		header["Content-Type"] = nil // or net/http would guess one
 	}
@@ -226,6 +222,43 @@ func (h *httpExchange) start(status int, _ []byte, fields []http1.Field, length 
 		h.flush()
 	}
 }
+
+// addFields adds fields to a header of net/http's, with two allocations for all
+// of their values.
+func addFields(header http.Header, fields []http1.Field) {
+	var text strings.Builder
+	size := 0
+	for i := range fields {
+		size += len(fields[i].Value)
+	}
+	text.Grow(size)
+	for i := range fields {
+		text.Write(fields[i].Value)
+	}
+	rest, values := text.String(), make([]string, len(fields))
+	for i := range fields {
+		f := &fields[i]
+		values[i], rest = rest[:len(f.Value)], rest[len(f.Value):]
+		name := canonicalNames[f.Known]
+		if f.Known == http1.Other {
+			name = http.CanonicalHeaderKey(string(f.Name))
+		}
+		if list, ok := header[name]; ok {
+			header[name] = append(list, values[i])
+		} else {
+			header[name] = values[i : i+1 : i+1]
+		}
+	}
+}
+
+// canonicalNames are the known names as http.Header has them. It is made once
+// and only read from then on.
+var canonicalNames = func() (names [256]string) {
+	for i := range names {
+		names[i] = http.CanonicalHeaderKey(http1.Known(i).String())
+	}
+	return names
+}()
 
 func (h *httpExchange) write(p []byte) {
 	if h.failed == nil {
