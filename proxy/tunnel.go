@@ -88,7 +88,7 @@ func (s *Server) open(x *exchange, r *http.Request, b *backendTunnel) {
 	// connections it accepts and dials, and so finds peers that vanished.
 	result := relay.Run(s.tunnels, client, b.conn, &relay.Options{IdleTimeout: x.route.IdleTimeout},
 		relay.Early{FromClient: leftover(buffered.Reader), FromBackend: leftover(b.reader)})
-	x.received, x.sent = result.FromClient, result.FromBackend
+	x.received, x.sent = result.FromClient.Bytes, result.FromBackend.Bytes
 	reason := string(result.Reason)
 	if result.Err != nil {
 		reason += ": " + result.Err.Error()
