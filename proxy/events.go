@@ -22,7 +22,9 @@ const (
 	// route, backend.
 	eventTunnelOpen = "tunnel.open"
 	// eventTunnelClose: a tunnel ended. Attributes: those of tunnel.open,
-	// bytes_in, bytes_out, duration, reason.
+	// bytes_in, bytes_out, messages_in, messages_out, duration, reason, and where
+	// a WebSocket Close was seen its close_code and closed_by (client, backend,
+	// or front for our own).
 	eventTunnelClose = "tunnel.close"
 	// eventShutdown: the server stops. Attributes: drain_timeout.
 	eventShutdown = "shutdown"

@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-
-	"wsfront/proxy/relay"
 )
 
 // table is a routing table: made once from a Config, never changed.
@@ -34,7 +32,7 @@ type route struct {
 	variable string   // that name, or ""
 	backend  *backend // nil for files and handlers
 	handler  handler  // of requests, for an app route
-	relay    *relay.Options
+	tunnel   tunnelTerms
 	http     httpHandler // of what goes through net/http; nil for none
 }
 

@@ -3,8 +3,6 @@ package proxy
 import (
 	"fmt"
 	"slices"
-
-	"wsfront/proxy/relay"
 )
 
 // newTable makes the routing table of a valid Config. Its error is a FieldError:
@@ -77,7 +75,7 @@ func newRoute(s *site, at string, c Route) (*route, error) {
 		return nil, FieldError{field, err.Error()}
 	}
 	if rt.backend != nil {
-		rt.relay = &relay.Options{IdleTimeout: rt.IdleTimeout, MaxLifetime: rt.MaxLifetime}
+		rt.tunnel = newTunnelTerms(&rt.Route)
 	}
 	if c.App != "" {
 		rt.handler = newForwarder(rt)

@@ -7,8 +7,10 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
+	"wsfront/proxy/frame"
 	"wsfront/proxy/http1"
 	"wsfront/proxy/relay"
 )
@@ -110,6 +112,7 @@ func (s *Server) open(x *exchange, b *backendConn, place tunnelPlace) bool {
 	x.decorate()
 	head := appendSwitchHead(nil, x.fields)
 	early := relay.Early{FromBackend: append([]byte(nil), b.reader.Buffered()...)}
+	terms := x.route.tunnel.terms(&b.answer)
 	b.reader.Reset(nil)
 	client, err := x.down.takeOver()
 	if err != nil {
@@ -130,7 +133,7 @@ func (s *Server) open(x *exchange, b *backendConn, place tunnelPlace) bool {
 	s.log.Info(eventTunnelOpen, t.attributes()...)
 	// Keep-alive probes need no word here: the net package sends them on
 	// connections it accepts and dials, and so finds peers that vanished.
-	s.relay.Start(client.Conn, b.Conn, x.route.relay, early, t.over)
+	s.relay.Start(client.Conn, b.Conn, terms, early, t.over)
 	return true
 }
 
@@ -157,9 +160,43 @@ func (t *tunnelEntry) over(r relay.Result) {
 	if r.Err != nil {
 		reason += ": " + r.Err.Error()
 	}
-	t.server.log.Info(eventTunnelClose, append(t.attributes(),
-		"bytes_in", r.FromClient, "bytes_out", r.FromBackend, "duration", r.Duration, "reason", reason)...)
-	t.server.access.finish(t.access, figures{status: http.StatusSwitchingProtocols, received: r.FromClient, sent: r.FromBackend, duration: time.Since(t.begin)})
+	attributes := append(t.attributes(), "bytes_in", r.FromClient.Bytes, "bytes_out", r.FromBackend.Bytes,
+		"messages_in", r.FromClient.Messages, "messages_out", r.FromBackend.Messages, "duration", r.Duration, "reason", reason)
+	if r.CloseCode != 0 {
+		attributes = append(attributes, "close_code", r.CloseCode, "closed_by", r.ClosedBy)
+	}
+	t.server.log.Info(eventTunnelClose, attributes...)
+	t.server.access.finish(t.access, figures{status: http.StatusSwitchingProtocols, received: r.FromClient.Bytes, sent: r.FromBackend.Bytes, duration: time.Since(t.begin)})
+}
+
+// tunnelTerms are the relay's options for the tunnels of one route. There is one
+// for each use of the frames' reserved bits that client and backend may agree
+// on: all tunnels share them.
+type tunnelTerms struct{ plain, compressed, unknown *relay.Options }
+
+func newTunnelTerms(r *Route) tunnelTerms {
+	terms := func(compressed, unknown bool) *relay.Options {
+		rules := frame.Rules{
+			Compression: compressed, AnyReserved: unknown,
+			Validate: r.Validate, MaxMessage: r.MaxMessage, MaxFragments: r.MaxFragments,
+		}
+		f := &relay.Frames{FromClient: rules, FromBackend: rules}
+		f.FromClient.MessageRate, f.FromClient.Burst = float64(r.MessageRate), r.MessageRate
+		return &relay.Options{IdleTimeout: r.IdleTimeout, MaxLifetime: r.MaxLifetime, Ping: r.Ping, Frames: f}
+	}
+	return tunnelTerms{plain: terms(false, false), compressed: terms(true, false), unknown: terms(true, true)}
+}
+
+// terms chooses by the extensions in the backend's 101.
+func (t *tunnelTerms) terms(answer *http1.Response) *relay.Options {
+	compressed, unknown := frame.Reserved(strings.Join(values(answer.Fields, http1.SecWebSocketExtensions), ","))
+	switch {
+	case unknown:
+		return t.unknown
+	case compressed:
+		return t.compressed
+	}
+	return t.plain
 }
 
 // appendHandshake is the client's handshake as the backend gets it: what it says

@@ -1,6 +1,10 @@
 package relay
 
-import "time"
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"time"
+)
 
 // silence is how long the tunnel may be silent now, zero for ever, and the
 // reason it ends for then. t.mu is held.
@@ -19,14 +23,37 @@ func (t *Tunnel) silence() (time.Duration, Reason) {
 // never. Bytes that move make it later at most, so that a clock need not be set
 // anew for them. t.mu is held.
 func (t *Tunnel) due() int64 {
-	if t.over {
+	switch {
+	case t.over:
 		return 0
+	case t.closing != nil:
+		return t.closing.until
 	}
 	at := t.endAt
 	if limit, _ := t.silence(); limit > 0 {
 		at = earlier(at, t.moved+int64(limit))
 	}
+	if t.o.Ping > 0 && t.o.Frames != nil {
+		at = earlier(at, t.pingDue(client))
+		at = earlier(at, t.pingDue(backend))
+	}
 	return at
+}
+
+// pingDue is when a ping to s is due, or its answer; 0 is never. t.mu is held.
+func (t *Tunnel) pingDue(s side) int64 {
+	from, to := &t.ways[s], &t.ways[s.other()]
+	switch {
+	// Of a side that will say nothing more, or is closing, no pong is expected;
+	// and one that could not be recognised must not be asked for.
+	case !t.open(s) || !t.open(s.other()) || from.refused:
+		return 0
+	case to.wants != 0:
+		return 0 // it waits for a boundary
+	case to.pinged != 0:
+		return to.pinged + int64(t.o.Ping)
+	}
+	return min(from.heard, to.told) + int64(t.o.Ping)
 }
 
 // earlier is the earlier one of two times of which 0 is never.
@@ -42,12 +69,51 @@ func (t *Tunnel) tick(now int64) {
 	if t.over {
 		return
 	}
+	if c := t.closing; c != nil {
+		if now >= c.until {
+			t.cut(c.why, nil)
+			t.polite = c.asked
+		}
+		return
+	}
 	if t.endAt != 0 && now >= t.endAt {
-		t.cut(t.endWhy, nil)
+		t.close(t.endWhy, goingAway, string(t.endWhy), now)
 		return
 	}
 	if limit, why := t.silence(); limit > 0 && now-t.moved >= int64(limit) {
-		t.cut(why, nil)
+		if why == LingerTimedOut {
+			t.cut(why, nil)
+		} else {
+			t.close(why, goingAway, string(why), now)
+		}
+		return
+	}
+	if t.o.Ping > 0 && t.o.Frames != nil {
+		t.ping(client, now)
+		t.ping(backend, now)
+	}
+}
+
+// ping asks s whether it is still there, if that is due, or cuts the tunnel if
+// it has not answered. t.mu is held.
+func (t *Tunnel) ping(s side, now int64) {
+	at := t.pingDue(s)
+	if at == 0 || now < at || t.over {
+		return
+	}
+	from, to := &t.ways[s], &t.ways[s.other()]
+	switch {
+	case to.pinged == 0:
+		if to.nonce == [8]byte{} {
+			binary.NativeEndian.PutUint64(to.nonce[:], rand.Uint64())
+		}
+		to.wants = wantPing
+	case from.owing:
+		// Its answer may be there, but is not read before the other side has
+		// taken what it said before.
+		to.pinged = now
+	default:
+		t.cut(PingTimedOut, nil)
 	}
 }
 
@@ -56,5 +122,6 @@ func (t *Tunnel) tick(now int64) {
 func (t *Tunnel) endBy(at int64, why Reason) {
 	if t.endAt == 0 || at < t.endAt {
 		t.endAt, t.endWhy = at, why
+		t.sooner = true
 	}
 }

@@ -79,8 +79,8 @@ func TestRelay_TrafficInOneDirectionKeepsBothAlive(t *testing.T) {
 				}
 			})
 			wantCut(t, r, relay.IdleTimedOut, 590*time.Second+time.Minute)
-			if r.FromClient+r.FromBackend != 10 {
-				t.Errorf("%d bytes arrived, want 10", r.FromClient+r.FromBackend)
+			if r.FromClient.Bytes+r.FromBackend.Bytes != 10 {
+				t.Errorf("%d bytes arrived, want 10", r.FromClient.Bytes+r.FromBackend.Bytes)
 			}
 		})
 	}
@@ -94,8 +94,8 @@ func TestRelay_BlockedWriteIsNoMovement(t *testing.T) {
 		client.Write([]byte("nor is this even taken"))
 	})
 	wantCut(t, r, relay.IdleTimedOut, 90*time.Second)
-	if r.FromClient != 0 {
-		t.Errorf("%d bytes counted, want 0: none arrived", r.FromClient)
+	if r.FromClient.Bytes != 0 {
+		t.Errorf("%d bytes counted, want 0: none arrived", r.FromClient.Bytes)
 	}
 }
 
@@ -157,8 +157,8 @@ func TestRelay_ReplyLongerThanLingerArrivesWhole(t *testing.T) {
 		backend.Close()
 	})
 	wantCut(t, r, relay.ClientClosed, 180*time.Second)
-	if r.FromBackend != 400 {
-		t.Errorf("%d bytes of the reply arrived, want 400", r.FromBackend)
+	if r.FromBackend.Bytes != 400 {
+		t.Errorf("%d bytes of the reply arrived, want 400", r.FromBackend.Bytes)
 	}
 }
 

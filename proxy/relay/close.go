@@ -3,6 +3,8 @@ package relay
 import (
 	"crypto/tls"
 	"net"
+
+	"wsfront/proxy/record"
 )
 
 // closeWrite tells c's peer that nothing more will come. A connection that has
@@ -21,9 +23,12 @@ func closeWrite(c net.Conn) {
 // know that it was not the end: by a RST instead of a FIN, for which the kernel
 // also drops what it has not delivered yet.
 func hangUp(c net.Conn, reset bool) {
-	// Closing a tls.Conn would send close_notify, which says that the stream
+	// Closing a *tls.Conn would send close_notify, which says that the stream
 	// is whole, and which waits up to 5 s for a peer that does not read.
-	for t, ok := c.(*tls.Conn); ok; t, ok = c.(*tls.Conn) {
+	switch t := c.(type) {
+	case *tls.Conn:
+		c = t.NetConn()
+	case *record.Conn:
 		c = t.NetConn()
 	}
 	if reset {

@@ -19,6 +19,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"wsfront/proxy/record"
 	"wsfront/proxy/relay"
 )
 
@@ -27,8 +28,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience is what a test allows for something that should happen at once.
 const patience = 20 * time.Second
 
-// kinds are the transports that a tunnel joins.
-var kinds = []string{"tcp", "tls", "unix"}
+// kinds are the transports that a tunnel joins: "tls" is TLS 1.3 of package
+// record, "tls12" a *tls.Conn, which no event loop carries.
+var kinds = []string{"tcp", "tls", "tls12", "unix"}
 
 // onBoth runs f with an engine of either make.
 func onBoth(t *testing.T, f func(t *testing.T, e *relay.Engine)) {
@@ -100,18 +102,8 @@ func connect(t testing.TB, kind string, serve bool) (near, far net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if kind == "tls" {
-		server := tls.Server(accepted, &tls.Config{Certificates: []tls.Certificate{certificate()}})
-		client := tls.Client(dialed, &tls.Config{RootCAs: roots(), ServerName: "relay.test"})
-		failed := make(chan error, 1)
-		go func() { failed <- server.Handshake() }() // ends with the handshake; waited for below
-		if err := client.Handshake(); err != nil {
-			t.Fatal(err)
-		}
-		if err := <-failed; err != nil {
-			t.Fatal(err)
-		}
-		accepted, dialed = server, client
+	if kind == "tls" || kind == "tls12" {
+		dialed, accepted = secure(t, dialed, accepted, kind, serve)
 	}
 	t.Cleanup(func() { raw(dialed).Close(); raw(accepted).Close() })
 	deadline := time.Now().Add(patience)
@@ -121,6 +113,42 @@ func connect(t testing.TB, kind string, serve bool) (near, far net.Conn) {
 	}
 	accepted.SetDeadline(deadline)
 	return dialed, accepted
+}
+
+// secure puts TLS onto both ends of a connection. The near one is of package
+// record, the far one of crypto/tls.
+func secure(t testing.TB, dialed, accepted net.Conn, kind string, serve bool) (client, server net.Conn) {
+	t.Helper()
+	serving := &tls.Config{Certificates: []tls.Certificate{certificate()}}
+	dialing := &tls.Config{RootCAs: roots(), ServerName: "relay.test"}
+	if kind == "tls12" {
+		serving.MaxVersion, dialing.MaxVersion = tls.VersionTLS12, tls.VersionTLS12
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { // ends with the handshake
+		var err error
+		if serve {
+			server, _, err = record.NewAccepter(serving).Handshake(t.Context(), accepted)
+		} else {
+			tc := tls.Server(accepted, serving)
+			server, err = tc, tc.Handshake()
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	var err error
+	if serve {
+		tc := tls.Client(dialed, dialing)
+		client, err = tc, tc.Handshake()
+	} else {
+		client, err = record.Client(t.Context(), dialed, dialing)
+	}
+	wg.Wait()
+	if err != nil || t.Failed() {
+		t.Fatal(err)
+	}
+	return client, server
 }
 
 var certificate = sync.OnceValue(func() tls.Certificate {
@@ -154,10 +182,13 @@ func roots() *x509.CertPool {
 
 // raw is the connection below TLS.
 func raw(c net.Conn) net.Conn {
-	if t, ok := c.(*tls.Conn); ok {
-		return t.NetConn()
+	for {
+		t, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return c
+		}
+		c = t.NetConn()
 	}
-	return c
 }
 
 // abort resets the connection without a word at the TLS layer.

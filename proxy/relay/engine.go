@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"wsfront/proxy/frame"
 )
 
 // An Engine carries tunnels. Its methods may be called concurrently.
@@ -95,6 +97,13 @@ func (e *Engine) begin(t *Tunnel, m mover, o *Options, done func(Result)) {
 	if o.MaxLifetime > 0 {
 		t.endAt, t.endWhy = now+int64(o.MaxLifetime), LifetimeOver
 	}
+	if o.Frames != nil {
+		t.ways[client].follower.Init(frame.FromClient, &o.Frames.FromClient)
+		t.ways[backend].follower.Init(frame.FromBackend, &o.Frames.FromBackend)
+	}
+	for s := range t.ways {
+		t.ways[s].heard, t.ways[s].told = now, now
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.open++
@@ -173,10 +182,10 @@ func (e *Engine) snapshot(last bool) []*Tunnel {
 // back at once, from all coming back at the same time.
 const drainSpread = 5 * time.Second
 
-// Shutdown lets no tunnel begin any more and ends those that live, each at a
-// random time within the first half of what ctx leaves (5 s if it has no
-// deadline). It returns nil once all have ended and their done functions have
-// returned. When ctx is done before, the rest is cut, and its error returned
+// Shutdown lets no tunnel begin any more and closes those that live, as
+// Tunnel.Close does, with 1001, each at a random time within the first half of
+// what ctx leaves (5 s if it has no deadline). It returns nil once all have
+// ended and their done functions have returned. When ctx is done before, the rest is cut, and its error returned
 // after they have ended. Run goes on until its own context is done.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	spread := drainSpread

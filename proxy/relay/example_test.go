@@ -62,7 +62,7 @@ func Example() {
 	c.(*net.TCPConn).CloseWrite()
 	reply, _ := io.ReadAll(c)
 	r := <-results
-	fmt.Printf("%s\n%s: %d bytes up, %d bytes down\n", reply, r.Reason, r.FromClient, r.FromBackend)
+	fmt.Printf("%s\n%s: %d bytes up, %d bytes down\n", reply, r.Reason, r.FromClient.Bytes, r.FromBackend.Bytes)
 
 	stop()
 	<-ended

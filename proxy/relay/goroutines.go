@@ -19,6 +19,11 @@ type going struct {
 	// writing is held while something is written to that side.
 	writing [2]sync.Mutex
 
+	// puts are the goroutines that put control frames in; putting says of which
+	// way there is one.
+	puts    sync.WaitGroup
+	putting [2]bool
+
 	clock *time.Timer // calls ring; nil while there is no limit
 }
 
@@ -44,6 +49,7 @@ func (g *going) run() {
 	_ = g.conns[client].SetDeadline(time.Time{})
 	_ = g.conns[backend].SetDeadline(time.Time{})
 	g.mu.Lock()
+	g.sooner = true
 	g.wake()
 	g.mu.Unlock()
 
@@ -58,16 +64,17 @@ func (g *going) run() {
 	if g.clock != nil {
 		g.clock.Stop() // come too late, ring finds the tunnel over
 	}
-	whole := !g.over
 	g.finish()
+	polite := g.polite
 	r := g.result(g.engine.now())
 	g.mu.Unlock()
-	if whole {
-		// Both sides have been told by CloseWrite and have nothing more to
-		// say: an error can no longer cost anyone a byte.
+	if polite {
+		// Both sides have been told, and have nothing more to say: an error can
+		// no longer cost anyone a byte.
 		_ = g.conns[client].Close()
 		_ = g.conns[backend].Close()
 	}
+	g.puts.Wait()
 	g.engine.end(&g.Tunnel, r)
 }
 
@@ -119,11 +126,13 @@ func (g *going) write(s side, out *outbox) bool {
 	g.mu.Lock()
 	w := &g.ways[s]
 	w.bytes += int64(min(n, out.plain))
-	now := g.engine.now()
-	if n > 0 {
-		g.moved = now
+	if n > 0 && out.plain > 0 {
+		g.moved = g.engine.now()
 	}
 	w.owing = err != nil
+	if err == nil {
+		g.wake() // a control frame may have waited for this
+	}
 	g.mu.Unlock()
 	if err != nil {
 		g.abort(s.other(), fmt.Errorf("write to %s: %w", s.other(), err))
@@ -133,15 +142,42 @@ func (g *going) write(s side, out *outbox) bool {
 
 // passEnd tells the other side that s has ended.
 func (g *going) passEnd(s side) {
+	var out outbox
 	g.mu.Lock()
 	g.sourceEnded(s, g.engine.now())
+	g.last(s, &out)
 	// The clock comes first: CloseWrite of TLS may itself wait for a peer that
 	// does not read.
 	g.wake()
+	closing := g.closing != nil
 	g.mu.Unlock()
 	g.writing[s.other()].Lock()
 	defer g.writing[s.other()].Unlock()
-	closeWrite(g.conns[s.other()])
+	// A tunnel that is closing ends whole.
+	if g.write(s, &out) && !closing {
+		closeWrite(g.conns[s.other()])
+	}
+}
+
+// startPut has the control frames put in that the way of s wants, if they can
+// be; if not, forward puts them in. g.mu is held.
+func (g *going) startPut(s side) {
+	if w := &g.ways[s]; w.wants == 0 || w.owing || g.putting[s] || !w.follower.AtBoundary() {
+		return
+	}
+	g.putting[s] = true
+	g.puts.Go(func() { // ends with its write, as forward's does; run waits for it
+		g.writing[s.other()].Lock()
+		defer g.writing[s.other()].Unlock()
+		var out outbox
+		g.mu.Lock()
+		g.putting[s] = false
+		g.put(s, g.engine.now(), &out)
+		g.ways[s].owing = len(out.bytes()) > 0
+		g.wake()
+		g.mu.Unlock()
+		g.write(s, &out)
+	})
 }
 
 func (g *going) abort(s side, err error) {
@@ -151,15 +187,33 @@ func (g *going) abort(s side, err error) {
 	g.wake()
 }
 
-// wake closes both connections if the tunnel is over, which ends its ways, or
-// else sets its clock. g.mu is held.
+// wake does what was decided: it closes both connections if the tunnel is over,
+// which ends its ways, or else puts control frames in and sets the clock. g.mu
+// is held.
 func (g *going) wake() {
+	g.progress(g.engine.now())
 	if g.over {
 		for s, c := range g.conns {
-			hangUp(c, g.resets(side(s)))
+			if g.polite {
+				// run closes it once its reader has ended. An error means that
+				// it is closed.
+				_ = c.SetReadDeadline(time.Unix(1, 0))
+			} else {
+				hangUp(c, g.resets(side(s)))
+			}
 		}
 		return
 	}
+	g.startPut(client)
+	g.startPut(backend)
+	if g.sooner {
+		g.sooner = false
+		g.setClock()
+	}
+}
+
+// setClock sets the clock to when the tunnel is due. g.mu is held.
+func (g *going) setClock() {
 	at := g.due()
 	if at == 0 {
 		return
@@ -181,5 +235,6 @@ func (g *going) ring() {
 		return
 	}
 	g.tick(g.engine.now())
+	g.sooner = true
 	g.wake()
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"wsfront/proxy/record"
 )
 
 const (
@@ -20,6 +22,10 @@ const (
 	// readSize is how much one read takes at most, and so what a tunnel may
 	// move in one direction before it is another one's turn.
 	readSize = 64 << 10
+	// inSize has room for a record that was begun before a read.
+	inSize = readSize + record.MaxRecord
+	// outSize has room for all of that sealed anew, and for control frames.
+	outSize = inSize + 4<<10
 	// clockGrain is what the times of a loop's clock are rounded up to, in
 	// nanoseconds (17 ms), so that it rings once for many tunnels.
 	clockGrain = 1 << 24
@@ -129,8 +135,8 @@ func (l *loop) pollOnce(uintptr) bool {
 // run carries the loop's tunnels until stop, and closes the loop.
 func (l *loop) run() {
 	defer l.close()
-	l.in = make([]byte, readSize+partialRoom)
-	l.out = make([]byte, 0, readSize+sealRoom)
+	l.in = make([]byte, inSize)
+	l.out = make([]byte, 0, outSize)
 	for {
 		l.found = 0
 		if err := l.ready.Read(l.poll); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -205,10 +211,10 @@ func (l *loop) lookUp(now int64) bool {
 
 // guard ends a tunnel whose event panicked, and only that; it is deferred, and
 // unlocks the tunnel.
-func (l *loop) guard(lt *looped, now int64) {
+func (l *loop) guard(lt *looped) {
 	if r := recover(); r != nil {
 		lt.cut(Failed, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
-		l.end(lt, now)
+		l.end(lt)
 	}
 	lt.mu.Unlock()
 }
@@ -216,7 +222,7 @@ func (l *loop) guard(lt *looped, now int64) {
 // look does what was decided about lt by someone else, or was just begun.
 func (l *loop) look(lt *looped, now int64) {
 	lt.mu.Lock()
-	defer l.guard(lt, now)
+	defer l.guard(lt)
 	if lt.gone {
 		return
 	}
@@ -234,7 +240,7 @@ func (l *loop) handle(e *unix.EpollEvent, now int64) {
 		return
 	}
 	lt.mu.Lock()
-	defer l.guard(lt, now)
+	defer l.guard(lt)
 	if e.Events&^(unix.EPOLLIN|unix.EPOLLPRI) != 0 && lt.ends[s].kept != nil {
 		l.flush(lt, s, now)
 	}
@@ -273,10 +279,8 @@ func (l *loop) ring(now int64) {
 
 func (l *loop) tick(lt *looped, now int64) {
 	lt.mu.Lock()
-	defer l.guard(lt, now)
+	defer l.guard(lt)
 	lt.tick(now)
+	lt.sooner = true
 	l.settle(lt, now)
-	if !lt.gone {
-		l.clock.set(lt, lt.due())
-	}
 }

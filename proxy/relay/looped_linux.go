@@ -5,9 +5,12 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"wsfront/proxy/record"
 )
 
 const (
@@ -32,9 +35,11 @@ type looped struct {
 // that of a net.Conn, which was closed.
 type end struct {
 	fd      int32
-	waits   uint32 // the events that epoll waits for
-	kept    *kept  // what this side has not taken yet
-	partial *kept  // the record that it has begun
+	waits   uint32       // the events that epoll waits for
+	kept    *kept        // what this side has not taken yet
+	partial *kept        // the record that it has begun
+	keys    *record.Keys // of its TLS 1.3, or nil
+	alerted bool         // it was told by an alert of TLS what was wrong
 }
 
 func (e *Engine) startLooped(c, b net.Conn, o *Options, early Early, done func(Result)) *Tunnel {
@@ -49,8 +54,8 @@ func (e *Engine) startLooped(c, b net.Conn, o *Options, early Early, done func(R
 		lt.ends[client].close(false)
 		return nil
 	}
-	_ = c.Close()
-	_ = b.Close()
+	lt.ends[client].part(c, &early.FromClient)
+	lt.ends[backend].part(b, &early.FromBackend)
 	if len(early.FromClient)+len(early.FromBackend) > 0 {
 		lt.early = &early
 	}
@@ -80,6 +85,9 @@ func (e *Engine) leastLoop() *loop {
 // fails if that is of another kind, or if there are no descriptors left: then
 // the net.Conn is as it was, and goroutines carry it.
 func (d *end) take(c net.Conn) bool {
+	if t, ok := c.(*record.Conn); ok {
+		c = t.NetConn()
+	}
 	switch c.(type) {
 	// Anything else that has a socket may do more to its bytes than pass them.
 	case *net.TCPConn, *net.UnixConn:
@@ -99,6 +107,23 @@ func (d *end) take(c net.Conn) bool {
 	}
 	d.fd = int32(fd)
 	return true
+}
+
+// part takes what else there is in a connection whose socket was duplicated, and
+// closes it. Its data goes behind early.
+func (d *end) part(c net.Conn, early *[]byte) {
+	if t, ok := c.(*record.Conn); ok {
+		var plain, sealed []byte
+		c, d.keys, plain, sealed = t.Detach()
+		if len(plain) > 0 {
+			*early = append(slices.Clip(*early), plain...)
+		}
+		if len(sealed) > 0 {
+			d.partial = keep(sealed)
+		}
+	}
+	// The socket lives on in its duplicate, and is not shut down.
+	_ = c.Close()
 }
 
 // close closes the socket without waiting for anything, and with reset lets the
@@ -142,71 +167,155 @@ func (l *loop) admit(lt *looped, now int64) {
 		l.deliver(lt, client, early.FromClient, now)
 		l.deliver(lt, backend, early.FromBackend, now)
 	}
-	l.clock.set(lt, lt.due())
+	for s := range lt.ends {
+		if d := &lt.ends[s]; d.keys != nil {
+			var sealed []byte
+			k := d.partial
+			if d.partial = nil; k != nil {
+				sealed = k.buf
+			}
+			l.unseal(lt, side(s), sealed, now)
+			if k != nil {
+				k.drop()
+			}
+		}
+	}
+	lt.sooner = true
 }
 
+// outbox is an empty one for what goes to s.
+func (l *loop) outbox(lt *looped, s side) outbox { return outbox{buf: l.out, keys: lt.ends[s].keys} }
+
+// deliver passes on p, which s has said.
 func (l *loop) deliver(lt *looped, s side, p []byte, now int64) {
-	if len(p) == 0 {
-		return
-	}
-	out := outbox{buf: l.out}
+	out := l.outbox(lt, s.other())
 	lt.pass(s, p, now, &out)
-	l.send(lt, s, &out, now)
+	l.send(lt, s, &out)
 }
 
 // receive reads from s once, and passes that on.
 func (l *loop) receive(lt *looped, s side, now int64) {
-	n, err := read(lt.ends[s].fd, l.in[:readSize])
+	d, have := &lt.ends[s], 0
+	if d.partial != nil {
+		have = copy(l.in, d.partial.buf)
+	}
+	n, err := read(d.fd, l.in[have:have+readSize])
 	switch {
 	case err == unix.EAGAIN:
 		return
 	case err != nil:
 		lt.cut(s.aborted(), fmt.Errorf("read from %s: %w", s, os.NewSyscallError("read", err)))
 		return
+	case n == 0 && have > 0:
+		lt.cut(s.aborted(), fmt.Errorf("read from %s: %w", s, io.ErrUnexpectedEOF))
+		return
 	case n == 0:
 		l.sourceEnded(lt, s, now)
 		return
 	}
-	l.deliver(lt, s, l.in[:n], now)
+	if d.partial != nil {
+		d.partial.drop()
+		d.partial = nil
+	}
+	if d.keys == nil {
+		l.deliver(lt, s, l.in[:n], now)
+		return
+	}
+	l.unseal(lt, s, l.in[:have+n], now)
+}
+
+// unseal opens the records in b, in place, passes on what is in them, and keeps
+// the beginning of the last one if it is not whole.
+func (l *loop) unseal(lt *looped, s side, b []byte, now int64) {
+	d := &lt.ends[s]
+	out := l.outbox(lt, s.other())
+	var err error
+	for {
+		var plain []byte
+		var n int
+		plain, n, err = d.keys.Open(b)
+		if len(plain) > 0 {
+			lt.pass(s, plain, now, &out)
+		}
+		if n == 0 || err != nil {
+			break
+		}
+		b = b[n:]
+	}
+	l.send(lt, s, &out)
+	switch {
+	case err == io.EOF:
+		l.sourceEnded(lt, s, now)
+	case err != nil:
+		l.alert(lt, s, err)
+	case len(b) > 0:
+		d.partial = keep(b)
+	}
+}
+
+// alert ends a tunnel one of whose sides has sent what is no valid record, and
+// tells it so if that goes at once.
+func (l *loop) alert(lt *looped, s side, err error) {
+	d := &lt.ends[s]
+	if p := d.keys.Alert(l.out, err); len(p) > 0 && d.kept == nil {
+		_, failed := write(d.fd, p)
+		d.alerted = failed == nil
+	}
+	lt.cut(s.aborted(), fmt.Errorf("read from %s: %w", s, err))
 }
 
 func (l *loop) sourceEnded(lt *looped, s side, now int64) {
 	lt.sourceEnded(s, now)
-	if !lt.ways[s].owing {
-		l.passEnd(lt, s)
-	}
-	l.clock.set(lt, lt.due()) // Linger may be shorter than what it was set to
+	out := l.outbox(lt, s.other())
+	lt.last(s, &out)
+	l.send(lt, s, &out)
+	l.passEnd(lt, s)
 }
 
 // passEnd tells the other side that s has ended, as nothing more will come.
 func (l *loop) passEnd(lt *looped, s side) {
-	lt.ways[s].shut = true
-	// It fails if the peer is gone, which reading from it will tell.
-	_ = unix.Shutdown(int(lt.ends[s.other()].fd), unix.SHUT_WR)
-}
-
-// send writes what s has said to the other side, and keeps what that does not
-// take. Nothing may be kept for it already.
-func (l *loop) send(lt *looped, s side, out *outbox, now int64) {
-	p := out.bytes()
-	if len(p) == 0 {
+	w, to := &lt.ways[s], &lt.ends[s.other()]
+	// A tunnel that is closing ends whole.
+	if !w.ended || w.shut || w.owing || lt.closing != nil {
 		return
 	}
+	w.shut = true
+	if to.keys != nil {
+		l.write(lt, s, to.keys.CloseNotify(l.out), 0)
+		return
+	}
+	// It fails if the peer is gone, which reading from it will tell.
+	_ = unix.Shutdown(int(to.fd), unix.SHUT_WR)
+}
+
+// send writes what s has said to the other side.
+func (l *loop) send(lt *looped, s side, out *outbox) {
+	if p := out.bytes(); len(p) > 0 {
+		l.write(lt, s, p, out.plain)
+	}
+}
+
+// write writes p to the side that s speaks to, and keeps what that does not
+// take.
+func (l *loop) write(lt *looped, s side, p []byte, plain int) {
 	to, w := &lt.ends[s.other()], &lt.ways[s]
+	if to.kept != nil { // only with what arrived early
+		to.kept = to.kept.more(p, plain)
+		return
+	}
 	n, err := write(to.fd, p)
 	if err != nil && err != unix.EAGAIN {
 		w.owing = true
 		lt.cut(s.other().aborted(), fmt.Errorf("write to %s: %w", s.other(), os.NewSyscallError("write", err)))
 		return
 	}
-	plain := out.plain
 	if n > 0 {
 		w.bytes += int64(plain)
 		plain = 0
 	}
 	if n < len(p) {
 		w.owing = true
-		to.kept = keep(p[max(n, 0):])
+		to.kept = keep(p[n:])
 		to.kept.plain = plain
 	}
 }
@@ -232,9 +341,7 @@ func (l *loop) flush(lt *looped, s side, now int64) {
 	to.kept.drop()
 	to.kept = nil
 	w.owing = false
-	if w.ended && !w.shut {
-		l.passEnd(lt, s.other())
-	}
+	l.passEnd(lt, s.other())
 }
 
 // settle draws the consequences of an event.
@@ -242,17 +349,29 @@ func (l *loop) settle(lt *looped, now int64) {
 	if lt.gone {
 		return
 	}
+	for s := range lt.ways {
+		if w := &lt.ways[s]; w.wants != 0 && !w.owing && !lt.over {
+			out := l.outbox(lt, side(s).other())
+			lt.put(side(s), now, &out)
+			l.send(lt, side(s), &out)
+		}
+	}
+	lt.progress(now)
 	if !lt.over && lt.told() {
 		lt.finish()
 	}
 	if lt.over {
-		l.end(lt, now)
+		l.end(lt)
 		return
+	}
+	if lt.sooner {
+		lt.sooner = false
+		l.clock.set(lt, lt.due())
 	}
 	for s := range lt.ends {
 		if err := l.await(lt, side(s)); err != nil {
 			lt.cut(Failed, fmt.Errorf("watch the socket of the %s: %w", side(s), err))
-			l.end(lt, now)
+			l.end(lt)
 			return
 		}
 	}
@@ -286,7 +405,7 @@ func (l *loop) await(lt *looped, s side) error {
 }
 
 // end closes the sockets of a tunnel that is over, and reports it.
-func (l *loop) end(lt *looped, now int64) {
+func (l *loop) end(lt *looped) {
 	if lt.gone {
 		return
 	}
@@ -297,7 +416,14 @@ func (l *loop) end(lt *looped, now int64) {
 		l.free = append(l.free, lt.slot)
 	}
 	for s := range lt.ends {
-		lt.ends[s].close(lt.resets(side(s)))
+		d := &lt.ends[s]
+		if lt.polite && d.keys != nil && d.kept == nil {
+			// If it goes at once; it is nothing after an earlier one.
+			if p := d.keys.CloseNotify(l.out); len(p) > 0 {
+				_, _ = write(d.fd, p)
+			}
+		}
+		d.close(lt.resets(side(s)) && !d.alerted)
 	}
 	l.mu.Lock()
 	l.carries--
@@ -322,12 +448,3 @@ func write(fd int32, p []byte) (int, error) {
 		}
 	}
 }
-
-// partialRoom is the room for a record that was begun by an earlier read;
-// sealRoom what the seals of one read's bytes add to them.
-const (
-	partialRoom = 0
-	sealRoom    = 0
-)
-
-var _ = io.EOF

@@ -2,6 +2,8 @@ package relay
 
 import (
 	"time"
+
+	"wsfront/proxy/frame"
 )
 
 // DefaultLinger is the Linger of Options that name none.
@@ -28,6 +30,26 @@ type Options struct {
 	// MaxLifetime ends a tunnel this long after its start, however much moves
 	// in it. Zero or less: never.
 	MaxLifetime time.Duration
+
+	// Frames has WebSocket frames followed as they pass: counted, limited, and
+	// with control frames put in between them. Nil: the bytes are passed as
+	// they are, and all that says Close or ping is left out.
+	Frames *Frames
+
+	// Ping has a ping sent to a side that has said nothing for this long, and to
+	// one that nothing was sent to for this long, so that no timeout of its own
+	// and no NAT on the way ends the tunnel. The pongs are taken out. A side
+	// that then says nothing for as long again is taken for dead, and the
+	// tunnel cut. Pings and their pongs are no movement for IdleTimeout. Zero or
+	// less: never. It needs Frames.
+	Ping time.Duration
+}
+
+// Frames are the rules for what each side sends. Where a side breaks one, it is
+// sent a Close with the code of the violation, and the other side one with
+// 1001; see Tunnel.Close.
+type Frames struct {
+	FromClient, FromBackend frame.Rules
 }
 
 func (o *Options) linger() time.Duration {

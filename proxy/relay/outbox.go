@@ -1,8 +1,11 @@
 package relay
 
+import "wsfront/proxy/record"
+
 // An outbox gathers what is to be written to one side, so that it goes out by
 // one write.
 type outbox struct {
+	keys   *record.Keys // that seal what is put in; nil if it goes out as it is
 	buf    []byte
 	direct []byte // the only piece so far: it need not be copied
 	plain  int    // the bytes of the other side in it, which are counted
@@ -11,18 +14,28 @@ type outbox struct {
 // add puts p, bytes of the other side, at the end. p must not change until the
 // outbox has been written.
 func (o *outbox) add(p []byte) {
-	o.plain += len(p)
-	if len(o.buf) == 0 && o.direct == nil {
-		o.direct = p
+	if o.keys != nil || len(o.buf) > 0 || o.direct != nil {
+		o.copy(p)
 		return
 	}
-	o.copy(p)
+	o.plain += len(p)
+	o.direct = p
 }
 
+// copy is add for a p that will change.
 func (o *outbox) copy(p []byte) {
-	o.buf = append(o.buf, o.direct...)
+	o.plain += len(p)
+	o.copyOwn(p)
+}
+
+// copyOwn is copy for what is not of the other side, but the front's own.
+func (o *outbox) copyOwn(p []byte) {
+	if o.keys != nil {
+		o.buf = o.keys.Seal(o.buf, p)
+		return
+	}
+	o.buf = append(append(o.buf, o.direct...), p...)
 	o.direct = nil
-	o.buf = append(o.buf, p...)
 }
 
 // bytes is what is to be written.

@@ -20,7 +20,7 @@ func TestRelay_RandomSchedules(t *testing.T) {
 	const seed = 20261122
 	for i := range uint64(500) {
 		rng := rand.New(rand.NewPCG(seed, i))
-		client, backend := kinds[rng.IntN(3)], kinds[rng.IntN(3)]
+		client, backend := kinds[rng.IntN(len(kinds))], kinds[rng.IntN(len(kinds))]
 		ok := t.Run(fmt.Sprintf("%d-%s-%s", i, client, backend), func(t *testing.T) {
 			b := open(t, e, client, backend, relay.Options{Linger: 20 * time.Millisecond})
 
@@ -34,8 +34,8 @@ func TestRelay_RandomSchedules(t *testing.T) {
 			wg.Wait()
 			r := b.wait()
 			for _, way := range []struct{ sent, counted, got int64 }{
-				{peers[0].sent, r.FromClient, peers[1].got},
-				{peers[1].sent, r.FromBackend, peers[0].got},
+				{peers[0].sent, r.FromClient.Bytes, peers[1].got},
+				{peers[1].sent, r.FromBackend.Bytes, peers[0].got},
 			} {
 				if way.got > way.counted || way.counted > way.sent {
 					t.Errorf("sent %d, counted %d, received %d", way.sent, way.counted, way.got)

@@ -41,7 +41,7 @@ func TestRelay_BothDirectionsAtOnceArriveWhole(t *testing.T) {
 				t.Error("what arrived is not what was sent")
 			}
 		}
-		if r := b.wait(); r.FromClient != size || r.FromBackend != size || r.Err != nil {
+		if r := b.wait(); r.FromClient.Bytes != size || r.FromBackend.Bytes != size || r.Err != nil {
 			t.Errorf("got %+v, want %d bytes each way", r, size)
 		}
 	})
@@ -59,8 +59,8 @@ func TestRelay_EarlyBytesArriveFirst(t *testing.T) {
 		wantRead(t, b.client, "read with the 101, then answered")
 		b.client.Close()
 		b.backend.Close()
-		if r := b.wait(); r.FromClient != 32 || r.FromBackend != 32 {
-			t.Errorf("counted %d and %d bytes, want 32 and 32", r.FromClient, r.FromBackend)
+		if r := b.wait(); r.FromClient.Bytes != 32 || r.FromBackend.Bytes != 32 {
+			t.Errorf("counted %d and %d bytes, want 32 and 32", r.FromClient.Bytes, r.FromBackend.Bytes)
 		}
 	})
 }
@@ -97,8 +97,8 @@ func TestRelay_BackendHalfCloseStillReceivesReply(t *testing.T) {
 
 func TestRelay_AbortTravelsAsAbort(t *testing.T) {
 	onBoth(t, func(t *testing.T, e *relay.Engine) {
-		for _, client := range []string{"tcp", "tls"} {
-			for _, backend := range []string{"tcp", "tls"} {
+		for _, client := range []string{"tcp", "tls", "tls12"} {
+			for _, backend := range []string{"tcp", "tls", "tls12"} {
 				t.Run(client+"-"+backend, func(t *testing.T) {
 					b := open(t, e, client, backend, relay.Options{})
 					abort(b.client)
@@ -223,7 +223,8 @@ func TestReason_TextsDiffer(t *testing.T) {
 	seen := map[relay.Reason]bool{"": true}
 	for _, r := range []relay.Reason{
 		relay.ClientClosed, relay.BackendClosed, relay.ClientAborted, relay.BackendAborted,
-		relay.IdleTimedOut, relay.LingerTimedOut, relay.Canceled,
+		relay.IdleTimedOut, relay.LingerTimedOut, relay.PingTimedOut, relay.LifetimeOver,
+		relay.ClientViolated, relay.BackendViolated, relay.Drained, relay.Closed, relay.Canceled, relay.Failed,
 	} {
 		if seen[r] {
 			t.Errorf("%q stands for nothing or for two reasons", r)

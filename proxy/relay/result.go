@@ -14,26 +14,49 @@ const (
 	BackendAborted Reason = "backend aborted"
 	IdleTimedOut   Reason = "idle timeout"
 	LingerTimedOut Reason = "linger timeout"
+	PingTimedOut   Reason = "ping timeout"
 	LifetimeOver   Reason = "max lifetime"
-	Drained        Reason = "drained"  // by Engine.Shutdown, in its turn
-	Canceled       Reason = "canceled" // cut, as the engine or its time to drain ended
-	Failed         Reason = "internal error"
+	// One that violated sent frames that Options.Frames refuse.
+	ClientViolated  Reason = "client violation"
+	BackendViolated Reason = "backend violation"
+	Drained         Reason = "drained"  // by Engine.Shutdown, in its turn
+	Closed          Reason = "closed"   // by Tunnel.Close
+	Canceled        Reason = "canceled" // cut: by Tunnel.Cut, or as the engine or its time to drain ended
+	Failed          Reason = "internal error"
 )
+
+// Traffic is what one side said.
+type Traffic struct {
+	// Bytes are those that were handed to the other side's connection, early
+	// ones included. Of a tunnel that was cut while a side of TLS did not read,
+	// they may be more than it took, by what the tunnel held for it. What the
+	// front itself put in or took out is not counted.
+	Bytes int64
+
+	// Messages are the complete WebSocket messages, without control frames; 0
+	// where frames are not followed.
+	Messages int64
+}
 
 // Result is the account of one tunnel.
 type Result struct {
-	// FromClient and FromBackend are the bytes of that side which were handed
-	// to the other one's connection, early ones included. Of a tunnel that was
-	// cut while a side of TLS did not read, they may be more than it took, by
-	// what the tunnel held for it.
-	FromClient, FromBackend int64
+	FromClient, FromBackend Traffic
 
 	Reason Reason
 
-	// Err is the failure behind ClientAborted, BackendAborted or Failed. It is
-	// nil if that side simply went away (reset, broken pipe, a FIN within a TLS
+	// Err is the failure behind ClientAborted, BackendAborted or Failed, and a
+	// *frame.Violation behind ClientViolated and BackendViolated. It is nil if
+	// that side simply went away (reset, broken pipe, a FIN within a TLS
 	// record), and for every other Reason.
 	Err error
+
+	// CloseCode is the status code of the first Close frame (RFC 6455 §7.4):
+	// 1005 if it had none, 0 if none was seen. Where the front refused
+	// something, it is the code for the side that had sent it.
+	CloseCode uint16
+
+	// ClosedBy is who sent that Close: "client", "backend", "front", or "".
+	ClosedBy string
 
 	// Duration is how long the tunnel lived.
 	Duration time.Duration
@@ -41,8 +64,7 @@ type Result struct {
 
 // Stats is the account of a tunnel that lives.
 type Stats struct {
-	// FromClient and FromBackend are counted as in Result.
-	FromClient, FromBackend int64
+	FromClient, FromBackend Traffic
 
 	// Opened is when the tunnel began, Moved when a byte last moved in it.
 	Opened, Moved time.Time

@@ -23,6 +23,8 @@ func (s side) other() side { return 1 - s }
 
 func (s side) closed() Reason { return [...]Reason{ClientClosed, BackendClosed}[s] }
 
+func (s side) violated() Reason { return [...]Reason{ClientViolated, BackendViolated}[s] }
+
 func (s side) aborted() Reason { return [...]Reason{ClientAborted, BackendAborted}[s] }
 
 // A Tunnel is what Engine.Start made of two connections. Its methods may be
@@ -43,19 +45,16 @@ type Tunnel struct {
 	endAt  int64 // when it is to be over for endWhy; 0 is never
 	endWhy Reason
 
-	first  side // whose half ended first, once one of them has
-	over   bool // both connections are closed, or about to be
-	broken bool // over because a side broke off, which the other one is to see
-	reason Reason
-	err    error
-}
-
-// A way is one direction of a tunnel.
-type way struct {
-	bytes int64 // handed to the destination
-	ended bool  // the source has ended cleanly
-	shut  bool  // the destination was told so
-	owing bool  // the destination has not yet taken what was read
+	closing   *closing // nil until it is closed by Close frames of ours
+	reason    Reason
+	err       error
+	closeCode uint16 // of the first Close that passed or was put in
+	closer    party
+	first     side // whose half ended first, once one of them has
+	over      bool // both connections are closed, or about to be
+	broken    bool // over because a side broke off, which the other one is to see
+	polite    bool // over once all was said: TLS ends by close_notify
+	sooner    bool // due may have become earlier, for the mover to see
 }
 
 // A mover carries out what was decided: it is the tunnel's event loop, or its
@@ -71,11 +70,18 @@ func (t *Tunnel) Stats() Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return Stats{
-		FromClient:  t.ways[client].bytes,
-		FromBackend: t.ways[backend].bytes,
+		FromClient:  t.traffic(client),
+		FromBackend: t.traffic(backend),
 		Opened:      t.engine.at(t.opened),
 		Moved:       t.engine.at(t.moved),
 	}
+}
+
+// traffic is the account of what s said. t.mu is held.
+func (t *Tunnel) traffic(s side) Traffic {
+	w := &t.ways[s]
+	messages, _, _ := w.follower.Counts()
+	return Traffic{Bytes: w.bytes, Messages: messages}
 }
 
 // Cut ends the tunnel at once, without a word to either side, for the reason
@@ -95,6 +101,7 @@ func (t *Tunnel) sourceEnded(s side, now int64) {
 		t.moved = now
 	}
 	t.ways[s].ended = true
+	t.sooner = true
 }
 
 // halfClosed says whether one side has ended. t.mu is held.
@@ -114,7 +121,7 @@ func (t *Tunnel) told() bool {
 // finish ends a tunnel that both sides have ended. t.mu is held.
 func (t *Tunnel) finish() {
 	if !t.over {
-		t.over = true
+		t.over, t.polite = true, true
 		t.reason = t.first.closed()
 	}
 }
@@ -126,9 +133,11 @@ func (t *Tunnel) cut(why Reason, err error) {
 		return
 	}
 	t.over = true
-	t.broken = err != nil
+	t.broken = err != nil && t.closing == nil
 	t.reason = why
-	if !ordinary(err) {
+	if c := t.closing; c != nil {
+		t.reason = c.why // whatever cut it short
+	} else if !ordinary(err) {
 		t.err = err
 	}
 	// A side that ended its half and then cannot be written to has not aborted:
@@ -141,15 +150,20 @@ func (t *Tunnel) cut(why Reason, err error) {
 // resets says whether s is to see a reset rather than an end, now that the
 // tunnel is cut: one side broke off, and the other must not take that for its
 // end; or it has part of a message only. t.mu is held.
-func (t *Tunnel) resets(s side) bool { return t.broken || t.ways[s.other()].owing }
+func (t *Tunnel) resets(s side) bool {
+	w := &t.ways[s.other()]
+	return t.broken || w.owing || w.wants&wantClose != 0
+}
 
 // result is the account of a tunnel that is over. t.mu is held.
 func (t *Tunnel) result(now int64) Result {
 	return Result{
-		FromClient:  t.ways[client].bytes,
-		FromBackend: t.ways[backend].bytes,
+		FromClient:  t.traffic(client),
+		FromBackend: t.traffic(backend),
 		Reason:      t.reason,
 		Err:         t.err,
+		CloseCode:   t.closeCode,
+		ClosedBy:    [...]string{"", "client", "backend", "front"}[t.closer],
 		Duration:    time.Duration(now - t.opened),
 	}
 }

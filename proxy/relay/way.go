@@ -1,10 +1,129 @@
 package relay
 
-// pass puts into out what goes on of p, which s has just said. t.mu is held.
+import (
+	"wsfront/proxy/frame"
+)
+
+// A way is one direction of a tunnel: what one side says to the other.
+type way struct {
+	follower frame.Follower // if Options.Frames are set
+	nonce    [8]byte        // payload of the pings put into it; zero before the first
+	bytes    int64          // handed to the destination
+	heard    int64          // when its source last said anything
+	told     int64          // when anything was last put out to its destination
+	pinged   int64          // when a ping was put in that is unanswered; 0 is none
+	wants    wish           // what is to be put in at the next boundary
+	ended    bool           // the source has ended cleanly
+	shut     bool           // the destination was told so
+	owing    bool           // the destination has not yet taken what was read
+	muted    bool           // a Close was put in, and nothing may follow it
+	refused  bool           // the source has broken a rule, and nothing passes any more
+}
+
+// A wish is a set of control frames to be put in.
+type wish uint8
+
+const (
+	wantPing wish = 1 << iota
+	wantClose
+)
+
+// direction is what the follower calls the way of s.
+func (s side) direction() frame.Side { return frame.Side(s) }
+
+// pass puts into out what goes on of p, which s has just said, and what is to
+// be put in between. t.mu is held.
 func (t *Tunnel) pass(s side, p []byte, now int64, out *outbox) {
 	if t.over {
 		return
 	}
-	t.moved = now
-	out.add(p)
+	w := &t.ways[s]
+	w.heard = now
+	t.ways[s.other()].pinged = 0
+	if t.o.Frames == nil {
+		t.moved = now
+		out.add(p)
+		return
+	}
+	for len(p) > 0 && !w.refused {
+		n := len(p)
+		if w.wants != 0 {
+			t.put(s, now, out)
+			if w.wants != 0 {
+				n = int(min(int64(n), max(w.follower.Ahead(), 1)))
+			}
+		}
+		pass, rest, err := w.follower.Feed(p[:n], now)
+		p = p[n-len(rest):]
+		if len(pass) > 0 && !w.muted {
+			t.moved, w.told = now, now
+			if len(p) == 0 {
+				out.add(pass)
+			} else {
+				out.copy(pass) // the next Feed may change it
+			}
+		}
+		if t.closer == nobody {
+			t.noteClose(s)
+		}
+		if err != nil {
+			t.refuse(s, err.(*frame.Violation), now)
+		}
+	}
+	if w.wants != 0 {
+		t.put(s, now, out)
+	}
+}
+
+// put puts into out the control frames that the way of s wants, if the other
+// side is between two frames. t.mu is held.
+func (t *Tunnel) put(s side, now int64, out *outbox) {
+	w := &t.ways[s]
+	if !t.open(s) {
+		w.wants &^= wantPing
+	}
+	if w.wants == 0 || t.over || !w.follower.AtBoundary() {
+		return
+	}
+	var room [144]byte // a control frame with its longest payload, or two short ones
+	b := room[:0]
+	if w.wants&wantPing != 0 {
+		b = frame.AppendPing(b, s.direction(), w.nonce[:])
+		t.ways[s.other()].follower.ExpectPong(w.nonce)
+		w.pinged = now
+		t.sooner = true
+	}
+	if w.wants&wantClose != 0 {
+		b = b[:0] // whoever gets a Close has no use for a ping
+		c := t.closing
+		b = frame.AppendClose(b, s.direction(), c.code[s.other()], c.text[s.other()])
+		w.muted = true
+		if t.closer == nobody {
+			t.closer, t.closeCode = front, c.main
+		}
+	}
+	w.wants = 0
+	w.told = now
+	out.copyOwn(b)
+}
+
+// open says whether a control frame may still be put into the way of s: its
+// frames are followed, it has not ended, and no Close has passed (RFC 6455
+// §5.5.1). t.mu is held.
+func (t *Tunnel) open(s side) bool {
+	w := &t.ways[s]
+	if t.o.Frames == nil || w.ended || w.muted || w.follower.Lost() {
+		return false
+	}
+	_, closed := w.follower.Closed()
+	return !closed
+}
+
+// last puts into out what the follower has held back of a frame that s will not
+// complete, as it has ended. t.mu is held.
+func (t *Tunnel) last(s side, out *outbox) {
+	w := &t.ways[s]
+	if t.o.Frames != nil && !w.muted && !w.refused {
+		out.add(w.follower.Held())
+	}
 }
