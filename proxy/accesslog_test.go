@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,12 +15,15 @@ import (
 	"net/netip"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"wsfront/proxy/http1"
 )
 
 // combinedLine reads Apache's combined form as log readers do: a quoted field
@@ -51,45 +55,56 @@ func unescape(t testing.TB, s string) string {
 }
 
 // loggedExchange is one of each kind of field.
-func loggedExchange() (*exchange, *http.Request) {
-	x := &exchange{
-		id: "abc", begin: time.Date(2026, 11, 22, 9, 8, 7, 65e6, time.FixedZone("", -5*3600)), client: netip.MustParseAddr("2001:db8::7"),
-		host: "app.example.com", site: &site{name: "app.example.com"}, route: &route{name: "app.example.com/static/"}, status: 200, sent: 1234,
+func loggedExchange() *exchange {
+	return &exchange{
+		id: testID, begin: time.Date(2026, 11, 22, 9, 8, 7, 65e6, time.FixedZone("", -5*3600)), client: netip.MustParseAddr("2001:db8::7"),
+		host: []byte("app.example.com"), site: &site{name: "app.example.com"}, route: &route{name: "app.example.com/static/"}, status: 200, sent: 1234,
+		proto: "HTTP/1.1", req: &http1.Request{Method: []byte("GET"), Target: []byte("/static/a.js?v=1"), Fields: fieldList(
+			"Referer", "https://app.example.com/", "User-Agent", "Mozilla/5.0", "Cookie", "sessionid=topsecret", "Authorization", basicAuth("ann", "topsecret"))},
 	}
-	r := &http.Request{Method: "GET", RequestURI: "/static/a.js?v=1", Proto: "HTTP/1.1", Header: http.Header{
-		"Referer": {"https://app.example.com/"}, "User-Agent": {"Mozilla/5.0"}, "Cookie": {"sessionid=topsecret"},
-	}}
-	r.SetBasicAuth("ann", "topsecret")
-	return x, r
+}
+
+// basicAuth is the value of an Authorization field.
+func basicAuth(name, password string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(name+":"+password))
+}
+
+// setField gives a field of the request other values than it had.
+func setField(x *exchange, name string, values ...string) {
+	known := http1.Lookup(name)
+	x.req.Fields = slices.DeleteFunc(x.req.Fields, func(f http1.Field) bool { return f.Known == known })
+	for _, value := range values {
+		x.req.Fields = append(x.req.Fields, fieldList(name, value)...)
+	}
 }
 
 func TestAccessLog_Combined(t *testing.T) {
 	const usual = `2001:db8::7 - ann [22/Nov/2026:09:08:07 -0500] "GET /static/a.js?v=1 HTTP/1.1" 200 1234 "https://app.example.com/" "Mozilla/5.0"` + "\n"
 	for _, c := range []struct {
 		name   string
-		change func(x *exchange, r *http.Request)
+		change func(x *exchange)
 		want   string
 	}{
-		{"usual", func(x *exchange, r *http.Request) {}, usual},
-		{"empty", func(x *exchange, r *http.Request) { r.Header, x.sent, x.client = nil, 0, netip.Addr{} },
+		{"usual", func(x *exchange) {}, usual},
+		{"empty", func(x *exchange) { x.req.Fields, x.sent, x.client = nil, 0, netip.Addr{} },
 			`- - - [22/Nov/2026:09:08:07 -0500] "GET /static/a.js?v=1 HTTP/1.1" 200 - "-" "-"` + "\n"},
-		{"HEAD sends nothing", func(x *exchange, r *http.Request) { r.Method = "HEAD" },
+		{"HEAD sends nothing", func(x *exchange) { x.req.Method = []byte("HEAD") },
 			strings.NewReplacer("GET", "HEAD", "1234", "-").Replace(usual)},
-		{"cut before the answer", func(x *exchange, r *http.Request) { x.status, x.sent = 0, 0 },
+		{"cut before the answer", func(x *exchange) { x.status, x.sent = 0, 0 },
 			strings.Replace(usual, "200 1234", "499 -", 1)},
-		{"escapes", func(x *exchange, r *http.Request) {
-			r.Header["User-Agent"] = []string{"a\"b\\c\td\x01\x7fü"}
-			r.Header["Referer"] = []string{"one", "two"}
-			r.SetBasicAuth("a b\n", "topsecret")
+		{"escapes", func(x *exchange) {
+			setField(x, "User-Agent", "a\"b\\c\td\x01\x7fü")
+			setField(x, "Referer", "one", "two")
+			setField(x, "Authorization", basicAuth("a b\n", "topsecret"))
 		}, `2001:db8::7 - a\x20b\n [22/Nov/2026:09:08:07 -0500] "GET /static/a.js?v=1 HTTP/1.1" 200 1234 "one, two" "a\"b\\c\td\x01\x7f\xc3\xbc"` + "\n"},
-		{"zone", func(x *exchange, r *http.Request) { x.client = netip.MustParseAddr(`fe80::1%a" b`) },
+		{"zone", func(x *exchange) { x.client = netip.MustParseAddr(`fe80::1%a" b`) },
 			strings.Replace(usual, "2001:db8::7", "fe80::1", 1)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			x, r := loggedExchange()
-			c.change(x, r)
+			x := loggedExchange()
+			c.change(x)
 			var out bytes.Buffer
-			newAccessLog(AccessCombined, &out).write(x, r)
+			newAccessLog(AccessCombined, &out).write(x)
 			if got := out.String(); got != c.want {
 				t.Errorf("got  %swant %s", got, c.want)
 			}
@@ -98,13 +113,13 @@ func TestAccessLog_Combined(t *testing.T) {
 }
 
 func TestAccessLog_JSON(t *testing.T) {
-	x, r := loggedExchange()
-	r.TLS = &tls.ConnectionState{Version: tls.VersionTLS13}
-	r.Header["User-Agent"] = []string{"a\"b\\\n\u2028\x01é"}
+	x := loggedExchange()
+	x.tls = tls.VersionTLS13
+	setField(x, "User-Agent", "a\"b\\\n\u2028\x01é")
 	var out bytes.Buffer
-	newAccessLog(AccessJSON, &out).write(x, r)
+	newAccessLog(AccessJSON, &out).write(x)
 	line := regexp.MustCompile(`"duration_seconds":\d+\.\d{6},`).ReplaceAllString(out.String(), `"duration_seconds":0.5,`)
-	want := `{"time":"2026-11-22T09:08:07.065-05:00","id":"abc","client":"2001:db8::7","user":"ann","method":"GET","host":"app.example.com",` +
+	want := `{"time":"2026-11-22T09:08:07.065-05:00","id":"testtesttesttest","client":"2001:db8::7","user":"ann","method":"GET","host":"app.example.com",` +
 		`"uri":"/static/a.js?v=1","proto":"HTTP/1.1","tls":"TLS 1.3","status":200,"bytes":1234,"duration_seconds":0.5,` +
 		`"site":"app.example.com","route":"app.example.com/static/","referer":"https://app.example.com/","user_agent":"a\"b\\\u000a\u2028\u0001é"}` + "\n"
 	if line != want {
@@ -113,7 +128,7 @@ func TestAccessLog_JSON(t *testing.T) {
 
 	x.status, x.received, x.route = http.StatusSwitchingProtocols, 77, nil
 	out.Reset()
-	newAccessLog(AccessJSON, &out).write(x, r)
+	newAccessLog(AccessJSON, &out).write(x)
 	var tunnel map[string]any
 	if err := json.Unmarshal(out.Bytes(), &tunnel); err != nil {
 		t.Fatal(err)
@@ -123,14 +138,43 @@ func TestAccessLog_JSON(t *testing.T) {
 	}
 }
 
-func TestAccessLog_OffWritesNothing(t *testing.T) {
-	x, r := loggedExchange()
+// logged is the line of an exchange.
+func logged(format AccessFormat, x *exchange) string {
 	var out bytes.Buffer
-	newAccessLog(AccessOff, &out).write(x, r)
+	newAccessLog(format, &out).write(x)
+	return out.String()
+}
+
+// A tunnel's line is begun when it opens; the exchange is gone when it ends.
+func TestAccessLog_KeptLineIsTheSame(t *testing.T) {
+	for _, format := range []AccessFormat{AccessCombined, AccessJSON, AccessOff} {
+		x := loggedExchange()
+		x.status, x.received = http.StatusSwitchingProtocols, 77
+		var whole, kept bytes.Buffer
+		a := newAccessLog(format, &kept)
+		f := x.figures()
+		f.duration = 90 * time.Minute
+		if w := newAccessLog(format, &whole); w.form != nil {
+			whole.Write(w.form.tail(w.form.figures(w.form.head(nil, x), f), x))
+		}
+		entry := a.keep(x)
+		x.reset()
+		x.req = nil
+		a.finish(entry, f)
+		if kept.String() != whole.String() || (format == AccessOff) != (kept.Len() == 0) {
+			t.Errorf("%s: %q\nwant %q", format, kept.String(), whole.String())
+		}
+	}
+}
+
+func TestAccessLog_OffWritesNothing(t *testing.T) {
+	x := loggedExchange()
+	var out bytes.Buffer
+	newAccessLog(AccessOff, &out).write(x)
 	if out.Len() != 0 {
 		t.Errorf("wrote %s", out.String())
 	}
-	newAccessLog(AccessCombined, nil).write(x, r) // no writer: off
+	newAccessLog(AccessCombined, nil).write(x) // no writer: off
 }
 
 // wholeLines counts writes that are no whole line or come two at a time.
@@ -156,10 +200,10 @@ func TestAccessLog_LinesStayWhole(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() { // ends by itself, awaited below
-			x, r := loggedExchange()
-			r.Header["User-Agent"] = []string{strings.Repeat("u", i*4000)} // some too long to be pooled
+			x := loggedExchange()
+			setField(x, "User-Agent", strings.Repeat("u", i*4000)) // some too long to be pooled
 			for range 30 {
-				a.write(x, r)
+				a.write(x)
 			}
 		})
 	}
@@ -245,13 +289,12 @@ func FuzzAccessLog(f *testing.F) {
 		if strings.ContainsAny(method+uri, " ") || method == "" || uri == "" {
 			return // no request line has these
 		}
-		x, r := loggedExchange()
+		x := loggedExchange()
 		name, _, _ = strings.Cut(name, ":") // the colon ends it, RFC 7617 §2
-		r.Method, r.RequestURI = method, uri
-		r.Header = http.Header{"User-Agent": {agent}, "Referer": {referer}}
-		r.SetBasicAuth(name, "x")
+		x.req = &http1.Request{Method: []byte(method), Target: []byte(uri),
+			Fields: fieldList("User-Agent", agent, "Referer", referer, "Authorization", basicAuth(name, "x"))}
 
-		line := string(appendCombinedLine(nil, x, r))
+		line := logged(AccessCombined, x)
 		m := combinedLine.FindStringSubmatch(line)
 		if m == nil {
 			t.Fatalf("no combined line: %q", line)
@@ -266,7 +309,7 @@ func FuzzAccessLog(f *testing.F) {
 			}
 		}
 
-		line = string(appendJSONLine(nil, x, r))
+		line = logged(AccessJSON, x)
 		if strings.ContainsAny(strings.TrimSuffix(line, "\n"), "\n\r\u0085\u2028\u2029") {
 			t.Errorf("more than one line: %q", line)
 		}
@@ -285,11 +328,11 @@ func FuzzAccessLog(f *testing.F) {
 func BenchmarkAccessLog(b *testing.B) {
 	for _, form := range []AccessFormat{AccessCombined, AccessJSON} {
 		b.Run(string(form), func(b *testing.B) {
-			x, r := loggedExchange()
+			x := loggedExchange()
 			a := newAccessLog(form, io.Discard)
 			b.ReportAllocs()
 			for b.Loop() {
-				a.write(x, r)
+				a.write(x)
 			}
 		})
 	}

@@ -137,7 +137,7 @@ func TestForward_BackendFailures(t *testing.T) {
 		{"no TLS", "https://" + plainTLSAnswer(t), 502, "it answered without TLS; write http://"},
 		{"101 for nothing", "http://" + says("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"), 502, "which nobody asked for"},
 		{"status 99", "http://" + says("HTTP/1.1 099 What\r\nContent-Length: 0\r\n\r\n"), 502, "which nobody asked for"},
-		{"long head", "http://" + says("HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", maxAnswerHead+10000)+"\r\n\r\n"), 502, "head of the answer is too long"},
+		{"long head", "http://" + says("HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", answerLimits.Head)+"\r\n\r\n"), 502, "head of the answer is too long"},
 		{"works", "http://" + plain, 200, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -38,15 +39,17 @@ func TestIdentify(t *testing.T) {
 		{"other scheme", "10.0.0.1:5", nil, "gopher", "", "10.0.0.1", "http", "app.test"},
 		{"bad host", "10.0.0.1:5", nil, "", "a b", "10.0.0.1", "http", "app.test"},
 	} {
-		r := &http.Request{RemoteAddr: c.remote, Header: http.Header{"X-Forwarded-For": c.forwarded}}
+		r := &http.Request{RemoteAddr: c.remote, Host: "app.test", URL: &url.URL{Path: "/"}, Header: http.Header{"X-Forwarded-For": c.forwarded}}
 		for name, v := range map[string]string{"X-Forwarded-Proto": c.proto, "X-Forwarded-Host": c.host} {
 			if v != "" {
 				r.Header.Set(name, v)
 			}
 		}
-		x := &exchange{scheme: "http", host: "app.test"}
-		x.identify(r, trusted)
-		if x.client.String() != c.client || x.scheme != c.scheme || x.host != c.wants {
+		s := &Server{}
+		s.table.Store(&table{trusted: trusted})
+		x := &httpExchange{}
+		x.arrive(s, nil, r, false)
+		if x.client.String() != c.client || x.scheme != c.scheme || string(x.host) != c.wants {
 			t.Errorf("%s: %s by %s for %s, want %s by %s for %s", c.name, x.client, x.scheme, x.host, c.client, c.scheme, c.wants)
 		}
 		if x.hops[0] != x.client || x.hops[len(x.hops)-1] != x.peer {

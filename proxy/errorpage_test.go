@@ -13,12 +13,12 @@ import (
 // failed asks a server that fails for one page.
 func failed(t *testing.T, method string, fields map[string]string, hint string) (*http.Response, string) {
 	t.Helper()
-	ts, done := exchangeServer(t, 1, func(x *exchange, r *http.Request) {
+	ts, done := exchangeServer(t, 1, func(x *httpExchange, r *http.Request) {
 		x.Header().Set("ETag", `"of the file"`)
 		x.Header().Set("Content-Encoding", "gzip")
 		x.Header().Set("Content-Length", "99999")
 		x.Header().Set("Allow", "GET")
-		x.fail(r, http.StatusBadGateway, "dial 10.0.0.7:8080: refused", hint)
+		x.fail(http.StatusBadGateway, "dial 10.0.0.7:8080: refused", hint)
 	})
 	req, err := http.NewRequest(method, ts.URL, nil)
 	if err != nil {
@@ -42,7 +42,7 @@ func failed(t *testing.T, method string, fields map[string]string, hint string) 
 		t.Errorf("noted %d, %q", x.status, x.reason)
 	}
 	h := res.Header
-	if res.StatusCode != 502 || h.Get("Cache-Control") != "no-store" || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("X-Request-Id") != "test" {
+	if res.StatusCode != 502 || h.Get("Cache-Control") != "no-store" || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("X-Request-Id") != string(testID[:]) {
 		t.Errorf("answered %s with %v", res.Status, h)
 	}
 	if h.Get("ETag") != "" || h.Get("Content-Encoding") != "" || h.Get("Allow") != "GET" {
@@ -59,7 +59,7 @@ func TestErrorPage_BrowserGetsEscapedHTMLThatItsPolicyAllows(t *testing.T) {
 	if got := res.Header.Get("Content-Type"); got != "text/html; charset=utf-8" {
 		t.Errorf("Content-Type %s", got)
 	}
-	for _, want := range []string{"502", "Bad Gateway", "no &lt;script&gt;", "<code>test</code>", "prefers-color-scheme: dark", `name="viewport"`} {
+	for _, want := range []string{"502", "Bad Gateway", "no &lt;script&gt;", "<code>" + string(testID[:]) + "</code>", "prefers-color-scheme: dark", `name="viewport"`} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q:\n%s", want, page)
 		}
@@ -88,13 +88,13 @@ func TestErrorPage_ProgramGetsJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &got); err != nil {
 		t.Fatal(err)
 	}
-	if len(got) != 4 || got["status"] != 502.0 || got["error"] != "Bad Gateway" || got["message"] != `say "what"` || got["request_id"] != "test" {
+	if len(got) != 4 || got["status"] != 502.0 || got["error"] != "Bad Gateway" || got["message"] != `say "what"` || got["request_id"] != string(testID[:]) {
 		t.Errorf("got %v", got)
 	}
 }
 
 func TestErrorPage_AnybodyElseGetsText(t *testing.T) {
-	const want = "502 Bad Gateway\nnot now\nrequest test\n"
+	want := "502 Bad Gateway\nnot now\nrequest " + string(testID[:]) + "\n"
 	if _, body := failed(t, "GET", map[string]string{"Accept": "*/*"}, "not now"); body != want {
 		t.Errorf("got %q, want %q", body, want)
 	}
@@ -117,10 +117,10 @@ func TestErrorPage_HeadHasLengthAndNoBody(t *testing.T) {
 
 func TestErrorPage_AnswerThatHasBegunIsCut(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, major int) {
-		ts, done := exchangeServer(t, major, func(x *exchange, r *http.Request) {
+		ts, done := exchangeServer(t, major, func(x *httpExchange, r *http.Request) {
 			io.WriteString(x, "half an ans")
 			x.Flush()
-			x.fail(r, http.StatusBadGateway, "backend broke off", "not now")
+			x.fail(http.StatusBadGateway, "backend broke off", "not now")
 		})
 		res, err := ts.Client().Get(ts.URL)
 		if err != nil {

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
-	"net/netip"
 	"net/textproto"
 	"strings"
 	"testing"
@@ -18,13 +17,20 @@ import (
 
 // exchangeServer serves one function with an exchange around each answer, by
 // HTTP/1.1 or HTTP/2, and hands each exchange out when its function is done.
-func exchangeServer(t *testing.T, major int, serve func(x *exchange, r *http.Request)) (*httptest.Server, <-chan *exchange) {
+func exchangeServer(t *testing.T, major int, serve func(x *httpExchange, r *http.Request)) (*httptest.Server, <-chan *httpExchange) {
 	t.Helper()
-	done := make(chan *exchange, 10)
+	done := make(chan *httpExchange, 10)
+	s := &Server{}
+	s.table.Store(&table{})
 	ts := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{ResponseWriter: w, id: "test", begin: time.Now(), client: netip.MustParseAddr("192.0.2.1"), site: nowhere, scheme: "http", host: r.Host, path: r.URL.EscapedPath()}
+		x := &httpExchange{}
+		x.arrive(s, w, r, false)
+		x.id, x.path = testID, x.request.Path
 		defer func() { done <- x }()
 		serve(x, r)
+		if x.aborted {
+			panic(http.ErrAbortHandler)
+		}
 	}))
 	ts.Config.ErrorLog = log.New(io.Discard, "", 0) // some tests provoke its complaints
 	if major == 2 {
@@ -38,7 +44,7 @@ func exchangeServer(t *testing.T, major int, serve func(x *exchange, r *http.Req
 }
 
 // awaitExchange takes the exchange that has ended.
-func awaitExchange(t *testing.T, done <-chan *exchange) *exchange {
+func awaitExchange(t *testing.T, done <-chan *httpExchange) *httpExchange {
 	t.Helper()
 	select {
 	case x := <-done:
@@ -58,7 +64,7 @@ func bothProtocols(t *testing.T, test func(t *testing.T, major int)) {
 
 func TestExchange_CountsWhatWriteAndCopySend(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, major int) {
-		ts, done := exchangeServer(t, major, func(x *exchange, r *http.Request) {
+		ts, done := exchangeServer(t, major, func(x *httpExchange, r *http.Request) {
 			io.WriteString(x, "written ")
 			// LimitReader hides WriterTo, so that io.Copy takes our ReadFrom.
 			io.Copy(x, io.LimitReader(strings.NewReader(strings.Repeat("copied", 20000)), 120000))
@@ -81,7 +87,7 @@ func TestExchange_CountsWhatWriteAndCopySend(t *testing.T) {
 func TestExchange_FlushBeforeWriteKnowsTheStatus(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, major int) {
 		release := make(chan struct{})
-		ts, done := exchangeServer(t, major, func(x *exchange, r *http.Request) {
+		ts, done := exchangeServer(t, major, func(x *httpExchange, r *http.Request) {
 			if err := http.NewResponseController(x).Flush(); err != nil {
 				t.Errorf("flush: %v", err)
 			}
@@ -101,7 +107,7 @@ func TestExchange_FlushBeforeWriteKnowsTheStatus(t *testing.T) {
 }
 
 func TestExchange_FlushErrorReachesTheHandler(t *testing.T) {
-	x := &exchange{ResponseWriter: noFlusher{httptest.NewRecorder()}, site: nowhere}
+	x := &httpExchange{exchange: exchange{site: nowhere}, ResponseWriter: noFlusher{httptest.NewRecorder()}}
 	if err := http.NewResponseController(x).Flush(); err == nil {
 		t.Error("Flush reported no error on a writer that cannot flush")
 	}
@@ -113,7 +119,7 @@ type noFlusher struct{ http.ResponseWriter }
 
 func TestExchange_InterimAnswerIsNotTheStatus(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, major int) {
-		ts, done := exchangeServer(t, major, func(x *exchange, r *http.Request) {
+		ts, done := exchangeServer(t, major, func(x *httpExchange, r *http.Request) {
 			x.Header().Set("Link", "</style.css>; rel=preload")
 			x.WriteHeader(http.StatusEarlyHints)
 			if x.status != 0 {
@@ -141,7 +147,7 @@ func TestExchange_InterimAnswerIsNotTheStatus(t *testing.T) {
 }
 
 func TestExchange_SecondWriteHeaderKeepsTheFirstStatus(t *testing.T) {
-	ts, done := exchangeServer(t, 1, func(x *exchange, r *http.Request) {
+	ts, done := exchangeServer(t, 1, func(x *httpExchange, r *http.Request) {
 		x.WriteHeader(http.StatusNotFound)
 		x.WriteHeader(http.StatusOK)
 	})
@@ -156,7 +162,7 @@ func TestExchange_SecondWriteHeaderKeepsTheFirstStatus(t *testing.T) {
 }
 
 func TestExchange_HijackIsNotedAsSwitched(t *testing.T) {
-	ts, done := exchangeServer(t, 1, func(x *exchange, r *http.Request) {
+	ts, done := exchangeServer(t, 1, func(x *httpExchange, r *http.Request) {
 		conn, rw, err := x.Hijack()
 		if err != nil {
 			t.Errorf("hijack: %v", err)
@@ -182,7 +188,7 @@ func TestExchange_HijackIsNotedAsSwitched(t *testing.T) {
 }
 
 func TestExchange_HijackRefusedByHTTP2LeavesAnAnswerPossible(t *testing.T) {
-	ts, done := exchangeServer(t, 2, func(x *exchange, r *http.Request) {
+	ts, done := exchangeServer(t, 2, func(x *httpExchange, r *http.Request) {
 		if _, _, err := x.Hijack(); err == nil {
 			t.Error("HTTP/2 let its connection be hijacked")
 		}

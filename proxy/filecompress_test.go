@@ -147,7 +147,7 @@ func TestFiles_CompressesNeitherSmallNorHugeNorPacked(t *testing.T) {
 func TestFiles_SendsPlainWhileEveryEncoderIsBusy(t *testing.T) {
 	dir := writeTree(t, "a.txt", strings.Repeat("x", 5000))
 	f := &files{&route{Route: Route{Files: dir}, prefix: "/"}, newCompressor()}
-	ts, _ := exchangeServer(t, 1, func(x *exchange, r *http.Request) { f.serve(x, r) })
+	ts, _ := exchangeServer(t, 1, func(x *httpExchange, r *http.Request) { f.serveHTTP(x, r) })
 	coding := func() string {
 		t.Helper()
 		res, body := filesSite{Server: ts}.fetch(t, "GET", "/a.txt", "Accept-Encoding", "gzip")
@@ -203,8 +203,8 @@ func BenchmarkFiles(b *testing.B) {
 			r.Header.Set("Accept-Encoding", c.accept)
 			b.ReportAllocs()
 			for b.Loop() {
-				x := &exchange{ResponseWriter: &discarded{header: http.Header{}}, site: nowhere, path: c.path}
-				f.serve(x, r)
+				x := &httpExchange{exchange: exchange{site: nowhere, path: []byte(c.path)}, ResponseWriter: &discarded{header: http.Header{}}}
+				f.serveHTTP(x, r)
 				if x.status != 200 {
 					b.Fatal(x.status)
 				}

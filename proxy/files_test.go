@@ -265,7 +265,7 @@ func TestFiles_NamedPipeHoldsNobody(t *testing.T) {
 
 func TestFiles_UnreadableFileSaysWhatToDo(t *testing.T) {
 	// By its error, since root, who may run this, can read everything.
-	ts, done := exchangeServer(t, 1, func(x *exchange, r *http.Request) {
+	ts, done := exchangeServer(t, 1, func(x *httpExchange, r *http.Request) {
 		(&files{}).refuse(x, r, fmt.Errorf("open a.txt: %w", fs.ErrPermission), "")
 	})
 	res, err := ts.Client().Get(ts.URL)
@@ -345,9 +345,9 @@ func TestFiles_FileThatEndsEarlyIsCut(t *testing.T) {
 		if err := os.Truncate(name, 64<<20); err != nil {
 			t.Fatal(err)
 		}
-		ts, done := exchangeServer(t, major, func(x *exchange, r *http.Request) {
-			x.path = "/a.bin"
-			(&files{&route{Route: Route{Files: filepath.Dir(name)}, prefix: "/"}, newCompressor()}).serve(x, r)
+		ts, done := exchangeServer(t, major, func(x *httpExchange, r *http.Request) {
+			x.path = []byte("/a.bin")
+			(&files{&route{Route: Route{Files: filepath.Dir(name)}, prefix: "/"}, newCompressor()}).serveHTTP(x, r)
 		})
 		res, err := ts.Client().Get(ts.URL)
 		if err != nil {
@@ -369,7 +369,7 @@ func TestFiles_FileThatEndsEarlyIsCut(t *testing.T) {
 func TestFiles_FileThatEndsEarlyIsCutWhenCompressed(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, major int) {
 		dir := writeTree(t, "a.txt", strings.Repeat("x", 5000))
-		ts, done := exchangeServer(t, major, func(x *exchange, r *http.Request) {
+		ts, done := exchangeServer(t, major, func(x *httpExchange, r *http.Request) {
 			d, err := openFolder(dir)
 			if err != nil {
 				t.Error(err)

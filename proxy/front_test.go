@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"wsfront/proxy/http1"
 )
 
 // patience is how long a test waits for what is to happen at once.
@@ -113,6 +115,28 @@ func readAnswer(t *testing.T, r *bufio.Reader, method string) (*http.Response, s
 	}
 	return res, string(body)
 }
+
+// parsed is the head of a request as our own reader takes it.
+func parsed(t testing.TB, head string) *http1.Request {
+	t.Helper()
+	r := &http1.Request{}
+	text := []byte(crlf(head))
+	if n, err := r.Parse(text, requestLimits); err != nil || n != len(text) {
+		t.Fatalf("%q: read %d bytes, %v", head, n, err)
+	}
+	return r
+}
+
+// fieldList makes fields of names and values in turn.
+func fieldList(pairs ...string) (list []http1.Field) {
+	for i := 0; i < len(pairs); i += 2 {
+		list = append(list, http1.Field{Known: http1.Lookup(pairs[i]), Name: []byte(pairs[i]), Value: []byte(pairs[i+1])})
+	}
+	return list
+}
+
+// testID is the id of exchanges that no Server made.
+var testID = [16]byte([]byte("testtesttesttest"))
 
 // crlf is a head of several lines as it goes out.
 func crlf(head string) string {

@@ -2,10 +2,22 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"net/http"
 	"strings"
 	"testing"
+
+	"wsfront/proxy/http1"
 )
+
+// connectionFields are Connection fields with these values, among others.
+func connectionFields(values ...string) []http1.Field {
+	list := fieldList("Upgrade", "upgrade", "X-Connection", "upgrade")
+	for _, value := range values {
+		list = append(list, fieldList("connection", value)...)
+	}
+	return list
+}
 
 func TestHasToken(t *testing.T) {
 	for _, c := range []struct {
@@ -22,14 +34,14 @@ func TestHasToken(t *testing.T) {
 		{[]string{""}, false},
 		{nil, false},
 	} {
-		if got := hasToken(c.values, "upgrade"); got != c.want {
+		if got := hasToken(connectionFields(c.values...), http1.Connection, "upgrade"); got != c.want {
 			t.Errorf("%q: %v", c.values, got)
 		}
 	}
 }
 
 func TestAcceptKey(t *testing.T) {
-	if got := acceptKey(exampleKey); got != exampleAccept {
+	if got := acceptKey([]byte(exampleKey)); got != exampleAccept {
 		t.Error(got)
 	}
 }
@@ -39,15 +51,15 @@ func FuzzHasToken(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
-		got := hasToken([]string{value}, "upgrade")
+		got := hasToken(connectionFields(value), http1.Connection, "upgrade")
 		if got && !strings.Contains(strings.ToLower(value), "upgrade") {
 			t.Errorf("found in %q", value)
 		}
 		// The same list over two lines means the same (RFC 9110 §5.3).
-		if two := hasToken(strings.SplitN(value, ",", 2), "upgrade"); two != got {
+		if two := hasToken(connectionFields(strings.SplitN(value, ",", 2)...), http1.Connection, "upgrade"); two != got {
 			t.Errorf("%q: %v in one line, %v in two", value, got, two)
 		}
-		if !hasToken([]string{value + ",Upgrade"}, "upgrade") {
+		if !hasToken(connectionFields(value+",Upgrade"), http1.Connection, "upgrade") {
 			t.Errorf("not found behind %q", value)
 		}
 	})
@@ -60,8 +72,8 @@ func FuzzHandshake(f *testing.F) {
 	f.Add(crlf(strings.Replace(handshakeText, exampleKey, "x", 1)))
 	f.Add(crlf(handshakeText + "\nSec-WebSocket-Extensions: a\nX_Y: 1\nTransfer-Encoding: chunked"))
 	f.Fuzz(func(t *testing.T, text string) {
-		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(text)))
-		if err != nil || !isHandshake(r) {
+		r := &http1.Request{}
+		if n, err := r.Parse([]byte(text), requestLimits); n == 0 || err != nil || !isHandshake(r) {
 			return
 		}
 		if status, mistake := checkHandshake(r); status != 0 {
@@ -70,21 +82,28 @@ func FuzzHandshake(f *testing.F) {
 			}
 			return
 		}
-		path, err := cleanPath(r.URL.EscapedPath())
-		if err != nil || !validHost(r.Host) || strings.ContainsAny(r.URL.RawQuery, " \t") {
+		path, err := cleanPath(string(r.Path))
+		if err != nil || !validHost(r.HostValue) {
 			return // answered before it is a handshake
 		}
 		x := mapped(t, "/", "http://127.0.0.1:8080", "")
-		x.host, x.path = r.Host, path
-		sent := x.handshake(r)
-		got, err := http.ReadRequest(bufio.NewReader(strings.NewReader(string(sent))))
+		x.req, x.host, x.path = r, r.HostValue, []byte(path)
+		x.noteConnection()
+		sent := x.appendHandshake(nil)
+		again := &http1.Request{}
+		if n, err := again.Parse(sent, http1.Limits{}); n != len(sent) || err != nil {
+			t.Fatalf("%q: read %d of %d bytes, %v", sent, n, len(sent), err)
+		}
+		if status, mistake := checkHandshake(again); status != 0 || !isHandshake(again) {
+			t.Errorf("%q: %d %s", sent, status, mistake)
+		}
+		// Another reader than ours, as the backend's is one.
+		got, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(sent)))
 		if err != nil {
 			t.Fatalf("%q: %v", sent, err)
 		}
-		if status, mistake := checkHandshake(got); status != 0 || !isHandshake(got) {
-			t.Errorf("%q: %d %s", sent, status, mistake)
-		}
-		if got.Host != r.Host || got.URL.RawQuery != r.URL.RawQuery || got.Header.Get("Sec-Websocket-Key") != r.Header.Get("Sec-Websocket-Key") {
+		key, _ := http1.Get(r.Fields, http1.SecWebSocketKey)
+		if got.Host != string(r.HostValue) || got.URL.RawQuery != string(r.Query) || got.Header.Get("Sec-Websocket-Key") != string(key) {
 			t.Errorf("%q became %q", text, sent)
 		}
 	})

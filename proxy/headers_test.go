@@ -8,6 +8,26 @@ import (
 	"time"
 )
 
+// decorated is the header of an answer, of a backend's and of a handler's, with
+// what the site adds to it.
+func decorated(scheme string, s *site, status int, sent http.Header) map[string]http.Header {
+	w := httptest.NewRecorder()
+	x := &httpExchange{exchange: exchange{scheme: scheme, site: s}, ResponseWriter: w}
+	for name, values := range sent {
+		w.Header()[name] = values
+		for _, value := range values {
+			x.fields = append(x.fields, fieldList(name, value)...)
+		}
+	}
+	x.decorate()
+	backends := http.Header{}
+	for _, f := range x.fields {
+		backends.Add(string(f.Name), string(f.Value))
+	}
+	x.WriteHeader(status)
+	return map[string]http.Header{"of a backend": backends, "of a handler": w.Result().Header}
+}
+
 func TestDecorate(t *testing.T) {
 	for _, c := range []struct {
 		name, scheme string
@@ -26,33 +46,27 @@ func TestDecorate(t *testing.T) {
 		{"not modified", "https", 304, http.Header{}, "", "max-age=3600"},
 		{"page over http", "http", 200, http.Header{"Content-Type": {"text/html"}}, "", ""},
 	} {
-		w := httptest.NewRecorder()
 		s := &site{Site: Site{HSTS: time.Hour}, upgradeInsecure: true}
-		x := &exchange{ResponseWriter: w, scheme: c.scheme, site: s}
-		for name, values := range c.sent {
-			w.Header()[name] = values
-		}
-		x.WriteHeader(c.status)
-		h := w.Result().Header
-		if got := strings.Join(h["Content-Security-Policy"], "|"); got != c.csp {
-			t.Errorf("%s: Content-Security-Policy %q, want %q", c.name, got, c.csp)
-		}
-		if got := strings.Join(h["Strict-Transport-Security"], "|"); got != c.hsts {
-			t.Errorf("%s: Strict-Transport-Security %q, want %q", c.name, got, c.hsts)
-		}
-		if got, want := h.Get("Content-Security-Policy-Report-Only"), c.sent.Get("Content-Security-Policy-Report-Only"); got != want {
-			t.Errorf("%s: Report-Only %q", c.name, got)
+		for way, h := range decorated(c.scheme, s, c.status, c.sent) {
+			name := c.name + ", " + way
+			if got := strings.Join(h["Content-Security-Policy"], "|"); got != c.csp {
+				t.Errorf("%s: Content-Security-Policy %q, want %q", name, got, c.csp)
+			}
+			if got := strings.Join(h["Strict-Transport-Security"], "|"); got != c.hsts {
+				t.Errorf("%s: Strict-Transport-Security %q, want %q", name, got, c.hsts)
+			}
+			if got, want := h.Get("Content-Security-Policy-Report-Only"), c.sent.Get("Content-Security-Policy-Report-Only"); got != want {
+				t.Errorf("%s: Report-Only %q", name, got)
+			}
 		}
 	}
 }
 
 func TestDecorate_OnlyWhereTheSiteSaysSo(t *testing.T) {
-	w := httptest.NewRecorder()
-	x := &exchange{ResponseWriter: w, scheme: "https", site: nowhere}
-	w.Header().Set("Content-Type", "text/html")
-	x.WriteHeader(200)
-	if len(w.Result().Header) != 1 {
-		t.Errorf("%v", w.Result().Header)
+	for way, h := range decorated("https", nowhere, 200, http.Header{"Content-Type": {"text/html"}}) {
+		if len(h) != 1 {
+			t.Errorf("%s: %v", way, h)
+		}
 	}
 }
 

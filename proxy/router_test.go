@@ -2,22 +2,22 @@ package proxy
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 )
 
-// asks makes the request of one kind that routes tell apart.
-func asks(kind string) *http.Request {
-	r := httptest.NewRequest("GET", "http://app.test/", nil)
+// asked is the route that gets the request of one kind that routes tell apart.
+func asked(t *testing.T, s *site, path, kind string) *route {
+	t.Helper()
+	head := "GET / HTTP/1.1\nHost: app.test"
 	switch kind {
 	case "websocket":
-		r.Header.Set("Connection", "keep-alive, Upgrade")
-		r.Header.Set("Upgrade", "WebSocket")
+		head += "\nConnection: keep-alive, Upgrade\nUpgrade: WebSocket"
 	case "event stream":
-		r.Header.Set("Accept", "text/event-stream")
+		head += "\nAccept: text/event-stream"
 	}
-	return r
+	r := parsed(t, head)
+	return s.route([]byte(path), isHandshake(r), isEventStream(r))
 }
 
 func mustTable(t *testing.T, sites ...Site) *table {
@@ -67,7 +67,7 @@ func TestRoute_MostSpecificPathThatTakesTheKindWins(t *testing.T) {
 		{"websocket", "/push/a/b", "/"},
 		{"websocket", "/Chat", "/"},
 	} {
-		got := site.route(c.path, asks(c.kind))
+		got := asked(t, site, c.path, c.kind)
 		if got == nil || got.Path != c.want {
 			t.Errorf("%s at %s: %v, want %s", c.kind, c.path, got, c.want)
 		}
@@ -76,7 +76,7 @@ func TestRoute_MostSpecificPathThatTakesTheKindWins(t *testing.T) {
 
 func TestRoute_NoneTakesIt(t *testing.T) {
 	site := mustTable(t, Site{Hosts: []string{"app.test"}, Routes: []Route{{Path: "/app/", App: "http://127.0.0.1:8001"}}}).sites[0]
-	if rt := site.route("/", asks("page")); rt != nil {
+	if rt := asked(t, site, "/", "page"); rt != nil {
 		t.Fatalf("got %s", rt.Path)
 	}
 }
@@ -103,7 +103,7 @@ func TestSite_ByHost(t *testing.T) {
 		"":                   "",
 	} {
 		got := ""
-		if s := table.site(host); s != nil {
+		if s := table.site([]byte(host)); s != nil {
 			got = s.name
 		}
 		if got != want {
@@ -111,7 +111,7 @@ func TestSite_ByHost(t *testing.T) {
 		}
 	}
 	every := mustTable(t, Site{Hosts: []string{"*"}, Routes: app})
-	if every.site("anything.test") == nil {
+	if every.site([]byte("anything.test")) == nil {
 		t.Error(`hosts ["*"] does not serve every name`)
 	}
 }

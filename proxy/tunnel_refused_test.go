@@ -41,7 +41,7 @@ func TestTunnel_NotSwitched(t *testing.T) {
 		{"not HTTP", "220 mail.test ESMTP\r\n", 502, "does it speak HTTP"},
 		{"nothing", "", 502, "without an answer"},
 		{"endless interim", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", maxInterim+1) + switchText, 502, "interim answers"},
-		{"long head", "HTTP/1.1 101 S\r\nX: " + strings.Repeat("x", maxHandshakeAnswer) + "\r\n\r\n", 502, "too long"},
+		{"long head", "HTTP/1.1 101 S\r\nX: " + strings.Repeat("x", answerLimits.Head) + "\r\n\r\n", 502, "too long"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			smuggled := make(chan string, 1)

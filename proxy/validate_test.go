@@ -284,13 +284,11 @@ func TestRoute_VariableSegmentGoesBeforeThePathAboveIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, _ := http.NewRequest("GET", "http://app.example.com/board", nil)
-	r.Header.Set("Accept", "text/event-stream")
-	if rt := table.site("app.example.com").route("/board", r); rt == nil || rt.Handler == nil {
+	site := table.site([]byte("app.example.com"))
+	if rt := asked(t, site, "/board", "event stream"); rt == nil || rt.Handler == nil {
 		t.Errorf("the stream of /board went to %+v", rt)
 	}
-	r.Header.Del("Accept")
-	if rt := table.site("app.example.com").route("/board", r); rt == nil || rt.App == "" {
+	if rt := asked(t, site, "/board", "page"); rt == nil || rt.App == "" {
 		t.Errorf("the plain request for /board went to %+v", rt)
 	}
 }
