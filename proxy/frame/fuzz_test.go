@@ -4,38 +4,61 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"unicode/utf8"
 )
 
 // FuzzFollower compares a Follower that is fed in pieces with a reader that has
-// the whole stream before it. The stream is made of frames as script says.
+// the whole stream before it. The stream is made of frames as script says, or is
+// script itself. What a gorilla client sent in talk, without compression and with
+// it, is among the seeds in testdata.
 func FuzzFollower(f *testing.F) {
-	for _, stream := range gorillaStreams(f) {
-		f.Add(stream, []byte{1, 3}, byte(0), false, true)
-		f.Add(stream, []byte{200, 5}, byte(0xff), false, true)
-	}
 	for _, side := range []Side{FromClient, FromBackend} {
-		f.Add(conversation(side), []byte{1}, byte(2), side == FromBackend, true)
-		f.Add(join(text(side, "x"), data(side, fin|opPong, nonce[:]), text(side, "y")), []byte{2, 9}, byte(0), side == FromBackend, true)
+		backend := side == FromBackend
+		all := conversation(side)
+		f.Add(all[:700], []byte{1}, byte(2), backend, true)
+		f.Add(all[len(all)-200:], []byte{1, 60}, byte(2), backend, true)
+		f.Add(join(text(side, "x"), data(side, fin|opPong, nonce[:]), text(side, "y")), []byte{2, 9}, byte(0), backend, true)
 	}
 	for _, c := range invalid {
 		f.Add(join(text(c.side, "x"), c.stream[:min(len(c.stream), 300)]), []byte{1, 4}, byte(0), c.side == FromBackend, true)
 	}
 	f.Add([]byte("\x81\x00\x05hello\x0a\x08\x00\x88\x00\x02\x03\xe8"), []byte{1}, byte(2), false, false)
-	f.Fuzz(func(t *testing.T, script, splits []byte, flags byte, backend, raw bool) {
-		side := FromClient
-		if backend {
-			side = FromBackend
+	f.Fuzz(checkScript)
+}
+
+// TestFollower_RandomFramesAsTheReferenceReadsThem gets further into the rules
+// than the seeds, at each run of the tests.
+func TestFollower_RandomFramesAsTheReferenceReadsThem(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	fill := func(n int) []byte {
+		b := make([]byte, n)
+		for i := range b {
+			// Few bits set make for small frames that do nothing wrong.
+			bits := random.Uint32()
+			b[i] = byte(bits & (bits >> 8) & (bits >> 16))
 		}
-		rules := rulesOf(flags)
-		stream := script
-		if !raw {
-			stream = build(side, script)
-		}
-		checkFollower(t, read(stream, side, rules), stream, splits, side, rules)
-	})
+		return b
+	}
+	for range 30000 {
+		script, splits := fill(random.IntN(200)), fill(random.IntN(5))
+		checkScript(t, script, splits, byte(random.Uint32()), random.Uint32()&1 == 0, false)
+	}
+}
+
+func checkScript(t *testing.T, script, splits []byte, flags byte, backend, raw bool) {
+	side := FromClient
+	if backend {
+		side = FromBackend
+	}
+	rules := rulesOf(flags)
+	stream := script
+	if !raw {
+		stream = build(side, script)
+	}
+	checkFollower(t, read(stream, side, rules), stream, splits, side, rules)
 }
 
 func rulesOf(flags byte) Rules {

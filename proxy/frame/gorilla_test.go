@@ -8,8 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -40,20 +38,6 @@ func echoServer(t testing.TB) *httptest.Server {
 	return server
 }
 
-// recorder keeps what is written to a connection.
-type recorder struct {
-	net.Conn
-	mu    sync.Mutex
-	bytes []byte
-}
-
-func (r *recorder) Write(p []byte) (int, error) {
-	r.mu.Lock()
-	r.bytes = append(r.bytes, p...)
-	r.mu.Unlock()
-	return r.Conn.Write(p)
-}
-
 // talk has a gorilla client say a little of everything and close.
 func talk(t testing.TB, conn *websocket.Conn, sizes ...int) {
 	t.Helper()
@@ -82,29 +66,6 @@ func talk(t testing.TB, conn *websocket.Conn, sizes ...int) {
 	if _, _, err := conn.ReadMessage(); !websocket.IsCloseError(err, 4001) {
 		t.Fatalf("close was answered with %v", err)
 	}
-}
-
-// gorillaStreams are the frames that a gorilla client sends, without and with
-// compression.
-func gorillaStreams(t testing.TB) (streams [][]byte) {
-	server := echoServer(t)
-	for _, compress := range []bool{false, true} {
-		var sent recorder
-		dialer := websocket.Dialer{EnableCompression: compress, WriteBufferSize: 300, NetDial: func(network, address string) (net.Conn, error) {
-			var err error
-			sent.Conn, err = net.Dial(network, address)
-			return &sent, err
-		}}
-		conn, _, err := dialer.Dial("ws"+strings.TrimPrefix(server.URL, "http"), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		talk(t, conn, 0, 5, 200, 1000)
-		conn.Close()
-		_, frames, _ := bytes.Cut(sent.bytes, []byte("\r\n\r\n"))
-		streams = append(streams, frames)
-	}
-	return streams
 }
 
 // tunnel is a front for one gorilla client: it puts a ping at every boundary that
