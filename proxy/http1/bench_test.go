@@ -13,6 +13,23 @@ func BenchmarkRequest_Handshake(b *testing.B) {
 	benchmarkRequest(b, handshake)
 }
 
+// A head of nearly 32 KiB that comes a byte at a time: its cost grows with its
+// length, and not with the square of it.
+func BenchmarkRequest_ByteByByte(b *testing.B) {
+	raw := []byte(get + strings.Repeat("X: "+strings.Repeat("y", 3000)+"\r\n", 10) + "\r\n")
+	var r Request
+	b.ReportAllocs()
+	b.SetBytes(int64(len(raw)))
+	for b.Loop() {
+		r.Reset()
+		for i := range raw {
+			if n, err := r.Parse(raw[:i+1], Limits{}); err != nil || (n > 0) != (i+1 == len(raw)) {
+				b.Fatal(i, n, err)
+			}
+		}
+	}
+}
+
 func benchmarkRequest(b *testing.B, head string) {
 	raw := []byte(head)
 	var r Request

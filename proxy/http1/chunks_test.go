@@ -139,6 +139,20 @@ func TestChunks_OneCallTakesAPieceAndAllBehindIt(t *testing.T) {
 	}
 }
 
+func TestChunks_KeepsNoMuchMemoryOfOneTrailer(t *testing.T) {
+	var c Chunks
+	for _, size := range []int{10, 10 << 10} {
+		c.Reset(Limits{})
+		if _, _, done, err := c.Next([]byte("0\r\nX: " + strings.Repeat("a", size) + "\r\n\r\n")); !done || err != nil {
+			t.Fatal(done, err)
+		}
+		c.Reset(Limits{})
+		if kept := cap(c.memory); kept > keptTrailer || (kept > 0) != (size < keptTrailer) {
+			t.Errorf("of a trailer with %d bytes, %d are kept", size, kept)
+		}
+	}
+}
+
 func TestAppendChunkSize(t *testing.T) {
 	if got := string(AppendChunkSize(AppendChunkSize(nil, 500), 0)); got != "1f4\r\n0\r\n" {
 		t.Errorf("%q", got)

@@ -3,6 +3,7 @@ package http1
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -27,6 +28,9 @@ func checkVerdict(t *testing.T, v verdict, newParser func() parser) {
 	dripped, drippedN, drippedErr := drip(newParser(), v.raw+behind)
 	if statusOf(drippedErr) != statusOf(err) || drippedN != n {
 		t.Errorf("%s: %q: byte by byte %d, %v; at once %d, %v", v.section, shown, drippedN, drippedErr, n, err)
+	}
+	if err != nil && err.Error() == "" {
+		t.Errorf("%s: %q: refused without a reason", v.section, shown)
 	}
 	if err == nil && dripped != len(v.raw) {
 		t.Errorf("%s: %q: byte by byte known after %d bytes, want %d", v.section, shown, dripped, len(v.raw))
@@ -172,6 +176,57 @@ func TestRequest_ExpectationCountsOnlyWithABodyAndHTTP11(t *testing.T) {
 	}
 }
 
+// What a slow sender sent is not read again with each byte: here it changes
+// behind the parser's back, which only sees it when the end has come.
+func TestParse_AHeadThatComesInPartsIsNotReadAgain(t *testing.T) {
+	var chunks Chunks
+	chunks.Reset(Limits{})
+	if _, n, _, err := chunks.Next([]byte("0\r\n")); n != 3 || err != nil {
+		t.Fatal(n, err)
+	}
+	trailer := func(buf []byte, _ Limits) (int, error) {
+		_, n, _, err := chunks.Next(buf)
+		return n, err
+	}
+	for name, c := range map[string]struct {
+		parse       func([]byte, Limits) (int, error)
+		first, line string
+	}{
+		"request":  {new(Request).Parse, get, "X: y\r\n"},
+		"response": {new(Response).Parse, ok, "X: y\r\n"},
+		"trailer":  {trailer, "A: b\r\n", "X: y\r\n"},
+	} {
+		if n, err := c.parse([]byte(c.first), Limits{}); n != 0 || err != nil {
+			t.Fatal(name, n, err)
+		}
+		spoiled := strings.Repeat("(", len(c.first)-2) + "\r\n"
+		if n, err := c.parse([]byte(spoiled+c.line), Limits{}); n != 0 || err != nil {
+			t.Errorf("%s: what was there before is read again: %d, %v", name, n, err)
+		}
+		if n, err := c.parse([]byte(spoiled+c.line+"\r\n"), Limits{}); n != 0 || statusOf(err) == 0 {
+			t.Errorf("%s: with its end there, it is not read: %d, %v", name, n, err)
+		}
+	}
+}
+
+func TestRequest_EndlessLineIsRefusedBeforeTheHeadIsFull(t *testing.T) {
+	after, _, err := drip(new(Request), "GET /"+strings.Repeat("a", 20<<10))
+	if statusOf(err) != 414 || after > 9<<10 {
+		t.Errorf("after %d bytes: %v", after, err)
+	}
+}
+
+func TestRequest_ResetLetsTheBufferGo(t *testing.T) {
+	var r Request
+	if _, err := r.Parse([]byte(get+"\r\n"), Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	r.Reset()
+	if f := r.Fields[:1][0]; f.Name != nil || f.Value != nil {
+		t.Errorf("a slice of a buffer that may be gone: %q", f)
+	}
+}
+
 func TestResponse_Framing(t *testing.T) {
 	for _, c := range []struct {
 		head string
@@ -244,6 +299,10 @@ func TestLookup_KnowsEveryNameInAnyCase(t *testing.T) {
 		if name == "" || Lookup(name) != k || Lookup(bytes.ToUpper([]byte(name))) != k || Lookup(bytes.ToLower([]byte(name))) != k {
 			t.Errorf("%d %q: %d", k, name, Lookup(name))
 		}
+		var f Field
+		if _, err := f.parse([]byte(strings.ToUpper(name)+":"+strings.Repeat("a", 32)+"\r\n"), 0); err != nil || f.Known != k {
+			t.Errorf("a field %q: %d, %v", name, f.Known, err)
+		}
 		if Lookup(name+"x") != Other || Lookup(name[1:]) == k {
 			t.Errorf("a name like %q is taken for it", name)
 		}
@@ -252,6 +311,10 @@ func TestLookup_KnowsEveryNameInAnyCase(t *testing.T) {
 		if k := Lookup(name); k != Other {
 			t.Errorf("%q: %v", name, k)
 		}
+	}
+	var f Field
+	if _, err := f.parse([]byte("X-"+strings.Repeat("y", 2*longestKnown)+": a\r\n"), 0); err != nil || f.Known != Other {
+		t.Errorf("a long name: %v, %v", f.Known, err)
 	}
 	if Other.String() != "" || Known(255).String() != "" {
 		t.Error("a name where there is none")

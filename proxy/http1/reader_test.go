@@ -77,7 +77,14 @@ func TestReader_HoldsNoBufferWhileIdle(t *testing.T) {
 		if r.buf == nil {
 			t.Fatal("a buffer with bytes in it was given back")
 		}
-		r.Discard(5)
+		// With a buffer held there is nothing to wait for without one.
+		if _, err := io.WriteString(client, "!"); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Fill(); err != nil || string(r.Buffered()) != "hello!" || w.awaits != i+1 {
+			t.Fatalf("%q, %v, %d waits", r.Buffered(), err, w.awaits)
+		}
+		r.Discard(6)
 		r.Release()
 		if r.buf != nil || len(r.Buffered()) != 0 {
 			t.Error("an empty buffer is held after Release")
@@ -136,16 +143,31 @@ func TestReader_DiscardMovesNothing(t *testing.T) {
 	r.Discard(2)
 }
 
+// lastWords returns its error together with its only byte, and never again.
+type lastWords struct{ err error }
+
+func (l *lastWords) Read(p []byte) (int, error) {
+	if l.err == nil {
+		return 0, io.EOF
+	}
+	err := l.err
+	l.err = nil
+	return copy(p, "a"), err
+}
+
 func TestReader_BytesAndErrorOfOneReadBothArrive(t *testing.T) {
 	broken := errors.New("broken")
 	var r Reader
-	r.Reset(iotest.DataErrReader(io.MultiReader(strings.NewReader("a"), iotest.ErrReader(broken))))
+	r.Reset(&lastWords{broken})
 	defer r.Reset(nil)
 	if err := r.Fill(); err != nil || string(r.Buffered()) != "a" {
 		t.Fatalf("%q, %v", r.Buffered(), err)
 	}
 	if err := r.Fill(); err != broken {
 		t.Errorf("the error behind the bytes: %v", err)
+	}
+	if err := r.Fill(); err != io.EOF {
+		t.Errorf("behind that error: %v", err)
 	}
 }
 
