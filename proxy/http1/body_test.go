@@ -24,6 +24,24 @@ func readBody(b *Body) (data string, err error) {
 	}
 }
 
+// readHead takes the next head out of r.
+func readHead(t *testing.T, r *Reader, p parser) {
+	t.Helper()
+	for {
+		n, err := p.Parse(r.Buffered(), Limits{})
+		if n > 0 {
+			r.Discard(n)
+			return
+		}
+		if err == nil {
+			err = r.Fill()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestBody_EndsWhereItsFramingSays(t *testing.T) {
 	for _, c := range []struct {
 		name, raw      string
@@ -171,19 +189,7 @@ func TestBody_ReadsWhatNetHTTPServes(t *testing.T) {
 		data    string
 	}{{Length, large}, {ChunkedBody, large}, {NoBody, ""}, {UntilClose, large}} {
 		var response Response
-		for {
-			n, err := response.Parse(answers.Buffered(), Limits{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if n > 0 {
-				answers.Discard(n)
-				break
-			}
-			if err := answers.Fill(); err != nil {
-				t.Fatal(err)
-			}
-		}
+		readHead(t, &answers, &response)
 		var b Body
 		b.Reset(&answers, response.Framing(false), response.ContentLength, Limits{})
 		got, err := readBody(&b)
@@ -193,5 +199,53 @@ func TestBody_ReadsWhatNetHTTPServes(t *testing.T) {
 		if want.framing == ChunkedBody && (len(b.Trailer) != 1 || string(b.Trailer[0].Value) != "7") {
 			t.Errorf("trailer %v", b.Trailer)
 		}
+	}
+}
+
+// net/http's client sends two requests over one connection: with a length, and
+// in chunks with a trailer.
+func TestBody_ReadsWhatNetHTTPSends(t *testing.T) {
+	large := strings.Repeat("0123456789abcdef", 10_000)
+	client, server := connect(t)
+	var requests Reader
+	requests.Reset(server)
+	defer requests.Reset(nil)
+	sent := make(chan error, 1)
+	go func() { // ends with the connection at the latest; waited for by sent
+		for _, length := range []int64{int64(len(large)), -1} {
+			r, err := http.NewRequest("POST", "http://a.example/up", strings.NewReader(large))
+			if err != nil {
+				sent <- err
+				return
+			}
+			r.ContentLength = length
+			if length < 0 {
+				r.Trailer = http.Header{"X-Sum": {"7"}}
+			}
+			if err := r.Write(client); err != nil {
+				sent <- err
+				return
+			}
+		}
+		sent <- nil
+	}()
+	var request Request
+	for _, want := range []Framing{Length, ChunkedBody} {
+		request.Reset()
+		readHead(t, &requests, &request)
+		if string(request.HostValue) != "a.example" || request.Framing() != want {
+			t.Fatalf("%s", request.String())
+		}
+		var b Body
+		b.Reset(&requests, request.Framing(), request.ContentLength, Limits{})
+		if got, err := readBody(&b); got != large || err != io.EOF {
+			t.Fatalf("%d bytes, %v", len(got), err)
+		}
+		if _, count := Get(b.Trailer, Other); (count == 1) != (want == ChunkedBody) {
+			t.Errorf("trailer %v", b.Trailer)
+		}
+	}
+	if err := <-sent; err != nil {
+		t.Error(err)
 	}
 }
