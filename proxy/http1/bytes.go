@@ -64,6 +64,9 @@ func control(b []byte, i int) int {
 func lineEnd(b []byte, i int) (int, *Error) {
 	for {
 		i = control(b, i)
+		if i+1 < len(b) && b[i] == '\r' && b[i+1] == '\n' {
+			return i, nil
+		}
 		if i >= len(b) {
 			return -1, nil
 		}
@@ -76,18 +79,14 @@ func lineEnd(b []byte, i int) (int, *Error) {
 			// behind us that does not would see another message.
 			return 0, bad("a line ends in LF without CR")
 		case '\r':
+			if i+1 == len(b) {
+				return -1, nil
+			}
+			return 0, bad("a CR without LF in a line")
 		case 0:
 			return 0, bad("a NUL in a line")
-		default:
-			return 0, bad("a control character in a line")
 		}
-		if i+1 == len(b) {
-			return -1, nil
-		}
-		if b[i+1] != '\n' {
-			return 0, bad("a CR without LF in a line")
-		}
-		return i, nil
+		return 0, bad("a control character in a line")
 	}
 }
 

@@ -100,15 +100,11 @@ func parseFields(buf []byte, i int, fields []Field, limit int) (_ []Field, next 
 // parse reads the line at buf[i:]. next is the place behind it, or 0 while buf
 // does not reach that far.
 func (f *Field) parse(buf []byte, i int) (next int, _ *Error) {
-	var folded [longestKnown]byte
-	colon := i
-	for ; colon < len(buf); colon++ {
-		c := lower[buf[colon]]
-		if c == 0 {
+	colon := len(buf)
+	for j, c := range buf[i:] {
+		if lower[c] == 0 {
+			colon = i + j
 			break
-		}
-		if n := colon - i; n < len(folded) {
-			folded[n] = c
 		}
 	}
 	if colon == len(buf) {
@@ -123,10 +119,7 @@ func (f *Field) parse(buf []byte, i int) (next int, _ *Error) {
 	}
 	f.Name = buf[i:colon]
 	f.Value = trim(buf[colon+1 : end])
-	f.Known = Other
-	if len(f.Name) <= len(folded) {
-		f.Known = lookupFolded(folded[:len(f.Name)])
-	}
+	f.Known = lookupToken(buf[i:], colon-i)
 	return end + 2, nil
 }
 

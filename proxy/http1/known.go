@@ -1,5 +1,7 @@
 package http1
 
+import "encoding/binary"
+
 // Known is the number of a field name that a front acts upon, so that nobody
 // compares names a second time.
 type Known uint8
@@ -141,6 +143,23 @@ func Lookup[T ~string | ~[]byte](name T) Known {
 		folded[i] = lower[name[i]]
 	}
 	return lookupFolded(folded[:len(name)])
+}
+
+// lookupToken is Lookup for a token: the first n bytes of b, which may go on.
+// The bit that makes a letter small is set in all bytes, eight at a time. Of
+// the other bytes of a token it changes two only, and no name here has these.
+func lookupToken(b []byte, n int) Known {
+	var folded [32]byte // longestKnown, rounded up
+	if n > longestKnown {
+		return Other
+	}
+	if len(b) < len(folded) {
+		return Lookup(b[:n])
+	}
+	for i := 0; i < len(folded); i += 8 {
+		binary.LittleEndian.PutUint64(folded[i:], binary.LittleEndian.Uint64(b[i:])|each*0x20)
+	}
+	return lookupFolded(folded[:n])
 }
 
 // lookupFolded compiles to a search by length and then by content.

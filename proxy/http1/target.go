@@ -9,10 +9,9 @@ import (
 // absolute form (RFC 9112 §3.2).
 func (r *Request) splitTarget() (authority []byte, _ *Error) {
 	t := r.Target
-	for _, c := range t {
-		if c <= ' ' || c == 0x7f || c == '#' {
-			return nil, bad("a character in the target that does not belong there")
-		}
+	// Of the control characters, a line lets through HTAB alone.
+	if bytes.IndexByte(t, ' ') >= 0 || bytes.IndexByte(t, '\t') >= 0 || bytes.IndexByte(t, '#') >= 0 {
+		return nil, bad("a character in the target that does not belong there")
 	}
 	switch {
 	case len(t) == 0:
