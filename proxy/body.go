@@ -146,11 +146,12 @@ func (b *requestBody) release() {
 func (b *requestBody) inHead() bool { return !b.streams && b.file == nil && len(b.whole) <= smallBody }
 
 // replayable reports whether the request may be sent a second time, when a kept
-// connection turns out to be closed: by its method (RFC 9110 §9.2.2), and as
-// long as nothing was read of a body that comes once only.
+// connection turns out to be closed: only those that ask for nothing to be done
+// (RFC 9110 §9.2.1). To be idempotent is not enough: a DELETE that is answered
+// by 404 the second time looks like a failure.
 func (b *requestBody) replayable() bool {
 	switch string(b.x.req.Method) {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
 		return !b.streams
 	}
 	return false

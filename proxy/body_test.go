@@ -196,7 +196,7 @@ func TestForward_ClientAbortsUpload(t *testing.T) {
 		}
 	})
 	f := serveFront(t, Route{Path: "/", App: "http://" + addr})
-	conn, _ := f.dial(crlf("POST / HTTP/1.1\nHost: a\nContent-Length: 100") + "some")
+	conn, _ := f.dial(crlf("POST / HTTP/1.1\nHost: a\nContent-Length: 100000") + "some")
 	receive(t, began)
 	conn.Close()
 	receive(t, ended)

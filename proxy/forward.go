@@ -112,7 +112,11 @@ type attempt struct {
 func (t *attempt) ask() error {
 	b := t.b
 	b.client = nil // until there is an answer to flush
-	b.out = t.x.appendRequest(b.out[:0], t.body)
+	if t.tunnel {
+		b.out = t.x.appendHandshake(b.out[:0])
+	} else {
+		b.out = t.x.appendRequest(b.out[:0], t.body)
+	}
 	if t.body.inHead() {
 		b.out = append(b.out, t.body.whole...)
 	}
@@ -186,6 +190,9 @@ func (t *attempt) readAnswer() error {
 	b.answer.Reset()
 	for {
 		n, err := b.answer.Parse(b.reader.Buffered(), answerLimits)
+		if err == nil && n == 0 && !b.speaksHTTP() {
+			err = errNotHTTP
+		}
 		if err != nil {
 			return b.explainHead(err)
 		}
@@ -222,8 +229,9 @@ func (t *attempt) head() (final bool, err error) {
 			return true, errSwitchUnasked
 		}
 		return true, nil
-	case status < 200:
+	case status < 200 && !t.tunnel: // some clients read a handshake's answer by a single call
 		t.x.interim(&t.b.answer)
+	case status < 200:
 	default:
 		t.refused = t.body.asked && t.upload == nil
 		return true, nil

@@ -13,7 +13,6 @@ func TestForward_TargetAsItCame(t *testing.T) {
 	for _, c := range []struct{ path, app, asked, want string }{
 		{"/", "", "/x?a;b=%zz&c=1+2", "/x?a;b=%zz&c=1+2"},
 		{"/", "", "/x?", "/x?"},
-		{"/", "", "/x?a#b?c", "/x?a#b?c"},
 		{"/", "", "/a/../b//c/./d", "/b/c/d"},
 		{"/", "", "/%7Euser/%e4?q=%e4", "/~user/%E4?q=%e4"},
 		{"/shop/", "/", "/shop/cart?x=/shop/", "/cart?x=/shop/"},

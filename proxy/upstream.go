@@ -1,9 +1,11 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -205,6 +207,17 @@ func (b *backendConn) wait(until time.Time) error {
 func (b *backendConn) clientGone() {
 	b.gone.Store(true)
 	_ = b.SetDeadline(time.Unix(1, 0))
+}
+
+// errNotHTTP is for what does not begin like an answer.
+var errNotHTTP = &http1.Error{Status: http.StatusBadGateway, Reason: "it does not begin with HTTP/1"}
+
+// speaksHTTP reports whether what has come so far may be an answer: whoever
+// greets first, as mail servers do, would otherwise be waited for.
+func (b *backendConn) speaksHTTP() bool {
+	p := b.reader.Buffered()
+	const begin = "HTTP/1."
+	return bytes.HasPrefix(p, []byte(begin[:min(len(p), len(begin))]))
 }
 
 // explainHead names the two mistakes of an answer's head that an operator can
