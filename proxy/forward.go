@@ -112,7 +112,11 @@ type attempt struct {
 func (t *attempt) ask() error {
 	b := t.b
 	b.client = nil // until there is an answer to flush
-	b.out = t.x.appendRequest(b.out[:0], t.body)
+	if t.tunnel {
+		b.out = t.x.appendHandshake(b.out[:0])
+	} else {
+		b.out = t.x.appendRequest(b.out[:0], t.body)
+	}
 	if t.body.inHead() {
 		b.out = append(b.out, t.body.whole...)
 	}

@@ -67,7 +67,6 @@ func (s *Server) askForTunnel(x *exchange) (*backendConn, error) {
 	b := newBackendConn(conn)
 	t := attempt{x: x, b: b, body: &requestBody{x: x, length: lengthNone}, tunnel: true}
 	stop := context.AfterFunc(s.handshakes, b.clientGone) // shutdown ends the attempt as well
-	b.out = x.appendHandshake(b.out[:0])
 	err = t.ask()
 	t.end()
 	if !stop() && err == nil {
