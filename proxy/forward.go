@@ -226,6 +226,7 @@ func (t *attempt) head() (final bool, err error) {
 			return true, errSwitchUnasked
 		}
 		return true, nil
+	case t.tunnel && status < 200: // many clients of WebSocket take the first answer for the last
 	case status < 200:
 		t.x.interim(&t.b.answer)
 	default:
