@@ -13,7 +13,6 @@ func TestForward_TargetAsItCame(t *testing.T) {
 	for _, c := range []struct{ path, app, asked, want string }{
 		{"/", "", "/x?a;b=%zz&c=1+2", "/x?a;b=%zz&c=1+2"},
 		{"/", "", "/x?", "/x?"},
-		{"/", "", "/x?a#b?c", "/x?a#b?c"},
 		{"/", "", "/a/../b//c/./d", "/b/c/d"},
 		{"/", "", "/%7Euser/%e4?q=%e4", "/~user/%E4?q=%e4"},
 		{"/shop/", "/", "/shop/cart?x=/shop/", "/cart?x=/shop/"},
@@ -31,6 +30,23 @@ func TestForward_TargetAsItCame(t *testing.T) {
 		if want := "GET " + c.want + " HTTP/1.1"; line != want {
 			t.Errorf("%s to %s%s as %q, want %q", c.asked, c.path, c.app, line, want)
 		}
+	}
+}
+
+// No client may send a fragment (RFC 9112 §3.2.1): who does is up to something.
+func TestForward_FragmentInTheTargetIsRefused(t *testing.T) {
+	app, requests := answering(t, okAnswer)
+	f := serveFront(t, Route{Path: "/", App: app})
+	res, body := f.ask("GET /x?a#b?c HTTP/1.1\nHost: app.test")
+	if res.StatusCode != 400 || !res.Close || !strings.Contains(body, unreadableHint) {
+		t.Errorf("%s, closed %v, %q", res.Status, res.Close, body)
+	}
+	f.log.await(t, "request.failed", "status=400", "reason=")
+	f.access.await(t, `"status":400`)
+	select {
+	case got := <-requests:
+		t.Errorf("forwarded as %q", got)
+	default:
 	}
 }
 
