@@ -74,6 +74,7 @@ func TestForward_RetriesOnlyWhatIsSafe(t *testing.T) {
 			})
 			f := serveFront(t, Route{Path: "/", App: "http://" + addr})
 			f.ask("GET /first HTTP/1.1\nHost: a")
+			f.access.await(t, "/first") // by now its connection is kept
 			_, r := f.dial(c.request)
 			res, _ := readAnswer(t, r, "GET")
 			if res.StatusCode != c.status || reached.Load() != c.reached {
@@ -136,7 +137,7 @@ func TestForward_BackendFailures(t *testing.T) {
 		{"TLS alert", "http://" + says("\x15\x03\x01\x00\x02\x02\x46"), 502, "answered with TLS; write https://"},
 		{"no TLS", "https://" + plainTLSAnswer(t), 502, "it answered without TLS; write http://"},
 		{"101 for nothing", "http://" + says("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"), 502, "which nobody asked for"},
-		{"status 99", "http://" + says("HTTP/1.1 099 What\r\nContent-Length: 0\r\n\r\n"), 502, "no answer of HTTP/1.1"},
+		{"status 99", "http://" + says("HTTP/1.1 099 What\r\nContent-Length: 0\r\n\r\n"), 502, "a status outside 100 to 599"},
 		{"long head", "http://" + says("HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", answerLimits.Head)+"\r\n\r\n"), 502, "head of the answer is too long"},
 		{"works", "http://" + plain, 200, ""},
 	} {

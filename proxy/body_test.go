@@ -196,13 +196,30 @@ func TestForward_ClientAbortsUpload(t *testing.T) {
 		}
 	})
 	f := serveFront(t, Route{Path: "/", App: "http://" + addr})
-	conn, _ := f.dial(crlf("POST / HTTP/1.1\nHost: a\nContent-Length: 100000") + "some")
+	conn, _ := f.dial(crlf(fmt.Sprintf("POST / HTTP/1.1\nHost: a\nContent-Length: %d", smallBody+1)) + "some")
 	receive(t, began)
 	conn.Close()
 	receive(t, ended)
 	f.access.await(t, "499")
 	if strings.Contains(f.log.String(), "request.failed") {
 		t.Errorf("a client that went away was logged as a failure: %s", f.log)
+	}
+}
+
+// A backend's worker is not held by a client that sends little, and slowly.
+func TestForward_SmallBodyIsAwaitedBeforeTheBackendIsAsked(t *testing.T) {
+	app, requests := answering(t, okAnswer)
+	f := serveFront(t, Route{Path: "/", App: app})
+	conn, _ := f.dial(crlf(fmt.Sprintf("POST / HTTP/1.1\nHost: a\nContent-Length: %d", smallBody)) + "some")
+	conn.Close()
+	f.access.await(t, "499")
+	if strings.Contains(f.log.String(), "request.failed") {
+		t.Errorf("a client that went away was logged as a failure: %s", f.log)
+	}
+	select {
+	case got := <-requests:
+		t.Errorf("the backend was asked: %q", got)
+	default:
 	}
 }
 

@@ -21,7 +21,7 @@ type way struct {
 //
 //	{"net/http", func(s *Server) { s.onlyNetHTTP = true }}, {"own", func(*Server) {}},
 func ways() []way {
-	return []way{{netHTTP, func(*Server) {}}}
+	return []way{{netHTTP, func(s *Server) { s.onlyNetHTTP = true }}, {"own", func(*Server) {}}}
 }
 
 const netHTTP = "net/http"

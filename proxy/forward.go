@@ -229,9 +229,9 @@ func (t *attempt) head() (final bool, err error) {
 			return true, errSwitchUnasked
 		}
 		return true, nil
-	case status < 200 && !t.tunnel: // some clients read a handshake's answer by a single call
-		t.x.interim(&t.b.answer)
+	case t.tunnel && status < 200: // many clients of WebSocket take the first answer for the last
 	case status < 200:
+		t.x.interim(&t.b.answer)
 	default:
 		t.refused = t.body.asked && t.upload == nil
 		return true, nil

@@ -33,6 +33,23 @@ func TestForward_TargetAsItCame(t *testing.T) {
 	}
 }
 
+// No client may send a fragment (RFC 9112 §3.2.1): who does is up to something.
+func TestForward_FragmentInTheTargetIsRefused(t *testing.T) {
+	app, requests := answering(t, okAnswer)
+	f := serveFront(t, Route{Path: "/", App: app})
+	res, body := f.ask("GET /x?a#b?c HTTP/1.1\nHost: app.test")
+	if res.StatusCode != 400 || !res.Close || !strings.Contains(body, unreadableHint) {
+		t.Errorf("%s, closed %v, %q", res.Status, res.Close, body)
+	}
+	f.log.await(t, "request.failed", "status=400", "reason=")
+	f.access.await(t, `"status":400`)
+	select {
+	case got := <-requests:
+		t.Errorf("forwarded as %q", got)
+	default:
+	}
+}
+
 func TestForward_NothingInvented(t *testing.T) {
 	app, requests := answering(t, okAnswer)
 	f := serveFront(t, Route{Path: "/", App: app})

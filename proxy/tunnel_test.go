@@ -216,7 +216,7 @@ func TestTunnel_SwitchIsWrittenWithTheAnswersFields(t *testing.T) {
 	p := make([]byte, 4096)
 	n, err := conn.Read(p) // one read is all that some clients do
 	want := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + exampleAccept +
-		"\r\nSec-WebSocket-Protocol: chat\r\nSet-Cookie: a=1; Path=/websocket\r\nSet-Cookie: b=2\r\nStrict-Transport-Security: max-age=3600\r\n\r\n"
+		"\r\nSet-Cookie: a=1; Path=/websocket\r\nSet-Cookie: b=2\r\nSec-WebSocket-Protocol: chat\r\nStrict-Transport-Security: max-age=3600\r\n\r\n"
 	if string(p[:n]) != want || err != nil {
 		t.Errorf("%q %v\nwant %q", p[:n], err, want)
 	}

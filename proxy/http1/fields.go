@@ -149,8 +149,10 @@ type scan struct {
 }
 
 // wait begins the search for the end of a head, of which no end is in buf.
+// Before the first byte it does not: what that byte can be is for the parser to
+// see, or what is no HTTP at all would be waited for like a head.
 func (s *scan) wait(buf []byte) {
-	s.waiting, s.at, s.inLine1 = true, len(buf), bytes.IndexByte(buf, '\n') < 0
+	s.waiting, s.at, s.inLine1 = len(buf) > 0, len(buf), bytes.IndexByte(buf, '\n') < 0
 }
 
 // mayEnd reports whether parsing is worth another try: there is an empty line,

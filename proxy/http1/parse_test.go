@@ -349,3 +349,27 @@ func TestControl_FindsEachByteAtEachPlace(t *testing.T) {
 		}
 	}
 }
+
+// A caller may parse before it has read anything. What then begins as no
+// message does is refused all the same, and not waited for until it is as long
+// as a head may be.
+func TestParse_AskedBeforeTheFirstByteStillSeesWhatIsNoHTTP(t *testing.T) {
+	var q Request
+	q.Reset()
+	if n, err := q.Parse(nil, Limits{}); n != 0 || err != nil {
+		t.Fatalf("a request of no bytes: %d, %v", n, err)
+	}
+	if _, err := q.Parse([]byte("\x16\x03\x01\x00\x05"), Limits{}); err == nil {
+		t.Error("a TLS handshake is waited for as a request")
+	}
+	for _, text := range []string{"220 mail.test ESMTP\r\n", "\x15\x03\x01\x00\x02\x02\x46"} {
+		var r Response
+		r.Reset()
+		if n, err := r.Parse(nil, Limits{}); n != 0 || err != nil {
+			t.Fatalf("an answer of no bytes: %d, %v", n, err)
+		}
+		if _, err := r.Parse([]byte(text), Limits{}); err == nil {
+			t.Errorf("%q is waited for as an answer", text)
+		}
+	}
+}
