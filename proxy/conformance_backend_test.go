@@ -19,6 +19,8 @@ type script struct {
 	client  []step
 	replies [][]step // to the requests as they come, over all connections
 	methods []string // of the requests that get a final answer
+
+	patience time.Duration // how long the client waits; 0 for the usual
 }
 
 // scriptConfig is what a script needs of the front.

@@ -193,7 +193,7 @@ func (g generator) handshake() string {
 // that the connection ends, so that no request runs into its end.
 func (g generator) reply() []step {
 	if g.one(6) {
-		return []step{{do: "send", text: g.badReply()}, {do: "close"}}
+		return []step{{do: "answer", text: g.badReply()}, {do: "close"}}
 	}
 	var steps []step
 	for g.one(6) {
