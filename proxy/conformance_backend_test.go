@@ -19,6 +19,8 @@ type script struct {
 	client  []step
 	replies [][]step // to the requests as they come, over all connections
 	methods []string // of the requests that get a final answer
+
+	patience time.Duration // how long the client waits; 0 for the usual
 }
 
 // scriptConfig is what a script needs of the front.
@@ -201,6 +203,15 @@ func (x *backendExchange) play(steps []step) (again bool) {
 			if _, err := io.WriteString(x.conn, s.text); err != nil {
 				return false
 			}
+		case "answer": // to HEAD as well, which has no body
+			text := s.text
+			if x.q.method == "HEAD" {
+				head, _, _ := strings.Cut(text, "\r\n\r\n")
+				text = head + "\r\n\r\n"
+			}
+			if _, err := io.WriteString(x.conn, text); err != nil {
+				return false
+			}
 		case "body":
 			if !x.readBody() {
 				return false
@@ -269,20 +280,27 @@ func (q *seenRequest) readHead(r *bufio.Reader) (bodyFraming, error) {
 	if q.fields, err = readFields(r); err != nil {
 		return bodyFraming{}, q.broken(err)
 	}
-	lengths, codings, hosts := valuesOf(q.fields, "content-length"), valuesOf(q.fields, "transfer-encoding"), valuesOf(q.fields, "host")
-	switch {
-	case len(hosts) != 1:
+	if hosts := valuesOf(q.fields, "host"); len(hosts) != 1 {
 		return bodyFraming{}, q.broken(fmt.Errorf("%d Host fields", len(hosts)))
+	}
+	framing, err := q.framing()
+	if err != nil {
+		return bodyFraming{}, q.broken(err)
+	}
+	return framing, nil
+}
+
+// framing is how the request's fields say that its body ends: in one way.
+func (q *seenRequest) framing() (bodyFraming, error) {
+	lengths, codings := valuesOf(q.fields, "content-length"), valuesOf(q.fields, "transfer-encoding")
+	switch {
 	case len(lengths)+len(codings) > 1:
-		return bodyFraming{}, q.broken(fmt.Errorf("more than one framing: %q %q", lengths, codings))
+		return bodyFraming{}, fmt.Errorf("more than one framing: %q %q", lengths, codings)
 	case len(codings) == 1 && codings[0] != "chunked":
-		return bodyFraming{}, q.broken(fmt.Errorf("transfer coding %q", codings))
+		return bodyFraming{}, fmt.Errorf("transfer coding %q", codings)
 	case len(lengths) == 1:
-		n, err := strconv.Atoi(lengths[0])
-		if err != nil {
-			return bodyFraming{}, q.broken(err)
-		}
-		return bodyFraming{length: n}, nil
+		n, err := strconv.ParseUint(lengths[0], 10, 31)
+		return bodyFraming{length: int(n)}, err
 	}
 	return bodyFraming{chunked: len(codings) == 1}, nil
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -76,7 +77,7 @@ func (c *scriptedClient) connect() error {
 	if err != nil {
 		return err
 	}
-	_ = conn.SetDeadline(time.Now().Add(patience))
+	_ = conn.SetDeadline(time.Now().Add(cmp.Or(c.script.patience, patience)))
 	c.conn, c.r = conn, bufio.NewReader(io.TeeReader(conn, &c.o.received))
 	return nil
 }
