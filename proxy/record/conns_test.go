@@ -1,4 +1,4 @@
-package record_test
+package record
 
 import (
 	"context"
@@ -13,15 +13,16 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"wsfront/proxy/record"
 )
 
 // patience is how long a test waits for something that must happen.
 const patience = 30 * time.Second
 
-// testCert is a self-signed certificate for front.test, made once.
-var testCert = sync.OnceValue(func() tls.Certificate {
+// testCert is the certificate of most tests.
+var testCert = sync.OnceValue(newCert)
+
+// newCert is a self-signed certificate for front.test.
+func newCert() tls.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		panic(err)
@@ -41,7 +42,7 @@ var testCert = sync.OnceValue(func() tls.Certificate {
 		panic(err)
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
-})
+}
 
 func serverConfig() *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{testCert()}}
@@ -50,7 +51,11 @@ func serverConfig() *tls.Config {
 func clientConfig() *tls.Config {
 	roots := x509.NewCertPool()
 	roots.AddCert(testCert().Leaf)
-	return &tls.Config{RootCAs: roots, ServerName: "front.test"}
+	return &tls.Config{
+		RootCAs:            roots,
+		ServerName:         "front.test",
+		ClientSessionCache: tls.NewLRUClientSessionCache(1), // without it crypto/tls asks for no tickets
+	}
 }
 
 // socketPair is both ends of one TCP connection, closed with the test.
@@ -85,7 +90,7 @@ type accepted struct {
 }
 
 // accept does one handshake of a over two sockets.
-func accept(t testing.TB, a *record.Accepter, config *tls.Config, client, server net.Conn) accepted {
+func accept(t testing.TB, a *Accepter, config *tls.Config, client, server net.Conn) accepted {
 	t.Helper()
 	c := tls.Client(client, config)
 	failed := make(chan error, 1)
@@ -101,10 +106,10 @@ func accept(t testing.TB, a *record.Accepter, config *tls.Config, client, server
 }
 
 // tls13 is an accepted pair of which the server's side was taken over.
-func tls13(t testing.TB) (*tls.Conn, *record.Conn) {
+func tls13(t testing.TB) (*tls.Conn, *Conn) {
 	t.Helper()
 	client, server := socketPair(t)
-	p := accept(t, record.NewAccepter(serverConfig()), clientConfig(), client, server)
+	p := accept(t, NewAccepter(serverConfig()), clientConfig(), client, server)
 	return p.client, taken(t, p.server)
 }
 
@@ -115,7 +120,7 @@ func dialed(t testing.TB, config *tls.Config) (server *tls.Conn, client net.Conn
 	server = tls.Server(s, config)
 	failed := make(chan error, 1)
 	go func() { failed <- server.HandshakeContext(t.Context()) }() // as in accept
-	client, err := record.Client(t.Context(), c, clientConfig())
+	client, err := Client(t.Context(), c, clientConfig())
 	if err := <-failed; err != nil {
 		t.Fatal("server's handshake:", err)
 	}
@@ -125,15 +130,50 @@ func dialed(t testing.TB, config *tls.Config) (server *tls.Conn, client net.Conn
 	return server, client
 }
 
+// A holdConn keeps back what is written while it holds, so that it goes out in
+// one packet.
+type holdConn struct {
+	net.Conn
+	holds bool
+	kept  []byte
+}
+
+func (c *holdConn) Write(p []byte) (int, error) {
+	if !c.holds {
+		return c.Conn.Write(p)
+	}
+	c.kept = append(c.kept, p...)
+	return len(p), nil
+}
+
+// letGo writes what was kept. crypto/tls, after a CloseWrite, has left a write
+// deadline in the past.
+func (c *holdConn) letGo() error {
+	c.holds = false
+	c.SetWriteDeadline(time.Now().Add(patience))
+	_, err := c.Conn.Write(c.kept)
+	c.kept = nil
+	return err
+}
+
+// A holdAnswer is a holdConn that holds from the first read on: a client's
+// answer to the server's first flight goes out together with what follows it.
+type holdAnswer struct{ holdConn }
+
+func (c *holdAnswer) Read(p []byte) (int, error) {
+	c.holds = true
+	return c.Conn.Read(p)
+}
+
 // pair is two taken over ends.
-func pair(t testing.TB) (client, server *record.Conn) {
+func pair(t testing.TB) (client, server *Conn) {
 	t.Helper()
 	c, s := socketPair(t)
 	return over(t, c, s)
 }
 
 // over is pair over given sockets.
-func over(t testing.TB, client, server net.Conn) (*record.Conn, *record.Conn) {
+func over(t testing.TB, client, server net.Conn) (*Conn, *Conn) {
 	t.Helper()
 	type result struct {
 		c   net.Conn
@@ -141,10 +181,10 @@ func over(t testing.TB, client, server net.Conn) (*record.Conn, *record.Conn) {
 	}
 	done := make(chan result, 1)
 	go func() { // as in accept
-		c, err := record.Client(context.Background(), client, clientConfig())
+		c, err := Client(context.Background(), client, clientConfig())
 		done <- result{c, err}
 	}()
-	s, _, err := record.NewAccepter(serverConfig()).Handshake(t.Context(), server)
+	s, _, err := NewAccepter(serverConfig()).Handshake(t.Context(), server)
 	r := <-done
 	if err != nil || r.err != nil {
 		t.Fatal("handshake:", err, r.err)
@@ -152,9 +192,9 @@ func over(t testing.TB, client, server net.Conn) (*record.Conn, *record.Conn) {
 	return taken(t, r.c), taken(t, s)
 }
 
-func taken(t testing.TB, c net.Conn) *record.Conn {
+func taken(t testing.TB, c net.Conn) *Conn {
 	t.Helper()
-	rc, ok := c.(*record.Conn)
+	rc, ok := c.(*Conn)
 	if !ok {
 		t.Fatalf("a TLS 1.3 connection was not taken over: %T", c)
 	}
