@@ -81,8 +81,9 @@ type downstream interface {
 	// write sends a piece of the body, or keeps it until flush.
 	write(p []byte)
 	flush()
-	// end ends the answer.
+	// end ends the answer; its last bytes may wait for finish.
 	end(trailer []http1.Field)
+	finish()
 	// err is the first failure to write to the client.
 	err() error
 	// watch calls gone, from another goroutine, if the client goes away. It is
@@ -181,4 +182,5 @@ func (x *exchange) answer(status int, body []byte) {
 		x.down.write(body)
 	}
 	x.down.end(nil)
+	x.down.finish()
 }

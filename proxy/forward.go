@@ -85,10 +85,15 @@ func (f *forwarder) serve(x *exchange) {
 		}
 		t.pass()
 		t.end()
+		// Before the end of the answer goes out: the client's next request finds
+		// the connection, and a client that reads slowly does not hold it.
 		if t.reusable() {
 			f.upstream.keep(b)
 		} else {
 			b.close()
+		}
+		if !x.aborted {
+			x.down.finish()
 		}
 		return
 	}

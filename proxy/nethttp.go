@@ -281,6 +281,9 @@ func (h *httpExchange) end(trailer []http1.Field) {
 	}
 }
 
+// finish does nothing: net/http writes what is left when the handler returns.
+func (h *httpExchange) finish() {}
+
 func (h *httpExchange) err() error { return h.failed }
 
 func (h *httpExchange) watch(gone func()) func() {

@@ -85,6 +85,9 @@ func (s *Server) askForTunnel(x *exchange) (*backendConn, error) {
 		t.pass()
 		t.end()
 		b.close()
+		if !x.aborted {
+			x.down.finish()
+		}
 		return nil, errAnswered
 	}
 	b.out = nil

@@ -324,8 +324,9 @@ func (t *turn) end(trailer []http1.Field) {
 		}
 		t.out = append(t.out, "\r\n"...)
 	}
-	t.flush()
 }
+
+func (t *turn) finish() { t.flush() }
 
 func (t *turn) err() error { return t.failure }
 
