@@ -36,6 +36,7 @@ func (x *exchange) interim(a *http1.Response) {
 	}
 	x.answerFields(a)
 	x.down.interim(a.Status, x.fields)
+	x.fields = x.fields[:0]
 }
 
 // pass sends the backend's answer on as it comes: what has been read is written

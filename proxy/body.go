@@ -52,9 +52,10 @@ type requestBody struct {
 func (x *exchange) takeBody() (b requestBody, ok bool) {
 	b = requestBody{x: x, length: x.req.ContentLength}
 	var err error
+	streaming := x.route.RequestBuffering != nil && !*x.route.RequestBuffering
 	switch {
 	case x.req.Chunked:
-		if x.route.RequestBuffering != nil && !*x.route.RequestBuffering {
+		if streaming {
 			b.length, b.streams, b.asked = lengthUnknown, true, x.req.ExpectContinue
 			return b, true
 		}
@@ -67,7 +68,7 @@ func (x *exchange) takeBody() (b requestBody, ok bool) {
 	case b.length < 0:
 		b.length = lengthNone
 	case b.length == 0:
-	case b.length > smallBody || x.req.ExpectContinue:
+	case b.length > smallBody || x.req.ExpectContinue || streaming:
 		b.streams, b.asked = true, x.req.ExpectContinue
 	default:
 		err = b.takeSmall()

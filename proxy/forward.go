@@ -223,7 +223,13 @@ func (t *attempt) readAnswer() error {
 // head deals with a head that has been read, and reports whether it is the
 // final one.
 func (t *attempt) head() (final bool, err error) {
-	switch status := t.b.answer.Status; {
+	status := t.b.answer.Status
+	if status < 200 {
+		if t.interims++; t.interims > maxInterim {
+			return false, errTooManyInterim
+		}
+	}
+	switch {
 	case status == http.StatusContinue:
 		if t.body.asked && t.upload == nil {
 			t.x.down.proceed()
@@ -240,9 +246,6 @@ func (t *attempt) head() (final bool, err error) {
 	default:
 		t.refused = t.body.asked && t.upload == nil
 		return true, nil
-	}
-	if t.interims++; t.interims > maxInterim {
-		return false, errTooManyInterim
 	}
 	return false, nil
 }

@@ -116,6 +116,10 @@ func (s *Server) find(x *exchange) bool {
 		return false
 	}
 	x.site = found
+	if string(x.req.Path) == "*" { // about the server as a whole (RFC 9110 §9.3.7)
+		x.answer(http.StatusOK, nil)
+		return false
+	}
 	if !x.secure && x.site.TLS.mode() != TLSOff && !x.https() && !x.plain() {
 		return false
 	}

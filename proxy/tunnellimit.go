@@ -53,7 +53,6 @@ func (o *openTunnels) admit(x *exchange) (tunnelPlace, bool) {
 	if reason == "" {
 		return p, true
 	}
-	x.down.closeAfter()
 	x.addField("Retry-After", retryTunnel)
 	x.fail(status, reason, "Too many connections are open. Try again shortly.")
 	return tunnelPlace{}, false

@@ -167,6 +167,7 @@ func (t *turn) over() bool {
 	case t.taken:
 		return false
 	case t.aborted || t.failure != nil:
+		t.flush() // what there is, so that the client sees that something is missing
 		c.hangUp()
 		return false
 	case !t.drained():
