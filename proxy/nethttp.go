@@ -177,8 +177,11 @@ func (h *httpExchange) readBody() ([]byte, error) {
 func (h *httpExchange) trailer() []http1.Field {
 	h.trailed = h.trailed[:0]
 	for name, list := range h.r.Trailer {
+		if http1.Lookup(name) != http1.Other {
+			continue // it may not stand there (RFC 9110 §6.5.1)
+		}
 		for _, value := range list {
-			h.trailed = append(h.trailed, http1.Field{Known: http1.Lookup(name), Name: []byte(name), Value: []byte(value)})
+			h.trailed = append(h.trailed, http1.Field{Name: []byte(name), Value: []byte(value)})
 		}
 	}
 	return h.trailed

@@ -116,7 +116,7 @@ func (s *Server) find(x *exchange) bool {
 		return false
 	}
 	x.site = found
-	if string(x.req.Path) == "*" { // about the server as a whole (RFC 9110 §9.3.7)
+	if string(x.req.Path) == "*" && string(x.req.Method) == http.MethodOptions { // about the server as a whole (RFC 9110 §9.3.7)
 		x.answer(http.StatusOK, nil)
 		return false
 	}
