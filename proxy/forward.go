@@ -218,26 +218,28 @@ func (t *attempt) readAnswer() error {
 // head deals with a head that has been read, and reports whether it is the
 // final one.
 func (t *attempt) head() (final bool, err error) {
-	switch status := t.b.answer.Status; {
+	status := t.b.answer.Status
+	switch {
+	case status >= 200:
+		t.refused = t.body.asked && t.upload == nil
+		return true, nil
+	case status == http.StatusSwitchingProtocols && !t.tunnel:
+		return true, errSwitchUnasked
+	case status == http.StatusSwitchingProtocols:
+		return true, nil
+	}
+	if t.interims++; t.interims > maxInterim {
+		return false, errTooManyInterim
+	}
+	switch {
 	case status == http.StatusContinue:
 		if t.body.asked && t.upload == nil {
 			t.x.down.proceed()
 			t.upload = t.body.startUpload(t.b)
 		}
-	case status == http.StatusSwitchingProtocols:
-		if !t.tunnel {
-			return true, errSwitchUnasked
-		}
-		return true, nil
-	case t.tunnel && status < 200: // many clients of WebSocket take the first answer for the last
-	case status < 200:
-		t.x.interim(&t.b.answer)
+	case t.tunnel: // many clients of WebSocket take the first answer for the last
 	default:
-		t.refused = t.body.asked && t.upload == nil
-		return true, nil
-	}
-	if t.interims++; t.interims > maxInterim {
-		return false, errTooManyInterim
+		t.x.interim(&t.b.answer)
 	}
 	return false, nil
 }
