@@ -33,6 +33,10 @@ type takenConn struct {
 // tunnel sends a WebSocket handshake to the route's backend and, after a true
 // 101, lets bytes flow both ways until either side ends.
 func (s *Server) tunnel(x *exchange) {
+	// Unless it becomes a tunnel, the connection ends with the answer: what the
+	// client sends behind a handshake may be frames, which are not to be read
+	// as a request, by us or by a proxy in front of us.
+	x.down.closeAfter()
 	if status, mistake := checkHandshake(x.req); status != 0 {
 		x.refuseHandshake(status, mistake)
 		return
@@ -77,11 +81,7 @@ func (s *Server) askForTunnel(x *exchange) (*backendConn, error) {
 		b.close()
 		return nil, err
 	case b.answer.Status != http.StatusSwitchingProtocols:
-		// Not a tunnel: what the client sends from here on is a request to us.
-		// The connection is closed so that nobody in front of us takes it for
-		// one either.
 		x.reason = refusalReason(x.route.backend, &b.answer)
-		x.down.closeAfter()
 		t.pass()
 		t.end()
 		b.close()
@@ -232,10 +232,8 @@ func spelling(f *http1.Field) []byte {
 	return f.Name
 }
 
-// refuseHandshake answers a handshake with a mistake of the client's. The
-// connection is closed, as nobody knows what the client takes it for now.
+// refuseHandshake answers a handshake with a mistake of the client's.
 func (x *exchange) refuseHandshake(status int, mistake string) {
-	x.down.closeAfter()
 	switch status {
 	case http.StatusUpgradeRequired: // RFC 6455 §4.4, RFC 9110 §15.5.22
 		x.addField("Sec-WebSocket-Version", "13")
