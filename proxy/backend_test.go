@@ -109,12 +109,10 @@ func TestForward_KeptConnectionThatClosedCostsNothing(t *testing.T) {
 }
 
 func TestForward_BackendFailures(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	refused := l.Addr().String()
-	l.Close()
+	// The client's end of a connection: nobody listens there, and as long as it
+	// is open, nobody else is given its port.
+	taken, _ := sendTo(t, rawBackend(t, func(conn net.Conn, r *bufio.Reader) { _, _ = io.Copy(io.Discard, r) }), "")
+	refused := taken.LocalAddr().String()
 	says := func(text string) string {
 		return rawBackend(t, func(conn net.Conn, r *bufio.Reader) {
 			if _, err := readRequest(r); err == nil {

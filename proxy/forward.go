@@ -224,10 +224,17 @@ func (t *attempt) readAnswer() error {
 // final one.
 func (t *attempt) head() (final bool, err error) {
 	status := t.b.answer.Status
-	if status < 200 {
-		if t.interims++; t.interims > maxInterim {
-			return false, errTooManyInterim
-		}
+	switch {
+	case status >= 200:
+		t.refused = t.body.asked && t.upload == nil
+		return true, nil
+	case status == http.StatusSwitchingProtocols && !t.tunnel:
+		return true, errSwitchUnasked
+	case status == http.StatusSwitchingProtocols:
+		return true, nil
+	}
+	if t.interims++; t.interims > maxInterim {
+		return false, errTooManyInterim
 	}
 	switch {
 	case status == http.StatusContinue:
@@ -235,17 +242,9 @@ func (t *attempt) head() (final bool, err error) {
 			t.x.down.proceed()
 			t.upload = t.body.startUpload(t.b)
 		}
-	case status == http.StatusSwitchingProtocols:
-		if !t.tunnel {
-			return true, errSwitchUnasked
-		}
-		return true, nil
-	case t.tunnel && status < 200: // many clients of WebSocket take the first answer for the last
-	case status < 200:
-		t.x.interim(&t.b.answer)
+	case t.tunnel: // many clients of WebSocket take the first answer for the last
 	default:
-		t.refused = t.body.asked && t.upload == nil
-		return true, nil
+		t.x.interim(&t.b.answer)
 	}
 	return false, nil
 }

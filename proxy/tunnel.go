@@ -33,8 +33,9 @@ type takenConn struct {
 // tunnel sends a WebSocket handshake to the route's backend and, after a true
 // 101, lets bytes flow both ways until either side ends.
 func (s *Server) tunnel(x *exchange) {
-	// Whatever comes of it, nobody knows what the client takes the connection
-	// for from here on.
+	// Unless it becomes a tunnel, the connection ends with the answer: what the
+	// client sends behind a handshake may be frames, which are not to be read
+	// as a request, by us or by a proxy in front of us.
 	x.down.closeAfter()
 	if status, mistake := checkHandshake(x.req); status != 0 {
 		x.refuseHandshake(status, mistake)
@@ -80,7 +81,6 @@ func (s *Server) askForTunnel(x *exchange) (*backendConn, error) {
 		b.close()
 		return nil, err
 	case b.answer.Status != http.StatusSwitchingProtocols:
-		// Not a tunnel: what the client sends from here on is a request to us.
 		x.reason = refusalReason(x.route.backend, &b.answer)
 		t.pass()
 		t.end()

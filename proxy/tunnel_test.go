@@ -314,15 +314,37 @@ func TestTunnel_ReloadLeavesItOpen(t *testing.T) {
 	}
 }
 
-func TestTunnel_ShutdownCutsItAtOnce(t *testing.T) {
+func TestTunnel_ShutdownSaysGoodbyeAndEndsIt(t *testing.T) {
 	f := serveFront(t, Route{Path: "/websocket", Tunnel: Tunnel{Backend: "ws://" + echoBackend(t)}})
 	conn, _ := dialWS(t, f, websocket.Dialer{}, "/websocket")
 	echo(t, conn, []byte("hello"))
-	f.stop() // returns only when the tunnel has ended
-	if _, _, err := conn.ReadMessage(); err == nil {
-		t.Error("still open")
+	stopped := make(chan struct{})
+	go func() { // ends with the tunnel, awaited below
+		f.stop()
+		close(stopped)
+	}()
+	if _, _, err := conn.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseGoingAway) {
+		t.Errorf("%v, want a Close of 1001", err)
 	}
-	if !strings.Contains(f.log.String(), "reason=canceled") || !strings.Contains(f.access.String(), "101") {
+	conn.Close()
+	receive(t, stopped) // only when the tunnel has ended
+	if !strings.Contains(f.log.String(), "reason=drained") || !strings.Contains(f.access.String(), "101") {
+		t.Errorf("the log lines of the tunnel are missing: %s%s", f.log, f.access)
+	}
+}
+
+// Who does not answer the goodbye is cut when the time is over.
+func TestTunnel_ShutdownCutsWhatDoesNotAnswer(t *testing.T) {
+	host, _ := switching(t, switchText, func(conn net.Conn, r *bufio.Reader) { _, _ = io.Copy(io.Discard, r) })
+	f := serveConfig(t, Config{DrainTimeout: 100 * time.Millisecond, Sites: []Site{{Hosts: []string{"*"}, TLS: TLS{Mode: TLSOff},
+		Routes: []Route{{Path: "/websocket", Tunnel: Tunnel{Backend: "ws://" + host}}}}}})
+	_, r := f.dial(crlf(handshakeText))
+	if _, err := http.ReadResponse(r, nil); err != nil {
+		t.Fatal(err)
+	}
+	f.log.await(t, "tunnel.open")
+	f.stop() // returns only when the tunnel has ended
+	if !strings.Contains(f.log.String(), "tunnel.close") || !strings.Contains(f.access.String(), "101") {
 		t.Errorf("the log lines of the tunnel are missing: %s%s", f.log, f.access)
 	}
 }

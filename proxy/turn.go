@@ -167,7 +167,7 @@ func (t *turn) over() bool {
 	case t.taken:
 		return false
 	case t.aborted || t.failure != nil:
-		t.flush() // what there is, so that the client sees that something is missing
+		t.flush() // the client is to see what there is, and that it breaks off
 		c.hangUp()
 		return false
 	case !t.drained():
