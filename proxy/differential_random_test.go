@@ -89,7 +89,7 @@ func (g generator) request(method string) string {
 	fields = append(fields, framing)
 	g.Shuffle(len(fields), func(i, j int) { fields[i], fields[j] = fields[j], fields[i] })
 	head := method + " " + target + " " + version + "\r\n" + strings.Join(fields, "") + "\r\n"
-	if g.one(6) {
+	if g.one(10) {
 		head = g.spoil(head)
 	}
 	return head + body
@@ -141,7 +141,7 @@ func (g generator) chunks(content string) string {
 		content = content[n:]
 	}
 	b.WriteString("0\r\n" + g.pick("", "", "X-Sum: 1\r\n", "x-other:\tz \r\nX-Sum: 2\r\n", "Content-Length: 5\r\n") + "\r\n")
-	if g.one(10) { // a mistake: no size
+	if g.one(15) { // a mistake: no size
 		return "zz\r\n" + b.String()
 	}
 	return b.String()
@@ -192,7 +192,7 @@ func (g generator) handshake() string {
 // reply is the answer to whatever request comes. What breaks the grammar says
 // that the connection ends, so that no request runs into its end.
 func (g generator) reply() []step {
-	if g.one(6) {
+	if g.one(10) {
 		return []step{{do: "answer", text: g.badReply()}, {do: "close"}}
 	}
 	var steps []step
