@@ -84,6 +84,9 @@ func compareScript(s script, seed uint64, reference, other rigs, lenient bool) s
 		return fmt.Sprintf("%v\nreference: %s\nother: %s", err, seen[0], seen[1])
 	}
 	differences := compareObservations(seen[0], seen[1])
+	if seen[1].then == "stuck" {
+		differences = append(differences, "nothing came any more")
+	}
 	if len(differences) == 0 {
 		return ""
 	}
