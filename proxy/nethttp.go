@@ -84,6 +84,12 @@ func (h *httpExchange) arrive(s *Server, w http.ResponseWriter, r *http.Request,
 		h.peer = ap.Addr().Unmap()
 	}
 	h.translate()
+	if h.request.Framing() != http1.NoBody {
+		// An answer may begin while the body is still coming, and is being read
+		// by another goroutine; without this, net/http would read it too before
+		// it writes the answer's head.
+		_ = http.NewResponseController(w).EnableFullDuplex() // HTTP/2 needs none
+	}
 	h.exchange.arrived(s.table.Load().trusted)
 }
 
@@ -213,11 +219,6 @@ func (h *httpExchange) start(status int, _ []byte, fields []http1.Field, length 
 		header["Content-Length"] = []string{strconv.FormatInt(length, 10)}
 	}
 	h.begun, h.length = true, length
-	// An answer may begin while the body is still coming; without this,
-	// net/http would wait for the body before it writes the answer's head.
-	if h.request.Framing() != http1.NoBody {
-		_ = http.NewResponseController(h.ResponseWriter).EnableFullDuplex() // HTTP/2 needs none
-	}
 	h.ResponseWriter.WriteHeader(status)
 	if length == lengthUnknown {
 		// Who knows when the body begins; and once the head is out, net/http can

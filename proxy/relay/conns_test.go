@@ -105,7 +105,8 @@ func connect(t testing.TB, kind string, serve bool) (near, far net.Conn) {
 	if kind == "tls" || kind == "tls12" {
 		dialed, accepted = secure(t, dialed, accepted, kind, serve)
 	}
-	t.Cleanup(func() { raw(dialed).Close(); raw(accepted).Close() })
+	below := [2]net.Conn{raw(dialed), raw(accepted)} // nothing more is to be held till then
+	t.Cleanup(func() { below[0].Close(); below[1].Close() })
 	deadline := time.Now().Add(patience)
 	if serve {
 		dialed.SetDeadline(deadline)
@@ -242,7 +243,12 @@ func (b *bed) start(e *relay.Engine, o relay.Options, early relay.Early) {
 		b.result = r
 		close(b.done)
 	})
-	b.t.Cleanup(func() { b.tunnel.Cut(); <-b.done })
+	b.t.Cleanup(func() {
+		if b.tunnel != nil {
+			b.tunnel.Cut()
+			<-b.done
+		}
+	})
 }
 
 // wait returns the tunnel's result, having seen that it closed both ends.

@@ -41,9 +41,10 @@ type loop struct {
 	epfd   int
 	wakeUp int // an eventfd, readable while queue is not empty
 
-	poll   func(fd uintptr) bool // bound once, as a method value is allocated
+	round  func(fd uintptr) bool // doRound, bound once as that is allocated
 	events [128]unix.EpollEvent
-	found  int // how many of events poll has found
+	left   bool // something may be left that was there before this round
+	ended  bool
 
 	in, out []byte    // what all tunnels read into, and are sealed into
 	slots   []*looped // events carry a slot's number
@@ -84,7 +85,7 @@ func openLoop(e *Engine) (*loop, error) {
 		return nil, os.NewSyscallError("eventfd", err)
 	}
 	l := &loop{engine: e, epfd: epfd, wakeUp: wakeUp}
-	l.poll = l.pollOnce
+	l.round = l.doRound
 	if err := l.join(); err != nil {
 		unix.Close(wakeUp)
 		unix.Close(epfd)
@@ -118,35 +119,41 @@ func (l *loop) close() {
 	_ = unix.Close(l.wakeUp)
 }
 
-// pollOnce looks for events without waiting. Go's poller waits for the next one
-// if it returns false.
-func (l *loop) pollOnce(uintptr) bool {
+// run carries the loop's tunnels until stop, and closes the loop.
+func (l *loop) run() {
+	defer l.close()
+	l.in = make([]byte, inSize)
+	l.out = make([]byte, 0, outSize)
+	for !l.ended {
+		err := l.ready.Read(l.round)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			l.ring(l.engine.now())
+		} else if err != nil {
+			// It cannot happen before close, and a loop that does not wait is
+			// worse than a crash that says so.
+			panic(fmt.Sprintf("relay: wait for the sockets of tunnels: %v", err))
+		}
+	}
+}
+
+// doRound takes the events that there are and moves the bytes that they are
+// about. It returns false to have Go's poller wait for the next event.
+//
+// That poller reports only what is new since it was last asked, not what is
+// still there. So before it is asked, nothing may be left that was there
+// already; but to ask epoll for that each time would be one more call for every
+// message. It is asked only where something may be left: see handle.
+func (l *loop) doRound(uintptr) bool {
 	for {
 		n, err := unix.EpollWait(l.epfd, l.events[:], 0)
 		if err == unix.EINTR {
 			continue
 		}
 		// No other error is possible with a descriptor and a buffer of ours.
-		l.found = max(n, 0)
-		return l.found > 0
-	}
-}
-
-// run carries the loop's tunnels until stop, and closes the loop.
-func (l *loop) run() {
-	defer l.close()
-	l.in = make([]byte, inSize)
-	l.out = make([]byte, 0, outSize)
-	for {
-		l.found = 0
-		if err := l.ready.Read(l.poll); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			// It cannot happen before close, and a loop that does not wait is
-			// worse than a crash that says so.
-			panic(fmt.Sprintf("relay: wait for the sockets of tunnels: %v", err))
-		}
 		now := l.engine.now()
 		woken := false
-		for i := range l.found {
+		l.left = n == len(l.events)
+		for i := range max(n, 0) {
 			if e := &l.events[i]; e.Fd == wakeUpSlot {
 				woken = true
 			} else {
@@ -155,10 +162,13 @@ func (l *loop) run() {
 		}
 		// A slot that an event of this round freed may be taken only now, as
 		// another event of the round might still name it.
-		if woken && !l.lookUp(now) {
-			return
+		if woken {
+			l.lookUp(now)
 		}
 		l.ring(now)
+		if l.ended || !l.left {
+			return l.ended
+		}
 	}
 }
 
@@ -191,11 +201,11 @@ func (l *loop) signal() {
 	_, _ = unix.Write(l.wakeUp, one[:])
 }
 
-// lookUp looks at the tunnels that were posted. It returns false when the loop
-// is to end.
-func (l *loop) lookUp(now int64) bool {
+// lookUp looks at the tunnels that were posted.
+func (l *loop) lookUp(now int64) {
 	l.mu.Lock()
-	queue, over := l.queue, l.over
+	queue := l.queue
+	l.ended = l.over
 	l.queue = nil
 	for _, lt := range queue {
 		lt.queued = false
@@ -206,7 +216,6 @@ func (l *loop) lookUp(now int64) bool {
 	for _, lt := range queue {
 		l.look(lt, now)
 	}
-	return !over
 }
 
 // guard ends a tunnel whose event panicked, and only that; it is deferred, and
@@ -245,6 +254,9 @@ func (l *loop) handle(e *unix.EpollEvent, now int64) {
 		l.flush(lt, s, now)
 	}
 	if e.Events&^unix.EPOLLOUT != 0 && lt.reads(s) {
+		if e.Events&^(unix.EPOLLIN|unix.EPOLLOUT) != 0 {
+			l.left = true // its end, behind what is read now
+		}
 		l.receive(lt, s, now)
 	}
 	l.settle(lt, now)

@@ -212,6 +212,8 @@ func (l *loop) receive(lt *looped, s side, now int64) {
 	case n == 0:
 		l.sourceEnded(lt, s, now)
 		return
+	case n == readSize:
+		l.left = true // it is another tunnel's turn now
 	}
 	if d.partial != nil {
 		d.partial.drop()
@@ -384,7 +386,7 @@ func (l *loop) await(lt *looped, s side) error {
 	d := &lt.ends[s]
 	var want uint32
 	if lt.reads(s) {
-		want |= unix.EPOLLIN
+		want |= unix.EPOLLIN | unix.EPOLLRDHUP
 	}
 	if d.kept != nil {
 		want |= unix.EPOLLOUT

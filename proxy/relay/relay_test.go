@@ -1,7 +1,6 @@
 package relay_test
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
 	"io"
@@ -230,36 +229,5 @@ func TestReason_TextsDiffer(t *testing.T) {
 			t.Errorf("%q stands for nothing or for two reasons", r)
 		}
 		seen[r] = true
-	}
-}
-
-func BenchmarkEcho_TLS(b *testing.B) {
-	e := goroutines(b)
-	for _, size := range []int{125, 16 << 10} {
-		b.Run(map[bool]string{true: "125B", false: "16KiB"}[size == 125], func(b *testing.B) {
-			bed := open(b, e, "tls", "tls", relay.Options{IdleTimeout: time.Hour})
-			bed.client.SetDeadline(time.Time{})
-			bed.backend.SetDeadline(time.Time{})
-			echoed := make(chan struct{})
-			go func() { // ends when the client closes; waited for below
-				defer close(echoed)
-				io.Copy(bed.backend, struct{ io.Reader }{bed.backend})
-				bed.backend.Close()
-			}()
-			msg := bytes.Repeat([]byte{'x'}, size)
-			got := make([]byte, size)
-			b.SetBytes(int64(size))
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := bed.client.Write(msg); err != nil {
-					b.Fatal(err)
-				}
-				if _, err := io.ReadFull(bed.client, got); err != nil {
-					b.Fatal(err)
-				}
-			}
-			bed.client.Close()
-			<-echoed
-		})
 	}
 }
