@@ -382,7 +382,7 @@ func TestConn_WaitingHoldsNoMoreThanItMust(t *testing.T) {
 func TestConn_KeyUpdatesWhileDataFlows(t *testing.T) {
 	client, server := pair(t)
 	for range 50 {
-		if _, err := client.NetConn().Write(client.keys.update(nil, true)); err != nil {
+		if _, err := client.NetConn().Write(requestUpdate(client.keys, nil)); err != nil {
 			t.Fatal(err)
 		}
 		say(t, client, "question")
@@ -394,7 +394,7 @@ func TestConn_KeyUpdatesWhileDataFlows(t *testing.T) {
 
 func TestConn_AwaitIsNotWokenByKeyUpdate(t *testing.T) {
 	client, server := pair(t)
-	client.NetConn().Write(client.keys.update(nil, false))
+	client.NetConn().Write(client.keys.update(nil))
 	server.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 	if err := server.Await(); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("Await returned %v", err)

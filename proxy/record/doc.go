@@ -19,6 +19,8 @@
 //	keys.go      Keys: both directions' keys, no I/O
 //	open.go      what a received record means: data, alerts, KeyUpdate, tickets
 //	seal.go      records to send, with a KeyUpdate when one is due
+//	alert.go     the errors of reading, and the alert that fits each
+//	sizes.go     how large the records of a Write are
 //	socket.go    reading the socket without holding a buffer while waiting
 //	buffer.go    the pool that all of it lives on
 //
@@ -44,6 +46,14 @@
 // Post-handshake messages other than KeyUpdate, and a server's session tickets,
 // which are dropped, are refused. Sending keys are replaced before 2^24 records
 // (RFC 8446 §5.5). Errors are final in their direction.
+//
+// # What an idle connection holds
+//
+// Keys of 216 bytes and two AEADs, of 768 bytes each for AES-GCM (most of it
+// the expanded key) and 32 for ChaCha20-Poly1305; a Conn adds some 200 bytes,
+// and the net.Conn. While the rest of a record is awaited there is one pooled
+// buffer of 2 or 18 KiB beside that, and while a Write waits for the peer one
+// of up to 72 KiB.
 //
 // # Session tickets
 //

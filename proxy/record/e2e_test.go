@@ -155,7 +155,7 @@ func (s *openssl) converse(t *testing.T, c *Conn) {
 		say(t, s.in, question)
 		hear(t, c, question)
 		if i == 3 { // and one of ours, which asks for openssl's
-			if _, err := c.NetConn().Write(c.keys.update(nil, true)); err != nil {
+			if _, err := c.NetConn().Write(requestUpdate(c.keys, nil)); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -28,19 +28,16 @@ func (k *Keys) sealData(dst, plain []byte) []byte {
 	if k.updateDue.Load() || k.out.seq >= rotateAt {
 		// Cleared first: what Open asks for from here on is the next update.
 		k.updateDue.Store(false)
-		dst = k.update(dst, false)
+		dst = k.update(dst)
 	}
 	return k.out.seal(dst, typeData, plain)
 }
 
 // update appends a KeyUpdate, sealed by the old key as the last under it, and
-// takes the next one into use (RFC 8446 §4.6.3).
-func (k *Keys) update(dst []byte, request bool) []byte {
-	message := [...]byte{msgUpdate, 0, 0, 1, 0}
-	if request {
-		message[4] = 1
-	}
-	dst = k.out.seal(dst, typeShake, message[:])
+// takes the next one into use (RFC 8446 §4.6.3). It never asks for the peer's:
+// only the peer knows how much it has sent by its own.
+func (k *Keys) update(dst []byte) []byte {
+	dst = k.out.seal(dst, typeShake, []byte{msgUpdate, 0, 0, 1, 0})
 	k.out.update(k.suite)
 	return dst
 }
