@@ -363,6 +363,7 @@ func (t *turn) watch(gone func()) func() {
 }
 
 func (t *turn) takeOver() (*takenConn, error) {
+	t.keepHead() // the log lines tell of it when its buffer is another connection's
 	c := t.c
 	t.taken, c.gone = true, true
 	conn := c.Conn
