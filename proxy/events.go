@@ -19,7 +19,8 @@ const (
 	// route, backend.
 	eventTunnelOpen = "tunnel.open"
 	// eventTunnelClose: a tunnel ended. Attributes: those of tunnel.open,
-	// bytes_in, bytes_out, duration, reason.
+	// bytes_in, bytes_out, duration, reason; in mode message also messages_in,
+	// messages_out, closed_by (client, backend, front) and close_code.
 	eventTunnelClose = "tunnel.close"
 	// eventShutdown: the server stops. Attributes: drain_timeout.
 	eventShutdown = "shutdown"

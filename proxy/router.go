@@ -26,10 +26,11 @@ type site struct {
 // route is a Route in effect.
 type route struct {
 	Route
-	name     string   // site and path, for logs
-	prefix   string   // Path without the {name} of a last segment
-	variable string   // that name, or ""
-	backend  *backend // nil for files and handlers
+	name     string         // site and path, for logs
+	prefix   string         // Path without the {name} of a last segment
+	variable string         // that name, or ""
+	backend  *backend       // nil for files and handlers
+	messages *messageTunnel // nil but for tunnels of mode message
 	handler  handler
 }
 

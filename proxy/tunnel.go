@@ -53,19 +53,27 @@ func (s *Server) tunnel(x *exchange, r *http.Request) {
 		x.pass(r, b.answer, make([]byte, copySize))
 		return
 	}
-	if mistake := checkSwitch(r, b.answer); mistake != "" {
+	mistake := checkSwitch(r, b.answer)
+	if mistake == "" && x.route.messages != nil && len(b.answer.Header["Sec-Websocket-Extensions"]) > 0 {
+		mistake = "with an extension that it was not offered"
+	}
+	if mistake != "" {
 		x.fail(r, http.StatusBadGateway, fmt.Sprintf("backend %s answered 101, but %s", x.route.backend.written, mistake), hint(http.StatusBadGateway))
 		return
 	}
 	s.open(x, r, b)
 }
 
-// open hands both connections to the relay once the client has its 101.
-// Another way to carry messages, frame by frame, would begin here.
+// open hands both connections to the relay, or to what carries whole messages,
+// once the client has its 101.
 func (s *Server) open(x *exchange, r *http.Request, b *backendTunnel) {
 	if !s.beginTunnel(x) {
 		s.handshakeFailed(x, r, context.Canceled)
 		return
+	}
+	deflate := x.route.messages != nil && offersDeflate(r.Header["Sec-Websocket-Extensions"])
+	if deflate {
+		b.answer.Header["Sec-Websocket-Extensions"] = []string{deflateAnswer}
 	}
 	head := x.switchHead(b.answer)
 	client, buffered, err := x.Hijack()
@@ -84,6 +92,16 @@ func (s *Server) open(x *exchange, r *http.Request, b *backendTunnel) {
 	b.keep() // from here on the relay says how either connection ends
 	log := s.log.With("id", x.id, "client", x.client, "site", x.site.name, "route", x.route.name, "backend", x.route.backend.written)
 	log.Info(eventTunnelOpen)
+	if m := x.route.messages; m != nil {
+		result := m.carry(s.tunnels, messagePeer{client, leftover(buffered.Reader)}, messagePeer{b.conn, leftover(b.reader)}, deflate)
+		x.received, x.sent = result.FromClient, result.ToClient
+		if result.Panic != "" {
+			log.Error(eventPanic, "panic", result.Panic, "stack", result.Stack)
+		}
+		log.Info(eventTunnelClose, "bytes_in", x.received, "bytes_out", x.sent, "messages_in", result.MessagesIn, "messages_out", result.MessagesOut,
+			"duration", result.Duration, "reason", result.Reason, "closed_by", result.ClosedBy, "close_code", result.Code)
+		return
+	}
 	// Keep-alive probes need no word here: the net package sends them on
 	// connections it accepts and dials, and so finds peers that vanished.
 	result := relay.Run(s.tunnels, client, b.conn, relay.Options{
@@ -189,6 +207,9 @@ func (x *exchange) handshake(r *http.Request) []byte {
 	h := x.requestFields(r)
 	for _, name := range []string{"Content-Length", "Expect"} { // there is no body
 		delete(h, name)
+	}
+	if x.route.messages != nil {
+		delete(h, "Sec-Websocket-Extensions") // they are for us to accept
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n", target, x.backendHost())
