@@ -48,10 +48,13 @@ func BenchmarkFeed(b *testing.B) {
 		pieces = append(pieces, large[:n])
 		large = large[n:]
 	}
-	for name, rules := range map[string]*Rules{"none": {}, "all": allRules()} {
-		b.Run("125B/rules="+name, func(b *testing.B) { benchmarkFeed(b, rules, small) })
-		b.Run("16KiBof100/rules="+name, func(b *testing.B) { benchmarkFeed(b, rules, piece) })
-		b.Run("1MiBin16KiB/rules="+name, func(b *testing.B) { benchmarkFeed(b, rules, pieces...) })
+	for _, c := range []struct {
+		name  string
+		rules *Rules
+	}{{"none", &Rules{}}, {"all", allRules()}} {
+		b.Run("125B/rules="+c.name, func(b *testing.B) { benchmarkFeed(b, c.rules, small) })
+		b.Run("16KiBof100/rules="+c.name, func(b *testing.B) { benchmarkFeed(b, c.rules, piece) })
+		b.Run("1MiBin16KiB/rules="+c.name, func(b *testing.B) { benchmarkFeed(b, c.rules, pieces...) })
 	}
 }
 
