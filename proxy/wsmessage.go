@@ -74,7 +74,7 @@ const (
 	// messageBuffer is the size of a buffer for writing, held during a write.
 	messageBuffer = 16 << 10
 	// messageReadBuffer is the size of a buffer for reading; each end has one.
-	messageReadBuffer = 2 << 10
+	messageReadBuffer = 4 << 10
 	// stallTimeout is how long a peer may take to make room for 64 KiB.
 	stallTimeout = 30 * time.Second
 	// farewellTimeout is how long the Close frames and their answers may take.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/flate"
 	"encoding/binary"
-	"errors"
 	"io"
 	"slices"
 	"unicode/utf8"
@@ -71,8 +70,7 @@ func (f *frameReader) take(dst, src []byte, now int64) []byte {
 			f.end.run.moved.Store(now) // it is not just the answer to our ping
 		}
 		dst = f.walk(dst, pass)
-		var violation *frame.Violation
-		if errors.As(err, &violation) {
+		if violation, ok := err.(*frame.Violation); ok {
 			f.refuse(violation.Code, violation.Reason)
 			return dst
 		}
@@ -218,9 +216,9 @@ func (f *frameReader) notText() { f.refuse(1007, "text that is not UTF-8") }
 // refuse ends the tunnel by a fault of this peer.
 func (f *frameReader) refuse(code uint16, text string) {
 	e := f.end
-	ending := messageEnding{reason: e.name + " refused: " + text, by: "front", code: code}
+	ending := messageEnding{reason: e.name + " cut off: " + text, by: "front", code: code}
 	ending.words[e.side] = lastWord{true, code, text}
-	ending.words[e.other()] = lastWord{true, 1001, e.name + " was refused"}
+	ending.words[e.other()] = lastWord{true, 1001, e.name + " was cut off"}
 	f.conclude(ending)
 }
 
