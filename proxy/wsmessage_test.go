@@ -13,7 +13,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/koding/websocketproxy"
 )
@@ -25,10 +24,7 @@ func serveMessages(t *testing.T, host string, options ...func(*Route)) *front {
 	for _, o := range options {
 		o(&route)
 	}
-	f := serveFront(t, route)
-	// Most peers of these tests do not answer a Close frame.
-	f.table.Load().sites[0].routes[0].messages.farewell = 200 * time.Millisecond
-	return f
+	return serveFront(t, route)
 }
 
 // wsPeer is one side of a WebSocket, frame by frame.
@@ -173,13 +169,21 @@ func newMessageBackend(t *testing.T, before, extra string) *messageBackend {
 	return b
 }
 
+// accept is the backend's side of the next tunnel.
+func (b *messageBackend) accept(t *testing.T) *wsPeer {
+	t.Helper()
+	p := receive(t, b.opened)
+	t.Cleanup(func() { p.Close() }) // before the front stops, which would await it
+	return p
+}
+
 // openMessages opens a tunnel of mode message with the test at both of its ends.
 func openMessages(t *testing.T, options ...func(*Route)) (f *front, client, backend *wsPeer) {
 	t.Helper()
 	b := newMessageBackend(t, "", "")
 	f = serveMessages(t, b.host, options...)
 	client, _ = shakeHands(t, f.addr, "")
-	return f, client, receive(t, b.opened)
+	return f, client, b.accept(t)
 }
 
 // TestMessage_FaultsOfTheLibrary shows each fault twice: what is seen through a
@@ -198,13 +202,13 @@ func TestMessage_FaultsOfTheLibrary(t *testing.T) {
 		{"1006 on the wire", "close 1001: backend went away", "close 1006: unexpected EOF", func(t *testing.T, through way) string {
 			b := newMessageBackend(t, "", "")
 			client, _ := shakeHands(t, through(b.host), "")
-			receive(t, b.opened).Close()
+			b.accept(t).Close()
 			return client.message()
 		}},
 		{"1006 to the backend", "close 1001: client went away", "close 1006: unexpected EOF", func(t *testing.T, through way) string {
 			b := newMessageBackend(t, "", "")
 			client, _ := shakeHands(t, through(b.host), "")
-			backend := receive(t, b.opened)
+			backend := b.accept(t)
 			client.Close()
 			return backend.message()
 		}},
@@ -212,12 +216,12 @@ func TestMessage_FaultsOfTheLibrary(t *testing.T) {
 			b := newMessageBackend(t, "", "")
 			client, _ := shakeHands(t, through(b.host), "")
 			client.send(finBit|opcodeClose, "")
-			return receive(t, b.opened).message()
+			return b.accept(t).message()
 		}},
 		{"its log", "nothing", "websocketproxy: ", func(t *testing.T, through way) string {
 			b := newMessageBackend(t, "", "")
 			client, _ := shakeHands(t, through(b.host), "")
-			receive(t, b.opened).Close()
+			b.accept(t).Close()
 			client.message()
 			client.message() // ends after the library has returned
 			return "nothing"
@@ -227,19 +231,23 @@ func TestMessage_FaultsOfTheLibrary(t *testing.T) {
 			return strings.Join(res.Header["Set-Cookie"], "|")
 		}},
 		{"fields of the 101", "yes", "", func(t *testing.T, through way) string {
-			_, res := shakeHands(t, through(newMessageBackend(t, "", "\r\nX-Any: yes").host), "")
+			b := newMessageBackend(t, "", "\r\nX-Any: yes")
+			_, res := shakeHands(t, through(b.host), "")
+			b.accept(t)
 			return res.Header.Get("X-Any")
 		}},
 		{"fields of the handshake", "Bearer x, old, yes", "-, Go-http-client/1.1, -", func(t *testing.T, through way) string {
-			seen := newMessageBackend(t, "", "")
-			shakeHands(t, through(seen.host), "\nAuthorization: Bearer x\nUser-Agent: old\nX-Any: yes")
-			got := receive(t, seen.handshakes)
+			b := newMessageBackend(t, "", "")
+			shakeHands(t, through(b.host), "\nAuthorization: Bearer x\nUser-Agent: old\nX-Any: yes")
+			got := receive(t, b.handshakes)
+			b.accept(t)
 			return field(got, "Authorization") + ", " + field(got, "User-Agent") + ", " + field(got, "X-Any")
 		}},
 		{"X-Forwarded-For of the client", "127.0.0.1", "6.6.6.6, 127.0.0.1", func(t *testing.T, through way) string {
-			seen := newMessageBackend(t, "", "")
-			shakeHands(t, through(seen.host), "\nX-Forwarded-For: 6.6.6.6")
-			return field(receive(t, seen.handshakes), "X-Forwarded-For")
+			b := newMessageBackend(t, "", "")
+			shakeHands(t, through(b.host), "\nX-Forwarded-For: 6.6.6.6")
+			b.accept(t)
+			return field(receive(t, b.handshakes), "X-Forwarded-For")
 		}},
 		{"no limit", "close 1009: message too big", "binary: 1048577", func(t *testing.T, through way) string {
 			client, _ := shakeHands(t, through(echoBackend(t)), "")
@@ -256,23 +264,24 @@ func TestMessage_FaultsOfTheLibrary(t *testing.T) {
 			return client.message()
 		}},
 		{"an origin that the backend takes", "101", "403", func(t *testing.T, through way) string {
-			seen := newMessageBackend(t, "", "")
-			conn, r := sendTo(t, through(seen.host), crlf(strings.Replace(handshakeText, "https://app.test", "https://other.test", 1)))
+			b := newMessageBackend(t, "", "")
+			conn, r := sendTo(t, through(b.host), crlf(strings.Replace(handshakeText, "https://app.test", "https://other.test", 1)))
 			defer conn.Close()
 			res, err := http.ReadResponse(r, nil)
 			if err != nil {
 				return err.Error()
 			}
+			b.accept(t)
 			return fmt.Sprint(res.StatusCode)
 		}},
 		{"a bad handshake asks the backend", "426 asked 0", "400 asked 1", func(t *testing.T, through way) string {
-			seen := newMessageBackend(t, "", "")
-			_, r := sendTo(t, through(seen.host), crlf(strings.Replace(handshakeText, "Version: 13", "Version: 8", 1)))
+			b := newMessageBackend(t, "", "")
+			_, r := sendTo(t, through(b.host), crlf(strings.Replace(handshakeText, "Version: 13", "Version: 8", 1)))
 			res, err := http.ReadResponse(r, nil)
 			if err != nil {
 				return err.Error()
 			}
-			return fmt.Sprintf("%d asked %d", res.StatusCode, len(seen.handshakes))
+			return fmt.Sprintf("%d asked %d", res.StatusCode, len(b.handshakes))
 		}},
 		{"a refusal's body", "403 200000", "403 1024", func(t *testing.T, through way) string {
 			host, _ := switching(t, "HTTP/1.1 403 Forbidden\r\nContent-Length: 200000\r\n\r\n"+strings.Repeat("n", 200_000), nil)
@@ -281,7 +290,9 @@ func TestMessage_FaultsOfTheLibrary(t *testing.T) {
 			return fmt.Sprint(res.StatusCode, " ", len(body))
 		}},
 		{"an interim answer", "101", "103", func(t *testing.T, through way) string {
-			_, res := shakeHands(t, through(newMessageBackend(t, "HTTP/1.1 103 Early Hints\r\n\r\n", "").host), "")
+			b := newMessageBackend(t, "HTTP/1.1 103 Early Hints\r\n\r\n", "")
+			_, res := shakeHands(t, through(b.host), "")
+			b.accept(t)
 			return fmt.Sprint(res.StatusCode)
 		}},
 		{"compression", deflateAnswer, "", func(t *testing.T, through way) string {
@@ -304,7 +315,9 @@ func TestMessage_FaultsOfTheLibrary(t *testing.T) {
 			got := c.see(t, func(host string) string { return bareLibrary(t, host) })
 			if got == "nothing" {
 				logged.await(t, c.bare)
-			} else if got != c.bare {
+			} else if got != c.bare && !(got == "end" && strings.HasPrefix(c.bare, "close 10")) {
+				// It may close the connection before it has written the Close,
+				// which is one more fault.
 				t.Errorf("%.200q, and not %q: is the repair still needed?", got, c.bare)
 			}
 		})

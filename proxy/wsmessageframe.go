@@ -136,7 +136,9 @@ func (f *frameReader) enter(head []byte) {
 	case f.left > limit-f.size:
 		f.tooBig()
 	default:
-		f.size += f.left
+		if f.size += f.left; f.cutsText() {
+			f.notText()
+		}
 	}
 	if f.bare = head[1]&maskedBit != 0 && (op == opcodeClose || op < opcodeClose && (f.kind&packedBit != 0 || f.isText())); f.bare {
 		key := head[len(head)-maskSize:]
@@ -152,6 +154,12 @@ func (f *frameReader) isPacked() bool  { return !f.isControl() && f.kind&packedB
 // passes reports whether the current frame is for gorilla as it is.
 func (f *frameReader) passes() bool {
 	return !f.mute && !f.isPacked() && f.first&opcodeBits != opcodeClose
+}
+
+// cutsText reports whether a text ends here in the middle of a character. It is
+// asked before the last byte goes on, with which gorilla would have a message.
+func (f *frameReader) cutsText() bool {
+	return f.left == 0 && f.first&finBit != 0 && f.isText() && !f.isPacked() && !f.text.whole()
 }
 
 // payload takes a piece of the current frame's payload.
@@ -170,7 +178,7 @@ func (f *frameReader) payload(dst, p []byte) []byte {
 		}
 		*f.packed = append(*f.packed, p...)
 	default:
-		if !f.isControl() && f.isText() && !f.text.add(p) {
+		if !f.isControl() && f.isText() && (!f.text.add(p) || f.cutsText()) {
 			f.notText()
 			break
 		}
@@ -184,11 +192,8 @@ func (f *frameReader) leave(dst []byte) []byte {
 	if f.mute || f.isControl() || f.first&finBit == 0 {
 		return dst
 	}
-	switch {
-	case f.isPacked():
+	if f.isPacked() {
 		dst = f.unpack(dst)
-	case f.isText() && !f.text.whole():
-		f.notText()
 	}
 	if !f.mute {
 		f.end.messages.Add(1)
