@@ -223,7 +223,8 @@ func TestMessage_FaultsOfTheLibrary(t *testing.T) {
 			client, _ := shakeHands(t, through(b.host), "")
 			b.accept(t).Close()
 			client.message()
-			client.message() // ends after the library has returned
+			_, _ = client.Write(client.frame(finBit|opcodeClose, ""))
+			client.message() // ends when the library has returned
 			return "nothing"
 		}},
 		{"cookies of the 101", "a=1|b=2", "a=1", func(t *testing.T, through way) string {
