@@ -42,8 +42,9 @@ type Config struct {
 	AccessLog AccessFormat `yaml:"access_log"`
 
 	// MaxTunnels is how many tunnels may be open at a time. A handshake beyond
-	// is refused with 503. Default 95 in 100 of what the limit of open files
-	// allows, two for each tunnel.
+	// is refused with 503. Default what 95 in 100 of the limit of open files
+	// have room for, two for each tunnel; any number where the system sets no
+	// limit. A reload takes a change of the limit, too.
 	MaxTunnels int `yaml:"max_tunnels"`
 
 	// MaxTunnelsPerAddress is how many tunnels one client address may have
@@ -260,7 +261,8 @@ type Route struct {
 	MaxMessage int64 `yaml:"max_message,size"`
 
 	// MaxFragments is how many frames a WebSocket message may have. Who sends
-	// more is closed with 1009. Default 0: any number.
+	// more is closed with 1009. Default 0: any number. With mode message it has
+	// no meaning, as messages are framed anew.
 	MaxFragments int `yaml:"max_fragments"`
 
 	// MessageRate is how many WebSocket messages a client may send in a second,
@@ -270,12 +272,12 @@ type Route struct {
 
 	// Validate closes a tunnel with 1002 to the side that sends an invalid
 	// frame (RFC 6455 §5.2). Default off: what the backend takes is its own
-	// matter.
+	// matter. With mode message every frame is checked anyway.
 	Validate bool `yaml:"validate"`
 
 	// MaxTunnels is how many tunnels of this route may be open at a time. A
-	// handshake beyond is refused with 503. Default 0: as many as MaxTunnels of
-	// the whole server.
+	// handshake beyond is refused with 503. Default 0: as many as the whole
+	// server may have.
 	MaxTunnels int `yaml:"max_tunnels"`
 }
 
@@ -295,8 +297,8 @@ const (
 
 // Tunnel is where WebSocket handshakes go, and how.
 type Tunnel struct {
-	// Backend is ws://host:port, wss://host:port or unix:/path/to.sock, with a
-	// path as in Route.App.
+	// Backend is ws://host:port, wss://host:port or unix:/path/to.sock. A path
+	// behind the host replaces the route's, as with app.
 	Backend string `yaml:"backend"`
 
 	// Mode is raw or message. Default raw.

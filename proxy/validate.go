@@ -130,6 +130,8 @@ func (v *validator) server() {
 	default:
 		v.failf("access_log", "%q is no form of the access log; write combined, json or off", v.AccessLog)
 	}
+	v.count("max_tunnels", v.MaxTunnels)
+	v.count("max_tunnels_per_address", v.MaxTunnelsPerAddress)
 	v.duration("drain_timeout", v.DrainTimeout)
 }
 
@@ -186,6 +188,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.AccessLog == "" {
 		c.AccessLog = AccessCombined
+	}
+	if c.MaxTunnels == 0 {
+		c.MaxTunnels = tunnelsWithin(openFilesLimit())
+	}
+	if c.MaxTunnelsPerAddress == 0 {
+		c.MaxTunnelsPerAddress = DefaultMaxTunnelsPerAddress
 	}
 	if c.DrainTimeout == 0 {
 		c.DrainTimeout = DefaultDrainTimeout

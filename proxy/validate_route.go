@@ -14,17 +14,15 @@ func (v *validator) route(at string, r Route, taken map[string]string) {
 	case "app":
 		v.routeBackend(at, kind, r.App, "http", "https", r)
 	case "tunnel":
-		v.routeBackend(at, kind, r.Tunnel.Backend, "ws", "wss", r)
+		v.tunnelOf(at, r)
 	case "files":
 		if !filepath.IsAbs(r.Files) {
 			v.failf(at+".files", "%q is not absolute; write the whole path, such as %s", r.Files, filepath.Join("/srv", r.Files))
 		}
 	}
 	v.duration(at+".response_timeout", r.ResponseTimeout)
-	v.duration(at+".idle_timeout", r.IdleTimeout)
-	if r.MaxBody < 0 {
-		v.failf(at+".max_body", "%d is negative; write a size such as 100MiB, or leave it out for the default", r.MaxBody)
-	}
+	v.size(at+".max_body", r.MaxBody)
+	v.tunnelLimits(at, r)
 	if kind != "" {
 		v.routeOptions(at, kind, r)
 	}
@@ -97,8 +95,10 @@ func (v *validator) routePath(at, kind string, r Route, taken map[string]string)
 	taken[takes+pattern] = at
 }
 
-func (v *validator) routeBackend(at, kind, written, plain, secure string, r Route) {
-	field := at + "." + kind
+// routeBackend checks the address written in a route's option: app, or that of
+// a tunnel.
+func (v *validator) routeBackend(at, option, written, plain, secure string, r Route) {
+	field := at + "." + option
 	if !strings.Contains(written, "://") && !strings.HasPrefix(written, "unix:") && checkHost(hostname(written)) == nil {
 		v.failf(field, "%q has no scheme; write %s://%s", written, plain, withPort(written, "8080"))
 		return
@@ -115,7 +115,7 @@ func (v *validator) routeBackend(at, kind, written, plain, secure string, r Rout
 		v.backendAddress(field, b)
 	}
 	if b.tls == nil && r.BackendTLS != (BackendTLS{}) {
-		v.failf(at+".backend_tls", "the backend is not reached by TLS; remove this option, or write %s:// in %s", secure, kind)
+		v.failf(at+".backend_tls", "the backend is not reached by TLS; remove this option, or begin its address with %s://", secure)
 	}
 	if r.BackendTLS.CA != "" && r.BackendTLS.InsecureSkipVerify {
 		v.failf(at+".backend_tls", "ca and insecure_skip_verify exclude each other; remove insecure_skip_verify, so that the CA counts")
@@ -150,6 +150,13 @@ func (v *validator) routeOptions(at, kind string, r Route) {
 		{"response_timeout", r.ResponseTimeout > 0, []string{app, tunnel}},
 		// An app route carries the handshakes that no tunnel route takes.
 		{"idle_timeout", r.IdleTimeout > 0, []string{app, tunnel}},
+		{"max_lifetime", r.MaxLifetime > 0, []string{app, tunnel}},
+		{"ping", r.Ping > 0, []string{app, tunnel}},
+		{"max_message", r.MaxMessage > 0, []string{app, tunnel}},
+		{"max_fragments", r.MaxFragments > 0, []string{app, tunnel}},
+		{"message_rate", r.MessageRate > 0, []string{app, tunnel}},
+		{"validate", r.Validate, []string{app, tunnel}},
+		{"max_tunnels", r.MaxTunnels > 0, []string{app, tunnel}},
 	} {
 		if o.set && !slices.Contains(o.fits, kind) {
 			v.failf(at+"."+o.name, "has no effect on a %s route, only with %s; remove it", kind, strings.Join(o.fits, " or "))

@@ -151,13 +151,13 @@ func TestValidate_NamesTheFieldAndTheRemedy(t *testing.T) {
 		{"backend without scheme, with port", app("10.0.0.7:8000"), "sites[0].routes[3].app", "write http://10.0.0.7:8000"},
 		{"backend of another kind", app("ws://10.0.0.7"), "sites[0].routes[3].app", "write http://10.0.0.7"},
 		{"backend's port out of range", app("http://10.0.0.7:99999"), "sites[0].routes[3].app", "1 to 65535"},
-		{"backend path for a variable", route(1, func(r *Route) { r.Path, r.Tunnel.Backend = "/chat/{room}", "ws://127.0.0.1:9000/x" }), "sites[0].routes[1].tunnel", "write it without"},
+		{"backend path for a variable", route(1, func(r *Route) { r.Path, r.Tunnel.Backend = "/chat/{room}", "ws://127.0.0.1:9000/x" }), "sites[0].routes[1].tunnel.backend", "write it without"},
 		{"circle by http_listen", app("http://localhost:80"), "sites[0].routes[3].app", "circles"},
 		{"circle by 0.0.0.0", func(c *Config) { c.Listen = Addresses{"127.0.0.1:8443"}; app("https://0.0.0.0:8443")(c) }, "sites[0].routes[3].app", "circles"},
 		{"circle by our own address", func(c *Config) {
 			c.Listen = Addresses{"192.0.2.7:9000"}
 			c.Sites[0].Routes[1].Tunnel.Backend = "ws://192.0.2.7:9000"
-		}, "sites[0].routes[1].tunnel", "circles"},
+		}, "sites[0].routes[1].tunnel.backend", "circles"},
 		{"backend_tls by http", route(3, func(r *Route) { r.BackendTLS.CA = "ca.pem" }), "sites[0].routes[3].backend_tls", "https://"},
 		{"CA that does not count", route(3, func(r *Route) {
 			r.App, r.BackendTLS = "https://10.0.0.7", BackendTLS{CA: "ca.pem", InsecureSkipVerify: true}
@@ -178,14 +178,21 @@ func TestValidate_NamesTheFieldAndTheRemedy(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			c := validConfig()
 			tc.change(&c)
-			var found FieldErrors
-			if err := c.Validate(); !errors.As(err, &found) || len(found) != 1 {
-				t.Fatalf("want one mistake, at %s; got:\n%v", tc.field, err)
-			}
-			if found[0].Field != tc.field || !strings.Contains(found[0].Message, tc.remedy) {
-				t.Errorf("want %s: ... %s ...\ngot  %v", tc.field, tc.remedy, found[0])
-			}
+			oneMistake(t, c, tc.field, tc.remedy)
 		})
+	}
+}
+
+// oneMistake asserts that c has one mistake, at the field, whose message holds
+// the remedy.
+func oneMistake(t *testing.T, c Config, field, remedy string) {
+	t.Helper()
+	var found FieldErrors
+	if err := c.Validate(); !errors.As(err, &found) || len(found) != 1 {
+		t.Fatalf("want one mistake, at %s; got:\n%v", field, err)
+	}
+	if found[0].Field != field || !strings.Contains(found[0].Message, remedy) {
+		t.Errorf("want %s: ... %s ...\ngot  %v", field, remedy, found[0])
 	}
 }
 
@@ -209,9 +216,10 @@ func TestReloadable_ListsEveryChangeThatNeedsARestart(t *testing.T) {
 	next := validConfig()
 	next.Sites[0].Routes = next.Sites[0].Routes[:1]
 	next.DrainTimeout = time.Minute
+	next.MaxTunnels, next.MaxTunnelsPerAddress = 10, 2
 	next.Listen = Addresses{":443"} // the default, written out
 	if err := old.reloadable(next.withDefaults()); err != nil {
-		t.Errorf("refused a change of routes: %v", err)
+		t.Errorf("refused a change of routes and limits: %v", err)
 	}
 	next.HTTPListen = Addresses{":8080"}
 	next.ACME.Email = "ops@example.com"

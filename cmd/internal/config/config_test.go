@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -119,10 +120,9 @@ func TestParse_FullFileSetsEveryOption(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range leaves(reflect.TypeFor[File](), "") {
-		pattern := strings.ReplaceAll(path, "[]", "[0]")
 		found := false
 		for place := range f.source.places {
-			found = found || indexes.Replace(place) == indexes.Replace(pattern)
+			found = found || indexes.ReplaceAllString(place, "[]") == path
 		}
 		if !found {
 			t.Errorf("full.yaml does not show %s", path)
@@ -137,10 +137,22 @@ func TestParse_FullFileSetsEveryOption(t *testing.T) {
 		{"listen", f.Listen, proxy.Addresses{":443", "[2001:db8::1]:8443"}},
 		{"http_listen", f.HTTPListen, proxy.Addresses{"192.0.2.7:80"}},
 		{"trusted_proxies", f.TrustedProxies[1].String(), "192.0.2.9/32"},
+		{"max_tunnels", f.MaxTunnels, 20000},
+		{"max_tunnels_per_address", f.MaxTunnelsPerAddress, 200},
 		{"drain_timeout", f.DrainTimeout, 20 * time.Second},
 		{"tls", s.TLS, proxy.TLS{Cert: "/etc/ssl/review.pem", Key: "/etc/ssl/private/review.key"}},
 		{"hsts", s.HSTS, 365 * 24 * time.Hour},
 		{"upgrade_insecure", s.UpgradeInsecure, &on},
+		{"tunnel", s.Routes[2].Tunnel, proxy.Tunnel{Backend: "wss://10.0.0.7:9000/socket/"}},
+		{"tunnel in its long form", s.Routes[4].Tunnel, proxy.Tunnel{Backend: "ws://127.0.0.1:9001", Mode: proxy.TunnelMessage}},
+		{"ping", s.Routes[2].Ping, 30 * time.Second},
+		{"idle_timeout", s.Routes[2].IdleTimeout, 24 * time.Hour},
+		{"max_lifetime", s.Routes[2].MaxLifetime, 7 * 24 * time.Hour},
+		{"max_message", s.Routes[2].MaxMessage, int64(64 << 10)},
+		{"max_fragments", s.Routes[2].MaxFragments, 16},
+		{"message_rate", s.Routes[2].MessageRate, 50},
+		{"validate", s.Routes[2].Validate, true},
+		{"max_tunnels of a route", s.Routes[2].MaxTunnels, 5000},
 		{"request_buffering", s.Routes[3].RequestBuffering, &off},
 		{"max_body", s.Routes[3].MaxBody, int64(2 << 30)},
 		{"queue", f.Push.QueueBytes, int64(4 << 20)},
@@ -154,7 +166,7 @@ func TestParse_FullFileSetsEveryOption(t *testing.T) {
 	}
 }
 
-var indexes = strings.NewReplacer("[0]", "[]", "[1]", "[]", "[2]", "[]", "[3]", "[]", "[4]", "[]")
+var indexes = regexp.MustCompile(`\[\d+\]`)
 
 // leaves lists the paths of all options that hold a value.
 func leaves(t reflect.Type, path string) []string {

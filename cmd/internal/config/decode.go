@@ -119,7 +119,7 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string) {
 // isScalar reports whether setScalar can fill a type.
 func isScalar(t reflect.Type) bool {
 	switch t.Kind() {
-	case reflect.String, reflect.Bool, reflect.Int64:
+	case reflect.String, reflect.Bool, reflect.Int64, reflect.Int:
 		return true
 	}
 	return t == prefixType
@@ -143,6 +143,10 @@ func setScalar(v reflect.Value, f field, text string) error {
 		return err
 	case f.size:
 		n, err := parseSize(text)
+		v.SetInt(n)
+		return err
+	case v.Kind() == reflect.Int:
+		n, err := parseCount(text)
 		v.SetInt(n)
 		return err
 	}
@@ -176,6 +180,8 @@ func wanted(t reflect.Type, n *yaml.Node) string {
 		return "on or off"
 	case t.Kind() == reflect.Int64:
 		return "a size such as 100MiB"
+	case t.Kind() == reflect.Int:
+		return "a number such as 100"
 	case t.Kind() == reflect.Slice && short:
 		return "one value, or a list in brackets"
 	case t.Kind() == reflect.Slice && isScalar(t.Elem()) && n.Kind == yaml.ScalarNode && n.Value != "":
@@ -185,7 +191,7 @@ func wanted(t reflect.Type, n *yaml.Node) string {
 	case t.Kind() == reflect.Slice:
 		return fmt.Sprintf("a list, each item begun by \"- \", with the keys %s", strings.Join(namesOf(t.Elem()), ", "))
 	case t.Kind() == reflect.Struct && short:
-		return fmt.Sprintf("a word, or a mapping with the keys %s", strings.Join(namesOf(t), ", "))
+		return fmt.Sprintf("one value, or a mapping with the keys %s", strings.Join(namesOf(t), ", "))
 	case t.Kind() == reflect.Struct:
 		return "a mapping with the keys " + strings.Join(namesOf(t), ", ")
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -56,6 +57,24 @@ func FuzzParseSize(f *testing.F) {
 		n, err := parseSize(s)
 		if err == nil && n <= 0 || err != nil && n != 0 {
 			t.Errorf("%q is %d, %v", s, n, err)
+		}
+	})
+}
+
+func FuzzParseCount(f *testing.F) {
+	for _, s := range []string{"1", "1000", "0", "-1", "1.5", "1_000", "0x10", "2147483647", "2147483648", "10/s", ""} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		n, err := parseCount(s)
+		if err != nil {
+			if n != 0 || !strings.Contains(err.Error(), "write ") {
+				t.Errorf("%q is %d, %v", s, n, err)
+			}
+			return
+		}
+		if again, err := parseCount(strconv.FormatInt(n, 10)); n < 1 || again != n || err != nil {
+			t.Errorf("%q is %d, which is %d, %v", s, n, again, err)
 		}
 	})
 }

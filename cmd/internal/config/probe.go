@@ -233,7 +233,7 @@ func (p *prober) backends(ctx context.Context) {
 		for j, r := range s.Routes {
 			at := fmt.Sprintf("sites[%d].routes[%d]", i, j)
 			try(at+".app", r.App)
-			try(at+".tunnel", r.Tunnel.Backend)
+			try(at+".tunnel.backend", r.Tunnel.Backend)
 		}
 	}
 	wg.Wait()

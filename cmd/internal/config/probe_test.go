@@ -138,6 +138,7 @@ sites:
       - path: /d
         app: https://%[2]s
         backend_tls: {ca: %[3]s/file}
+      - {path: /e, tunnel: {mode: message, backend: "unix:%[3]s/no.sock"}}
 push: {queue: 2MiB}
 `, taken, dead, dir))
 	want := fmt.Sprintf(`wsfront.yaml:1:9: listen: "%[1]s" is taken (see: ss -ltnp); stop what listens there, unless it is wsfront itself
@@ -147,7 +148,8 @@ wsfront.yaml:8:28: sites[0].routes[1].files: %[3]s/file is not a folder that can
 wsfront.yaml:9:25: sites[0].routes[2].app: http://%[2]s does not answer: connection refused; start the backend, or write the address it listens at
 wsfront.yaml:11:28: sites[0].routes[4].tunnel: unix:%[3]s/none.sock does not answer: no such file or directory; start the backend, or write the address it listens at
 wsfront.yaml:14:27: sites[0].routes[5].backend_tls.ca: %[3]s/file holds no certificate; write the PEM file of the CA's certificate
-wsfront.yaml:15:7: push: no route has push, so that this has no effect; add a route such as {path: /websocket, push: {channel: board}}`, taken, dead, dir)
+wsfront.yaml:15:53: sites[0].routes[6].tunnel.backend: unix:%[3]s/no.sock does not answer: no such file or directory; start the backend, or write the address it listens at
+wsfront.yaml:16:7: push: no route has push, so that this has no effect; add a route such as {path: /websocket, push: {channel: board}}`, taken, dead, dir)
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net/netip"
@@ -31,6 +32,20 @@ func parseSize(s string) (int64, error) {
 		return 0, fmt.Errorf("0 is no size here; write one such as 1MiB, or remove the key for its default")
 	}
 	return n << shift, nil
+}
+
+// parseCount reads a number of things: 1, 1000.
+func parseCount(s string) (int64, error) {
+	n, err := strconv.ParseUint(s, 10, 31)
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return 0, fmt.Errorf("%q is more than can be counted; write less, such as 1000", s)
+	case err != nil:
+		return 0, fmt.Errorf("%q is no number here; write a whole one, such as 1000", s)
+	case n == 0:
+		return 0, errors.New("0 is no number here; write one such as 1000, or remove the key for its default")
+	}
+	return int64(n), nil
 }
 
 // parseDuration reads a time with its unit, as Go writes them, and days: 30s,

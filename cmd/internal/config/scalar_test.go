@@ -19,6 +19,22 @@ func TestParseSize(t *testing.T) {
 	}
 }
 
+func TestParseCount(t *testing.T) {
+	for s, want := range map[string]int64{"1": 1, "1000": 1000, "007": 7, "2147483647": 2147483647} {
+		if got, err := parseCount(s); got != want || err != nil {
+			t.Errorf("%s: got %d, %v; want %d", s, got, err, want)
+		}
+	}
+	for s, remedy := range map[string]string{
+		"2147483648": "more than can be counted", "99999999999999999999": "more than can be counted", "0": "remove the key",
+		"-1": "a whole one", "+1": "a whole one", "1.5": "a whole one", "1_000": "a whole one", "0x10": "a whole one", "": "a whole one",
+	} {
+		if got, err := parseCount(s); got != 0 || err == nil || !strings.Contains(err.Error(), remedy) {
+			t.Errorf("%s: got %d, %v; want %q", s, got, err, remedy)
+		}
+	}
+}
+
 func TestParseDuration(t *testing.T) {
 	for s, want := range map[string]time.Duration{"30s": 30 * time.Second, "1h30m": 90 * time.Minute, "0": 0, "365d": 8760 * time.Hour, "-1s": -time.Second} {
 		if got, err := parseDuration(s); got != want || err != nil {

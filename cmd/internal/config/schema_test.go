@@ -55,8 +55,9 @@ func TestSchema_AcceptsGoodFiles(t *testing.T) {
 func TestSchema_RefusesUnknownKeysAndWrongTypes(t *testing.T) {
 	schema := compileSchema(t)
 	for _, name := range []string{
-		"durations", "just-a-word", "log", "many-at-once", "no-sites", "not-a-mapping", "null-values", "route-kinds", "sites-a-mapping",
-		"sizes", "tls-cert-without-key", "tls-mapping-unknown-key", "tls-word", "trusted-proxies", "unknown-keys", "wrong-types",
+		"durations", "just-a-word", "log", "many-at-once", "no-sites", "not-a-mapping", "null-values", "numbers", "route-kinds", "sites-a-mapping",
+		"sizes", "tls-cert-without-key", "tls-mapping-unknown-key", "tls-word", "trusted-proxies", "tunnel-mode", "tunnel-without-backend",
+		"unknown-keys", "wrong-types",
 	} {
 		if err := schema.Validate(instance(t, testdata+"bad/"+name+".yaml")); err == nil {
 			t.Errorf("%s: accepted", name)
@@ -142,6 +143,8 @@ func schemaOf(r *reflector.Reflector, typ reflect.Type) *reflector.Schema {
 			{Type: "integer", Minimum: "1"},
 			{Type: "string", Pattern: `^[0-9]+ *(B|KiB|MiB|GiB|TiB)?$`},
 		}}
+	case reflect.TypeFor[int]():
+		return &reflector.Schema{Type: "integer", Minimum: "1", Maximum: "2147483647"}
 	case durationType:
 		return &reflector.Schema{Type: "string", Pattern: `^([0-9]+d|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$`}
 	case prefixType:
@@ -150,17 +153,31 @@ func schemaOf(r *reflector.Reflector, typ reflect.Type) *reflector.Schema {
 		address := &reflector.Schema{Type: "string", Pattern: `:[0-9]+$`}
 		return &reflector.Schema{OneOf: []*reflector.Schema{words("off"), address, {Type: "array", Items: address}}}
 	case reflect.TypeFor[proxy.TLS]():
-		plain := *r
-		plain.Mapper = nil
-		files := plain.ReflectFromType(typ)
-		files.Version, files.Required = "", []string{"cert", "key"}
-		return &reflector.Schema{OneOf: []*reflector.Schema{words("auto", "internal", "off"), files}}
+		return &reflector.Schema{OneOf: []*reflector.Schema{words("auto", "internal", "off"), longForm(r, typ, "cert", "key")}}
+	case reflect.TypeFor[proxy.Tunnel]():
+		return &reflector.Schema{OneOf: []*reflector.Schema{{Type: "string"}, longForm(r, typ, "backend")}}
+	case reflect.TypeFor[proxy.TunnelMode]():
+		return words("raw", "message")
 	case reflect.TypeFor[proxy.AccessFormat]():
 		return words("combined", "json", "off")
 	case reflect.TypeFor[pusher.Inbound]():
 		return words("drop", "echo", "publish")
 	}
 	return nil
+}
+
+// longForm is the mapping that a type may be written as beside its short form.
+func longForm(r *reflector.Reflector, typ reflect.Type, required ...string) *reflector.Schema {
+	inner := *r
+	inner.Mapper = func(t reflect.Type) *reflector.Schema {
+		if t == typ {
+			return nil // its fields
+		}
+		return schemaOf(r, t)
+	}
+	s := inner.ReflectFromType(typ)
+	s.Version, s.Required = "", required
+	return s
 }
 
 func property(t *testing.T, s *reflector.Schema, name string) *reflector.Schema {
