@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"net"
 	"net/http"
@@ -92,14 +93,8 @@ func (s *Server) open(x *exchange, r *http.Request, b *backendTunnel) {
 	b.keep() // from here on the relay says how either connection ends
 	log := s.log.With("id", x.id, "client", x.client, "site", x.site.name, "route", x.route.name, "backend", x.route.backend.written)
 	log.Info(eventTunnelOpen)
-	if m := x.route.messages; m != nil {
-		result := m.carry(s.tunnels, messagePeer{client, leftover(buffered.Reader)}, messagePeer{b.conn, leftover(b.reader)}, deflate)
-		x.received, x.sent = result.FromClient, result.ToClient
-		if result.Panic != "" {
-			log.Error(eventPanic, "panic", result.Panic, "stack", result.Stack)
-		}
-		log.Info(eventTunnelClose, "bytes_in", x.received, "bytes_out", x.sent, "messages_in", result.MessagesIn, "messages_out", result.MessagesOut,
-			"duration", result.Duration, "reason", result.Reason, "closed_by", result.ClosedBy, "close_code", result.Code)
+	if x.route.messages != nil {
+		s.carryMessages(x, log, messagePeer{client, leftover(buffered.Reader)}, messagePeer{b.conn, leftover(b.reader)}, deflate)
 		return
 	}
 	// Keep-alive probes need no word here: the net package sends them on
@@ -115,6 +110,17 @@ func (s *Server) open(x *exchange, r *http.Request, b *backendTunnel) {
 		reason += ": " + result.Err.Error()
 	}
 	log.Info(eventTunnelClose, "bytes_in", x.received, "bytes_out", x.sent, "duration", result.Duration, "reason", reason)
+}
+
+// carryMessages is the life of a tunnel of mode message.
+func (s *Server) carryMessages(x *exchange, log *slog.Logger, client, backend messagePeer, deflate bool) {
+	result := x.route.messages.carry(s.tunnels, client, backend, deflate)
+	x.received, x.sent = result.FromClient, result.ToClient
+	if result.Panic != "" {
+		log.Error(eventPanic, "panic", result.Panic, "stack", result.Stack)
+	}
+	log.Info(eventTunnelClose, "bytes_in", x.received, "bytes_out", x.sent, "messages_in", result.MessagesIn, "messages_out", result.MessagesOut,
+		"duration", result.Duration, "reason", result.Reason, "closed_by", result.ClosedBy, "close_code", result.Code)
 }
 
 // beginTunnel counts a tunnel until the exchange is over, unless tunnels are
