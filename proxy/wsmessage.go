@@ -122,6 +122,7 @@ type messageTunnel struct {
 	maxMessage           int64
 	idle, lifetime, ping time.Duration
 	stall, farewell      time.Duration
+	timed                bool // something depends on when a peer was last heard
 
 	rules   [2]frame.Rules // of what comes from the client and the backend
 	deflate frame.Rules    // of what comes from a client with which compression was agreed upon
@@ -134,6 +135,7 @@ type messageTunnel struct {
 
 func newMessageTunnel(r Route) *messageTunnel {
 	m := &messageTunnel{maxMessage: r.MaxMessage, idle: r.IdleTimeout, lifetime: r.MaxLifetime, ping: r.Ping, stall: stallTimeout, farewell: farewellTimeout}
+	m.timed = r.IdleTimeout > 0 || r.Ping > 0 || r.MessageRate > 0
 	if m.maxMessage == 0 {
 		m.maxMessage = defaultMaxMessage
 	}

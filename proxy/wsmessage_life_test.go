@@ -23,16 +23,13 @@ import (
 	"github.com/koding/websocketproxy"
 )
 
-// tune sets what the configuration has no words for, before anybody connects.
-func tune(f *front, set func(m *messageTunnel)) *front {
-	set(f.table.Load().sites[0].routes[0].messages)
-	return f
-}
-
-// tuned is openMessages with times of the test's.
+// tuned is openMessages with times that the configuration has no words for.
 func tuned(t *testing.T, set func(m *messageTunnel)) (f *front, client, backend *wsPeer) {
 	b := newMessageBackend(t, "", "")
-	f = tune(serveMessages(t, b.host), set)
+	f = serveMessages(t, b.host)
+	m := f.table.Load().sites[0].routes[0].messages
+	m.timed = true
+	set(m)
 	client, _ = shakeHands(t, f.addr, "")
 	return f, client, b.accept(t)
 }
