@@ -24,8 +24,9 @@ import (
 
 // Mode message: the client's WebSocket ends here, and another one of ours leads
 // to the backend. koding/websocketproxy, with gorilla/websocket below it, takes
-// whole messages from the one and writes them to the other. This file and
-// wsmessageconn.go stand around it, and it is imported nowhere else.
+// whole messages from the one and writes them to the other. This file calls it,
+// wsmessageconn.go and wsmessageframe.go stand between it and the sockets; it is
+// imported nowhere else.
 //
 // The library gets no request and no socket of a peer. Both handshakes are made
 // before it is called, as for a raw tunnel (tunnel.go); it is called with a
@@ -65,7 +66,9 @@ import (
 // other one, which is what ending a WebSocket means; a half-closed connection
 // is a closed one; every message is compressed where compression was agreed
 // upon, however short; one longer than messageBuffer reaches the backend in
-// several frames.
+// several frames; a panic of gorilla's outside of our Read and Write ends the
+// process (it has two, for a thousand reads after an error and for two writers
+// at once, and the library does neither).
 
 const (
 	// defaultMaxMessage is the limit of a message's length where the route has
