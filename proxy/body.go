@@ -176,6 +176,9 @@ type upload struct {
 // backend's connection is closed; stop waits for it.
 func (b *requestBody) startUpload(to *backendConn) *upload {
 	u := &upload{body: b, to: to, done: make(chan struct{})}
+	if b.streams {
+		b.x.down.bothWays()
+	}
 	go u.run()
 	return u
 }

@@ -67,6 +67,9 @@ type downstream interface {
 	// next call, and io.EOF behind it. It may be called by another goroutine
 	// than the methods that write.
 	readBody() ([]byte, error)
+	// bothWays prepares for an answer that begins while another goroutine reads
+	// the body.
+	bothWays()
 	// trailer is what stood behind the body, once readBody returned io.EOF.
 	trailer() []http1.Field
 	// stopBody makes a readBody under way, and each later one, fail.

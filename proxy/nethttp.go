@@ -84,12 +84,6 @@ func (h *httpExchange) arrive(s *Server, w http.ResponseWriter, r *http.Request,
 		h.peer = ap.Addr().Unmap()
 	}
 	h.translate()
-	if h.request.Framing() != http1.NoBody {
-		// An answer may begin while the body is still coming, and is being read
-		// by another goroutine; without this, net/http would read it too before
-		// it writes the answer's head.
-		_ = http.NewResponseController(w).EnableFullDuplex() // HTTP/2 needs none
-	}
 	h.exchange.arrived(s.table.Load().trusted)
 }
 
@@ -177,6 +171,14 @@ func (h *httpExchange) readBody() ([]byte, error) {
 		err = io.ErrUnexpectedEOF // HTTP/2: the stream was reset
 	}
 	return nil, err
+}
+
+// bothWays keeps net/http from reading the body itself before it writes the
+// answer's head. It is for bodies that we read to their end, or else close the
+// connection: net/http (Go 1.26) panics where it finds another request behind
+// one whose body nobody has read.
+func (h *httpExchange) bothWays() {
+	_ = http.NewResponseController(h.ResponseWriter).EnableFullDuplex() // HTTP/2 needs none
 }
 
 func (h *httpExchange) trailer() []http1.Field {

@@ -212,6 +212,8 @@ func (t *turn) readBody() ([]byte, error) {
 	return t.body.Next()
 }
 
+func (t *turn) bothWays() {}
+
 func (t *turn) trailer() []http1.Field { return t.body.Trailer }
 
 func (t *turn) stopBody() {
