@@ -84,12 +84,6 @@ func (h *httpExchange) arrive(s *Server, w http.ResponseWriter, r *http.Request,
 		h.peer = ap.Addr().Unmap()
 	}
 	h.translate()
-	if h.request.Framing() != http1.NoBody {
-		// An answer may begin while the body is still coming, and is being read
-		// by another goroutine; without this, net/http would read it too before
-		// it writes the answer's head.
-		_ = http.NewResponseController(w).EnableFullDuplex() // HTTP/2 needs none
-	}
 	h.exchange.arrived(s.table.Load().trusted)
 }
 
@@ -190,6 +184,14 @@ func (h *httpExchange) trailer() []http1.Field {
 		}
 	}
 	return h.trailed
+}
+
+// duplex keeps net/http from reading the body too, before it writes the answer's
+// head. It is for bodies that are read to their end, or whose connection is
+// closed: the rest of another would be read behind the answer, and its end
+// leaves net/http with a read that the next request's body runs into.
+func (h *httpExchange) duplex() {
+	_ = http.NewResponseController(h.ResponseWriter).EnableFullDuplex() // HTTP/2 needs none
 }
 
 func (h *httpExchange) stopBody() {

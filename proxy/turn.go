@@ -214,6 +214,9 @@ func (t *turn) readBody() ([]byte, error) {
 
 func (t *turn) trailer() []http1.Field { return t.body.Trailer }
 
+// duplex does nothing: body and answer have nothing in common here.
+func (t *turn) duplex() {}
+
 func (t *turn) stopBody() {
 	t.stopped.Store(true)
 	_ = t.c.SetReadDeadline(aLongTimeAgo)
