@@ -175,10 +175,10 @@ type upload struct {
 // startUpload begins to send. It ends with the body, by stop, or when the
 // backend's connection is closed; stop waits for it.
 func (b *requestBody) startUpload(to *backendConn) *upload {
-	u := &upload{body: b, to: to, done: make(chan struct{})}
 	if b.streams {
-		b.x.down.bothWays()
+		b.x.down.duplex()
 	}
+	u := &upload{body: b, to: to, done: make(chan struct{})}
 	go u.run()
 	return u
 }
@@ -190,10 +190,18 @@ func (u *upload) stop() {
 		return
 	default:
 	}
-	u.body.x.down.stopBody()
+	if u.body.streams {
+		u.body.x.down.stopBody()
+	}
 	_ = u.to.SetWriteDeadline(aLongTimeAgo)
 	<-u.done
+	if u.ended { // all the same: the connection may be kept
+		_ = u.to.SetWriteDeadline(noDeadline)
+	}
 }
+
+// complete reports whether the body has been sent whole.
+func (u *upload) complete() bool { return !u.running() && u.ended }
 
 func (u *upload) running() bool {
 	select {

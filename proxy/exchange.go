@@ -67,11 +67,11 @@ type downstream interface {
 	// next call, and io.EOF behind it. It may be called by another goroutine
 	// than the methods that write.
 	readBody() ([]byte, error)
-	// bothWays prepares for an answer that begins while another goroutine reads
-	// the body.
-	bothWays()
 	// trailer is what stood behind the body, once readBody returned io.EOF.
 	trailer() []http1.Field
+	// duplex is called before another goroutine reads the body, while the answer
+	// may begin. Unless that one reads it to its end, closeAfter is called too.
+	duplex()
 	// stopBody makes a readBody under way, and each later one, fail.
 	stopBody()
 	// proceed asks the client for the body that it waits to be asked for (100

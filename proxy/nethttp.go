@@ -173,14 +173,6 @@ func (h *httpExchange) readBody() ([]byte, error) {
 	return nil, err
 }
 
-// bothWays keeps net/http from reading the body itself before it writes the
-// answer's head. It is for bodies that we read to their end, or else close the
-// connection: net/http (Go 1.26) panics where it finds another request behind
-// one whose body nobody has read.
-func (h *httpExchange) bothWays() {
-	_ = http.NewResponseController(h.ResponseWriter).EnableFullDuplex() // HTTP/2 needs none
-}
-
 func (h *httpExchange) trailer() []http1.Field {
 	h.trailed = h.trailed[:0]
 	for name, list := range h.r.Trailer {
@@ -192,6 +184,14 @@ func (h *httpExchange) trailer() []http1.Field {
 		}
 	}
 	return h.trailed
+}
+
+// duplex keeps net/http from reading the body too, before it writes the answer's
+// head. It is for bodies that are read to their end, or whose connection is
+// closed: the rest of another would be read behind the answer, and its end
+// leaves net/http with a read that the next request's body runs into.
+func (h *httpExchange) duplex() {
+	_ = http.NewResponseController(h.ResponseWriter).EnableFullDuplex() // HTTP/2 needs none
 }
 
 func (h *httpExchange) stopBody() {

@@ -212,9 +212,10 @@ func (t *turn) readBody() ([]byte, error) {
 	return t.body.Next()
 }
 
-func (t *turn) bothWays() {}
-
 func (t *turn) trailer() []http1.Field { return t.body.Trailer }
+
+// duplex does nothing: body and answer have nothing in common here.
+func (t *turn) duplex() {}
 
 func (t *turn) stopBody() {
 	t.stopped.Store(true)
