@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -110,12 +111,7 @@ func (h *httpExchange) translate() {
 	if r.ProtoMajor == 1 {
 		q.Minor = r.ProtoMinor
 	}
-	if q.Path = q.Target; len(q.Target) == 0 || q.Target[0] != '/' {
-		q.Path = h.copy(r.URL.EscapedPath())
-	}
-	if path, _, ok := strings.Cut(r.RequestURI, "?"); ok && len(q.Target) > 0 && q.Target[0] == '/' {
-		q.Path = q.Target[:len(path)]
-	}
+	q.Path = pathOf(q.Target)
 	q.HasQuery, q.Query = r.URL.ForceQuery || r.URL.RawQuery != "", h.copy(r.URL.RawQuery)
 	for name, list := range r.Header {
 		known := http1.Lookup(name)
@@ -133,6 +129,21 @@ func (h *httpExchange) translate() {
 	if q.Chunked {
 		q.ContentLength = lengthUnknown
 	}
+}
+
+// pathOf is the path of a target, as it was written: net/url would lose what it
+// cannot keep apart (RFC 9112 §3.2).
+func pathOf(target []byte) []byte {
+	path := target
+	if i := bytes.Index(path, []byte("://")); len(path) > 0 && path[0] != '/' && i >= 0 { // the absolute form
+		path = path[i+3:]
+		path = path[min(len(path), max(bytes.IndexAny(path, "/?"), 0)):]
+	}
+	path, _, _ = bytes.Cut(path, []byte{'?'})
+	if len(path) == 0 {
+		return []byte("/")
+	}
+	return path
 }
 
 func (h *httpExchange) copy(text string) []byte {
