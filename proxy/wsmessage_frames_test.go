@@ -197,6 +197,8 @@ func TestMessage_CompressionEndsHere(t *testing.T) {
 	if err != nil || first != finBit|packedBit|opcodeText || len(payload) > len(long)/10 {
 		t.Errorf("first byte %x, %d bytes, %v", first, len(payload), err)
 	}
+	backend.send(finBit|opcodeClose, closeFrame(4001, "bye"))
+	client.want("close 4001: bye")
 }
 
 func TestMessage_CompressedMessagesAreJudgedUnpacked(t *testing.T) {

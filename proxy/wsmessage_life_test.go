@@ -148,6 +148,7 @@ func TestMessage_BytesSentWithTheHandshakeArrive(t *testing.T) {
 		backend := &wsPeer{t, conn, r, false}
 		backend.want("text: from client")
 		backend.want("text: and more")
+		backend.want("close")
 	})
 	f := serveMessages(t, host)
 	p.client = true
@@ -277,6 +278,50 @@ func TestMessage_PanicEndsOneTunnelOnly(t *testing.T) {
 	}
 	if r := receive(t, done); r.Panic != "boom" || !strings.Contains(r.Stack, "explosive") {
 		t.Errorf("%+v", r)
+	}
+}
+
+// hesitant takes its time to write, and notes whether it was closed meanwhile.
+type hesitant struct {
+	net.Conn
+	closed, tooEarly chan struct{}
+	once             sync.Once
+}
+
+func (h *hesitant) Write(p []byte) (int, error) {
+	select {
+	case <-h.closed:
+		close(h.tooEarly)
+	case <-time.After(100 * time.Millisecond): // less makes the test weaker, never red
+	}
+	return h.Conn.Write(p)
+}
+
+func (h *hesitant) Close() error {
+	h.once.Do(func() { close(h.closed) })
+	return h.Conn.Close()
+}
+
+func TestMessage_NothingIsClosedBeforeBothSidesAreTold(t *testing.T) {
+	nearClient, farClient := pipe(t)
+	nearBackend, farBackend := pipe(t)
+	slow := &hesitant{Conn: nearClient, closed: make(chan struct{}), tooEarly: make(chan struct{})}
+	done := make(chan messageResult, 1)
+	go func() { // ends by the Close frames; awaited below
+		done <- newMessageTunnel(Route{}).carry(context.Background(), messagePeer{conn: slow}, messagePeer{conn: nearBackend}, false)
+	}()
+	client := &wsPeer{t, farClient, bufio.NewReader(farClient), true}
+	backend := &wsPeer{t, farBackend, bufio.NewReader(farBackend), false}
+	client.send(finBit|opcodeClose, closeFrame(4000, "bye"))
+	backend.want("close 4000: bye")
+	backend.send(finBit|opcodeClose, closeFrame(4000, ""))
+	client.want("close 4000: ")
+	client.want("end")
+	receive(t, done)
+	select {
+	case <-slow.tooEarly:
+		t.Error("closed while its Close frame was being written")
+	default:
 	}
 }
 
