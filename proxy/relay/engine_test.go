@@ -3,6 +3,7 @@ package relay_test
 import (
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -149,4 +150,49 @@ func (s shouting) Read(p []byte) (int, error) {
 	n, err := s.Conn.Read(p)
 	copy(p, strings.ToUpper(string(p[:n])))
 	return n, err
+}
+
+func TestEngine_IdleTunnelsHaveNoGoroutines(t *testing.T) {
+	e := loops(t)
+	one := open(t, e, "tls", "tcp", relay.Options{})
+	write(t, one.client, "so that all loops run")
+	wantRead(t, one.backend, "so that all loops run")
+	before := runtime.NumGoroutine()
+	for range 50 {
+		o := relay.Options{IdleTimeout: time.Hour, Ping: time.Hour, Frames: &relay.Frames{}}
+		b := open(t, e, "tls", "tcp", o)
+		write(t, b.client, "hello")
+		wantRead(t, b.backend, "hello")
+	}
+	if after := runtime.NumGoroutine(); after > before {
+		t.Errorf("%d goroutines with 50 idle tunnels more, %d before", after, before)
+	}
+}
+
+// slow writes byte by byte.
+type slow struct{ net.Conn }
+
+func (s slow) Write(p []byte) (int, error) {
+	for i := range p {
+		if _, err := s.Conn.Write(p[i : i+1]); err != nil {
+			return i, err
+		}
+	}
+	return len(p), nil
+}
+
+func TestEngine_RecordsMayComeByteByByte(t *testing.T) {
+	onBoth(t, func(t *testing.T, e *relay.Engine) {
+		b := connectBoth(t, "tcp", "tls")
+		client, near := secure(t, slow{b.client}, b.near[0], "tls", true)
+		b.near[0] = near
+		b.start(e, relay.Options{Frames: &relay.Frames{}}, relay.Early{})
+		m := wsPeer{mask: true}.frame(opText, strings.Repeat("0123456789", 500))
+		for range 2 {
+			write(t, client, string(m))
+			wantRead(t, b.backend, string(m))
+		}
+		write(t, b.backend, "and back")
+		wantRead(t, client, "and back")
+	})
 }
