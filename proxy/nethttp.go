@@ -136,8 +136,11 @@ func (h *httpExchange) translate() {
 func pathOf(target []byte) []byte {
 	path := target
 	if i := bytes.Index(path, []byte("://")); len(path) > 0 && path[0] != '/' && i >= 0 { // the absolute form
-		path = path[i+3:]
-		path = path[min(len(path), max(bytes.IndexAny(path, "/?"), 0)):]
+		if path = path[i+3:]; bytes.IndexAny(path, "/?") < 0 {
+			path = nil
+		} else {
+			path = path[bytes.IndexAny(path, "/?"):]
+		}
 	}
 	path, _, _ = bytes.Cut(path, []byte{'?'})
 	if len(path) == 0 {
