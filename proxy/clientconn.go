@@ -41,7 +41,6 @@ type clientConn struct {
 	reader http1.Reader
 	until  time.Time   // the read deadline that is set
 	idle   atomic.Bool // between two requests: may be closed at once
-	t      *turn       // the request under way
 	gone   bool        // given away: to net/http, or to a tunnel
 }
 

@@ -261,8 +261,9 @@ func isReset(err error) bool {
 
 // bodyFraming is where a message's body ends.
 type bodyFraming struct {
-	length  int
-	chunked bool
+	length     int
+	chunked    bool
+	extensions bool // chunk extensions are skipped: a front sends none
 }
 
 // readHead reads a request's head by the grammar, and takes no liberties: a
@@ -322,6 +323,9 @@ func (f bodyFraming) read(r *bufio.Reader) (body string, trailer []seenField, er
 		line, err := readLine(r)
 		if err != nil {
 			return b.String(), nil, err
+		}
+		if f.extensions {
+			line, _, _ = strings.Cut(line, ";")
 		}
 		n, err := strconv.ParseUint(line, 16, 31)
 		if err != nil {

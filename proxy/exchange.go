@@ -53,6 +53,8 @@ type exchange struct {
 	// log lines when it ends.
 	switched bool
 
+	payload requestBody   // on its way to the backend
+	attempt attempt       // the last one
 	fields  []http1.Field // of the answer
 	scratch []byte        // values that are written anew
 	small   []byte        // a small request body, whole

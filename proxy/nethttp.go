@@ -27,8 +27,6 @@ type httpExchange struct {
 	r       *http.Request
 	request http1.Request
 	text    []byte // of the request's names and values
-	length  int64  // of the answer as start was told it, for a backend's answer
-	begun   bool   // by start
 	failed  error
 	body    []byte // a piece of the request's body
 	trailed []http1.Field
@@ -47,6 +45,9 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request, secure bool) 
 			h.WriteHeader(http.StatusOK) // a handler that wrote nothing: as net/http takes it
 		}
 		aborted := cause != nil || h.aborted
+		if h.aborted && h.begun {
+			h.flush() // what there is, so that the client sees that something is missing
+		}
 		s.finish(&h.exchange)
 		h.release()
 		if aborted {
@@ -72,7 +73,6 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request, secure bool) 
 
 // arrive makes the exchange of a request.
 func (h *httpExchange) arrive(s *Server, w http.ResponseWriter, r *http.Request, secure bool) {
-	h.exchange.reset()
 	h.ResponseWriter, h.r = w, r
 	h.server, h.down, h.req, h.secure, h.proto = s, h, &h.request, secure, r.Proto
 	if r.TLS != nil {
@@ -95,10 +95,11 @@ func (h *httpExchange) arrive(s *Server, w http.ResponseWriter, r *http.Request,
 
 // release gives the exchange back, with nothing of the request in it.
 func (h *httpExchange) release() {
-	s, kept := h.server, h.exchange
-	*h = httpExchange{exchange: kept, request: h.request, text: h.text[:0], body: h.body, trailed: h.trailed[:0]}
+	s := h.server
 	h.exchange.reset()
-	if cap(h.text) <= maxKeptText {
+	h.request.Reset()
+	h.ResponseWriter, h.r, h.failed, h.text, h.trailed = nil, nil, nil, h.text[:0], h.trailed[:0]
+	if cap(h.text) <= maxKeptText && cap(h.small) <= 2*smallBody && cap(h.scratch) <= maxKeptText {
 		s.httpExchanges.Put(h)
 	}
 }
@@ -110,8 +111,6 @@ const maxKeptText = 16 << 10
 // is copied into one buffer.
 func (h *httpExchange) translate() {
 	r, q := h.r, &h.request
-	q.Reset()
-	h.text = h.text[:0]
 	q.Method, q.Target, q.HostValue = h.copy(r.Method), h.copy(r.RequestURI), h.copy(r.Host)
 	q.Minor, q.Close, q.ContentLength, q.Chunked = 1, r.Close, r.ContentLength, r.ContentLength < 0
 	if r.ProtoMajor == 1 {
@@ -218,7 +217,6 @@ func (h *httpExchange) start(status int, _ []byte, fields []http1.Field, length 
 	if length >= 0 {
 		header["Content-Length"] = []string{strconv.FormatInt(length, 10)}
 	}
-	h.begun, h.length = true, length
 	h.ResponseWriter.WriteHeader(status)
 	if length == lengthUnknown {
 		// Who knows when the body begins; and once the head is out, net/http can

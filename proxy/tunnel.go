@@ -69,7 +69,9 @@ func (s *Server) askForTunnel(x *exchange) (*backendConn, error) {
 		return nil, err
 	}
 	b := newBackendConn(conn)
-	t := attempt{x: x, b: b, body: &requestBody{x: x, length: lengthNone}, tunnel: true}
+	x.payload = requestBody{x: x, length: lengthNone}
+	t := &x.attempt
+	*t = attempt{x: x, b: b, body: &x.payload, tunnel: true}
 	stop := context.AfterFunc(s.handshakes, b.clientGone) // shutdown ends the attempt as well
 	err = t.ask()
 	t.end()
