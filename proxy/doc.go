@@ -27,6 +27,11 @@
 // backend has answered with a true 101 do bytes flow both ways
 // (proxy/relay). Any other answer is passed on as what it is.
 //
+// Where the route's mode is message, wsmessage.go takes the place of the relay:
+// it hands both ends to a library that takes whole messages from the one to the
+// other. wsmessageconn.go stands between the library and the sockets, and has
+// wsmessageframe.go look at each frame that comes (proxy/frame).
+//
 // # The walk of a push client
 //
 // A route with a Handler gets WebSocket handshakes and requests that accept

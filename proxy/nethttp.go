@@ -45,7 +45,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request, secure bool) 
 			h.WriteHeader(http.StatusOK) // a handler that wrote nothing: as net/http takes it
 		}
 		aborted := cause != nil || h.aborted
-		if h.aborted && h.begun {
+		if h.aborted && h.status != 0 {
 			h.flush() // what there is, so that the client sees that something is missing
 		}
 		s.finish(&h.exchange)
