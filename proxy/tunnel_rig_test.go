@@ -108,9 +108,17 @@ func openRaw(f *front, path string, ends <-chan *wsEnd) (client, backend *wsEnd)
 	if res.StatusCode != http.StatusSwitchingProtocols {
 		f.t.Fatalf("%s\n%s", res.Status, f.log)
 	}
-	backend = receive(f.t, ends)
-	backend.t = f.t
-	return client, backend
+	return client, f.backendOf(ends)
+}
+
+// backendOf is the backend's end of a tunnel that was just opened. It is closed
+// before the front is, which would wait for its answer to a Close.
+func (f *front) backendOf(ends <-chan *wsEnd) *wsEnd {
+	f.t.Helper()
+	e := receive(f.t, ends)
+	e.t = f.t
+	f.t.Cleanup(func() { e.conn.Close() })
+	return e
 }
 
 // Opcodes with FIN set (RFC 6455 §5.2).

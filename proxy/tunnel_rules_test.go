@@ -234,7 +234,7 @@ func TestTunnelRules_HoldOnAConnectionThatWasHandedOver(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		backend := receive(t, ends)
+		backend := f.backendOf(ends)
 		backend.wantFrame(finText, "early")
 		client.write(client.frame(finText, strings.Repeat("x", 101)))
 		told := make(chan struct{})
