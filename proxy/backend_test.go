@@ -53,6 +53,10 @@ func TestForward_RetriesOnlyWhatIsSafe(t *testing.T) {
 		{"POST without a body", crlf("POST /second HTTP/1.1\nHost: a\nContent-Length: 0"), 502, 1},
 		{"POST held", crlf("POST /second HTTP/1.1\nHost: a\nTransfer-Encoding: chunked") + "1\r\nx\r\n0\r\n\r\n", 502, 1},
 		{"POST with a key", crlf("POST /second HTTP/1.1\nHost: a\nIdempotency-Key: 1\nContent-Length: 0"), 502, 1},
+		{"GET with a body", crlf("GET /second HTTP/1.1\nHost: a\nContent-Length: 5") + "hello", 200, 2},
+		{"GET with a body held in a file", crlf("GET /second HTTP/1.1\nHost: a\nTransfer-Encoding: chunked") +
+			"200000\r\n" + strings.Repeat("x", 2<<20) + "\r\n0\r\n\r\n", 200, 2},
+		{"GET with a body that comes once only", crlf("GET /second HTTP/1.1\nHost: a\nContent-Length: 20000") + strings.Repeat("x", 20000), 502, 1},
 		{"DELETE", crlf("DELETE /second HTTP/1.1\nHost: a"), 502, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {

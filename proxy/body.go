@@ -42,22 +42,24 @@ type requestBody struct {
 	asked bool
 }
 
-// takeBody decides how the body goes on, and reads it where it is taken whole.
+// takeBody decides how the body goes on, as x.payload, and reads it where it is
+// taken whole.
 // A false return means that the request has been answered, as its body cannot
 // be had.
 //
 // A body that comes without a length and is taken whole loses its trailer
 // fields: they are sent behind the last chunk (RFC 9112 §7.1.2), and there are
 // no chunks any more.
-func (x *exchange) takeBody() (b requestBody, ok bool) {
-	b = requestBody{x: x, length: x.req.ContentLength}
+func (x *exchange) takeBody() (ok bool) {
+	x.payload = requestBody{x: x, length: x.req.ContentLength}
+	b := &x.payload
 	var err error
 	streaming := x.route.RequestBuffering != nil && !*x.route.RequestBuffering
 	switch {
 	case x.req.Chunked:
 		if streaming {
 			b.length, b.streams, b.asked = lengthUnknown, true, x.req.ExpectContinue
-			return b, true
+			return true
 		}
 		if x.req.ExpectContinue {
 			x.down.proceed()
@@ -76,9 +78,9 @@ func (x *exchange) takeBody() (b requestBody, ok bool) {
 	if err != nil {
 		b.release()
 		x.bodyFailed(err)
-		return b, false
+		return false
 	}
-	return b, true
+	return true
 }
 
 func (b *requestBody) takeSmall() error {
@@ -173,6 +175,9 @@ type upload struct {
 // startUpload begins to send. It ends with the body, by stop, or when the
 // backend's connection is closed; stop waits for it.
 func (b *requestBody) startUpload(to *backendConn) *upload {
+	if b.streams {
+		b.x.down.duplex()
+	}
 	u := &upload{body: b, to: to, done: make(chan struct{})}
 	go u.run()
 	return u
@@ -185,10 +190,18 @@ func (u *upload) stop() {
 		return
 	default:
 	}
-	u.body.x.down.stopBody()
+	if u.body.streams {
+		u.body.x.down.stopBody()
+	}
 	_ = u.to.SetWriteDeadline(aLongTimeAgo)
 	<-u.done
+	if u.ended { // all the same: the connection may be kept
+		_ = u.to.SetWriteDeadline(noDeadline)
+	}
 }
+
+// complete reports whether the body has been sent whole.
+func (u *upload) complete() bool { return !u.running() && u.ended }
 
 func (u *upload) running() bool {
 	select {

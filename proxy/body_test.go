@@ -241,3 +241,25 @@ func TestBody_TempFileHasNoName(t *testing.T) {
 		t.Errorf("in the folder for temporary files: %v", entries)
 	}
 }
+
+// Connections that were handed over go on by net/http, whose reader does not
+// bear that the body of one request is left to it while it was told that the
+// answer may come first: the next request's body is then read by two.
+func TestForward_BodyBehindOneThatNobodyReadByNetHTTP(t *testing.T) {
+	app, requests := answering(t, okAnswer)
+	off := false
+	f := serveFront(t, Route{Path: "/app", App: app, RequestBuffering: &off}, Route{Path: "/files/", Files: t.TempDir()})
+	const unread = "GET /none HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+	for range 20 {
+		_, r := f.dial(crlf("GET /files/none HTTP/1.1\nHost: a") + unread + unread +
+			crlf("POST /app HTTP/1.1\nHost: a\nContent-Length: 5") + "hello")
+		for _, want := range []int{404, 404, 404, 200} {
+			if res, _ := readAnswer(t, r, "GET"); res.StatusCode != want {
+				t.Fatalf("%s, want %d", res.Status, want)
+			}
+		}
+		if got := receive(t, requests); !strings.HasSuffix(got, "\r\n\r\nhello") {
+			t.Fatalf("%q", got)
+		}
+	}
+}

@@ -109,7 +109,7 @@ func (c *clientConn) end() {
 // secure does the TLS handshake. It reports false when the connection is not
 // ours any more.
 func (c *clientConn) secure() bool {
-	ctx, cancel := context.WithTimeout(c.server.handshakes, headerTimeout)
+	ctx, cancel := context.WithTimeout(c.server.stopping, headerTimeout)
 	defer cancel()
 	conn, state, err := c.server.accepter.Handshake(ctx, c.Conn)
 	if err != nil {

@@ -257,7 +257,9 @@ type Route struct {
 
 	// MaxMessage is the length of the longest WebSocket message that passes
 	// through a tunnel, as on the wire. Who sends a longer one is closed with
-	// 1009. Default 0: any.
+	// 1009. Default 0: any. With mode message, where messages are held in
+	// memory whole, it also counts once they are unpacked, and the default is
+	// 1MiB.
 	MaxMessage int64 `yaml:"max_message,size"`
 
 	// MaxFragments is how many frames a WebSocket message may have. Who sends

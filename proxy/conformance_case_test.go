@@ -232,7 +232,7 @@ var stepForm = regexp.MustCompile(`^<([a-z]+)(?: ([0-9]+))?>$`)
 func parseStep(line string) (step, error) {
 	if m := stepForm.FindStringSubmatch(line); m != nil {
 		n, _ := strconv.Atoi(m[2]) // "" is 0
-		known := []string{"await", "body", "close", "early", "end", "new", "raw", "reset", "seen", "silent", "write"}
+		known := []string{"await", "body", "close", "early", "end", "new", "raw", "reset", "seen", "silent"}
 		if !slices.Contains(known, m[1]) {
 			return step{}, fmt.Errorf("<%s> is not known", m[1])
 		}

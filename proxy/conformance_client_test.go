@@ -91,7 +91,6 @@ func (c *scriptedClient) step(s step) error {
 				return nil // closed already: reading will tell
 			}
 		}
-	case "write": // the next line is a write of its own
 	case "await":
 		for !c.over {
 			if c.readAnswer(); len(c.o.answers) > 0 && c.o.answers[len(c.o.answers)-1].status == s.n {

@@ -4,9 +4,8 @@ import "testing"
 
 // knownFault is why the way through net/http fails some cases.
 type knownFault struct {
-	why       string
-	sometimes bool // by chance: they may pass
-	cases     []string
+	why   string
+	cases []string
 }
 
 // knownNetHTTP are the cases that the way through net/http fails. A case that
@@ -39,21 +38,6 @@ func knownNetHTTP() []knownFault {
 		{why: "net/http takes a number sign for a part of the path", cases: []string{"a fragment in the target"}},
 		{why: "net/http looks at the characters of Host only", cases: []string{
 			"Host with a letter in its port", "Host with two ports", "Host with an open bracket"}},
-		{why: "http.Transport leaves an empty User-Agent out", cases: []string{"an empty User-Agent stays empty"}},
-		{why: "http.Transport and http.ReadResponse read answers as leniently as net/http reads requests", cases: []string{
-			"an answer with Content-Length and Transfer-Encoding", "an answer of HTTP/1.0 in chunks", "204 with Transfer-Encoding",
-			"an answer whose lines end in bare LFs", "an answer with a field on two lines", "an answer with a space before the colon",
-			"an answer of HTTP/2.0", "a status beyond 599", "a refusal with two framings",
-			"a 101 whose lines end in bare LFs", "a 101 with a field on two lines"}},
-		{why: "http.Transport may use a connection again before it has seen what else came on it", sometimes: true, cases: []string{
-			"bytes behind an answer are nobody's answer", "bytes behind an answer never reach another client",
-			"a second answer to HEAD is nobody's answer", "204 with a body: what follows is no answer"}},
-		{why: "net/http closes for Connection: close alone, not among other options", cases: []string{
-			"a handshake of version 8", "a handshake without a version", "a handshake with two versions"}},
-		{why: "a handshake that failed at the backend leaves the connection open", cases: []string{
-			"a 101 with a wrong Accept", "a 101 without Accept", "a 101 with two Accepts", "a 101 to another protocol", "a 101 without Upgrade",
-			"a 101 without Connection", "a 101 by HTTP/1.0", "a 101 with a head of 40 KiB", "a handshake that gets no answer",
-			"a handshake that gets garbage", "a handshake that gets eleven interim answers"}},
 	}
 }
 

@@ -17,9 +17,6 @@ type way struct {
 }
 
 // ways are the paths that must have the same semantics, the reference first.
-// The second one is a line here, once the server has it:
-//
-//	{"net/http", func(s *Server) { s.onlyNetHTTP = true }}, {"own", func(*Server) {}},
 func ways() []way {
 	return []way{{netHTTP, func(s *Server) { s.onlyNetHTTP = true }}, {"own", func(*Server) {}}}
 }

@@ -57,9 +57,9 @@ func (c conformanceCase) play(pool rigs, scheme string) string {
 
 // judge reports a case's mistakes, unless they are known of net/http.
 func (c conformanceCase) judge(t *testing.T, w way, mistakes string) {
-	known, listed := knownOf(c.name)
+	_, listed := knownOf(c.name)
 	switch listed = listed && w.name == netHTTP; {
-	case mistakes == "" && listed && !known.sometimes:
+	case mistakes == "" && listed:
 		t.Errorf("%s: net/http does this right now: take it off knownNetHTTP", c.at)
 	case mistakes != "" && !listed:
 		t.Errorf("%s (RFC %s)\n%s", c.at, c.rfc, mistakes)

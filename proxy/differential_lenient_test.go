@@ -7,11 +7,12 @@ import (
 )
 
 var (
-	bareLineEnd   = regexp.MustCompile(`[^\r]\n|^\n|\r[^\n]|\r$`)
-	foldedLine    = regexp.MustCompile(`\r\n[ \t]`)
-	plainHost     = regexp.MustCompile(`(?i)^[a-z0-9.-]+(:[0-9]+)?$`)
-	wrongEscape   = regexp.MustCompile(`%([^0-9A-Fa-f]|.[^0-9A-Fa-f]|.?$)`)
-	answerVersion = regexp.MustCompile(`^HTTP/1\.[01] [1-5][0-9][0-9]( |$)`)
+	bareLineEnd    = regexp.MustCompile(`[^\r]\n|^\n|\r[^\n]|\r$`)
+	foldedLine     = regexp.MustCompile(`\r\n[ \t]`)
+	plainHost      = regexp.MustCompile(`(?i)^[a-z0-9.-]+(:[0-9]+)?$`)
+	wrongEscape    = regexp.MustCompile(`%([^0-9A-Fa-f]|.[^0-9A-Fa-f]|.?$)`)
+	absoluteTarget = regexp.MustCompile(`^(?i:https?)://([^/]*)(/.*)$`)
+	answerVersion  = regexp.MustCompile(`^HTTP/1\.[01] [1-5][0-9][0-9]( |$)`)
 )
 
 // leniency says what net/http takes, or answers in another way, of what the
@@ -48,17 +49,18 @@ func lenientRequests(text string) string {
 		if len(words) != 3 || words[2] != "HTTP/1.0" && words[2] != "HTTP/1.1" {
 			return "a request line that is none"
 		}
-		if why := lenientTarget(words[0], words[1]); why != "" {
-			return why
-		}
 		fields, err := readFields(r)
 		if err != nil {
 			return "fields that are none: " + err.Error()
+		}
+		if why := lenientTarget(words[0], words[1], valuesOf(fields, "host")); why != "" {
+			return why
 		}
 		framing, why := lenientFields(fields, words[2])
 		if why != "" {
 			return why
 		}
+		framing.extensions = true
 		if _, trailer, err := framing.read(r); err != nil {
 			return "a body that breaks the grammar: " + err.Error()
 		} else if len(trailer) > 100 {
@@ -71,7 +73,10 @@ func lenientRequests(text string) string {
 	}
 }
 
-func lenientTarget(method, target string) string {
+func lenientTarget(method, target string, hosts []string) string {
+	if m := absoluteTarget.FindStringSubmatch(target); m != nil && len(hosts) == 1 && strings.EqualFold(m[1], hosts[0]) {
+		target = m[2]
+	}
 	path, _, _ := strings.Cut(target, "?")
 	switch {
 	case len(method) > 32, len(target) > 8<<10:

@@ -5,27 +5,43 @@
 //
 // # The walk of a request
 //
-//	listener.go  accepts the connection; tls.go chooses the certificate by the
-//	             name the client asks for, or refuses the handshake
-//	server.go    gives the request an id, finds out who the client is
-//	             (clientaddr.go), and asks the routing table
-//	router.go    brings the path into its one clean form (path.go), finds the
-//	             site by Host and the route by the most specific path that
-//	             takes this kind of request
-//	forward.go   sends it to the app backend with the fields it needs
-//	             (headers.go), its body with a length (body.go); files.go
-//	             serves it from a folder instead
-//	answer.go    streams the backend's answer back, its links and cookies in
-//	             the client's view (rewrite.go)
-//	accesslog.go writes one line when it is over
+//	listener.go    accepts the connection
+//	clientconn.go  does the TLS handshake (proxy/record; tls.go chooses the
+//	               certificate by the name the client asks for, or refuses),
+//	               and waits for requests
+//	turn.go        reads the request's head (proxy/http1), and is the client's
+//	               side of the exchange
+//	exchange.go    gives the request an id; clientaddr.go finds out who asks
+//	server.go      find: site by Host, clean path (path.go), and the most
+//	               specific route that takes this kind of request (router.go)
+//	forward.go     asks the app backend on a kept connection (upstream.go,
+//	               swap_unix.go), with the fields it needs (headers.go) and its
+//	               body with a length (body.go)
+//	answer.go      streams the backend's answer back, its links and cookies in
+//	               the client's view (rewrite.go)
+//	accesslog.go   writes one line when it is over
+//
+// No http.Header is made on this way, and in the steady state nothing is
+// allocated: names and values are slices of the buffers that were read into,
+// and what a request needs is used again for the next one.
+//
+// # What goes through net/http
+//
+// HTTP/2, files (files.go), handlers of other packages and ACME's challenge. A
+// connection whose next request belongs there is handed over with the bytes
+// that were read of it, and stays there. nethttp.go makes the same exchange of
+// such a request, so that a route answers it by the same code: the two ways
+// differ in what is behind the interface downstream alone.
 //
 // # The walk of a tunnel
 //
 // A WebSocket handshake (handshake.go, RFC 6455 §4.2.1) goes the same way
-// until the router has found a tunnel route, or an app route when none is
-// there. Then tunnel.go sends it to the backend as it came, and only after the
-// backend has answered with a true 101 do bytes flow both ways
-// (proxy/relay). Any other answer is passed on as what it is.
+// until find has found a tunnel route, or an app route when none is there. Then
+// tunnellimit.go sees to the limits, tunnel.go sends it to the backend as it
+// came, and only after the backend has answered with a true 101 are both
+// connections given to proxy/relay, whose event loops carry the bytes and
+// follow the frames in them (proxy/frame). Any other answer is passed on as
+// what it is. In mode message, wsmessage.go carries whole messages instead.
 //
 // # The walk of a push client
 //
@@ -39,5 +55,7 @@
 // A Server is made by New, which checks and allocates; Listen binds its
 // addresses; Run serves, and ends every goroutine that it began before it
 // returns. Reload swaps the routing table, which never changes once it is
-// made: requests and tunnels under way keep the one they began with.
+// made: requests and tunnels under way keep the one they began with. An
+// exchange belongs to the goroutine that serves it, and so does a connection to
+// a backend until upstream.keep takes it back. A tunnel belongs to the relay.
 package proxy

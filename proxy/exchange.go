@@ -53,6 +53,8 @@ type exchange struct {
 	// log lines when it ends.
 	switched bool
 
+	payload requestBody   // on its way to the backend
+	attempt attempt       // the last one
 	fields  []http1.Field // of the answer
 	scratch []byte        // values that are written anew
 	small   []byte        // a small request body, whole
@@ -67,6 +69,9 @@ type downstream interface {
 	readBody() ([]byte, error)
 	// trailer is what stood behind the body, once readBody returned io.EOF.
 	trailer() []http1.Field
+	// duplex is called before another goroutine reads the body, while the answer
+	// may begin. Unless that one reads it to its end, closeAfter is called too.
+	duplex()
 	// stopBody makes a readBody under way, and each later one, fail.
 	stopBody()
 	// proceed asks the client for the body that it waits to be asked for (100

@@ -56,20 +56,20 @@ func (f *forwarder) close() { f.upstream.close() }
 
 // serve asks the backend and passes its answer on.
 func (f *forwarder) serve(x *exchange) {
-	body, ok := x.takeBody()
-	if !ok {
+	if !x.takeBody() {
 		return
 	}
-	defer body.release()
+	defer x.payload.release()
+	t := &x.attempt
 	for fresh := false; ; fresh = true {
 		b, err := f.upstream.take(context.Background(), fresh)
 		if err != nil {
 			x.backendFailed(err)
 			return
 		}
-		t := attempt{x: x, b: b, body: &body}
+		*t = attempt{x: x, b: b, body: &x.payload}
 		err = t.ask()
-		if err == errStale || err != nil && b.used && !b.heard && body.replayable() && !b.gone.Load() {
+		if err == errStale || err != nil && b.used && !b.heard && x.payload.replayable() && !b.gone.Load() {
 			// The backend closed the kept connection, before the request was
 			// sent or while it was on its way: one more try, on a connection of
 			// its own.

@@ -61,6 +61,10 @@ func (x *exchange) appendFields(b []byte, expect bool) []byte {
 			if !expect {
 				continue
 			}
+		case http1.SecWebSocketExtensions:
+			if x.upgrade && x.route.messages != nil {
+				continue // they are for us to accept
+			}
 		}
 		if !x.mayPass(f) || isListed(x.ends, f.Name) {
 			continue

@@ -145,7 +145,7 @@ func (s *Server) accept(l *listener) error {
 			s.log.Warn(eventAcceptFailed, "address", l.Listener.Addr().String(), "error", err.Error())
 			select {
 			case <-time.After(acceptPause):
-			case <-s.handshakes.Done():
+			case <-s.stopping.Done():
 			}
 		case !errors.Is(err, syscall.ECONNABORTED):
 			return fmt.Errorf("accept at %s: %w", l.Listener.Addr(), err)
@@ -180,7 +180,7 @@ func (s *Server) drain(timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	s.draining.Store(true)
-	s.endHandshakes()
+	s.stop()
 	for _, l := range s.listeners {
 		l.Close()
 	}
@@ -191,6 +191,7 @@ func (s *Server) drain(timeout time.Duration) error {
 			cut.Store(true)
 		}
 	})
+	wg.Go(s.messages.Wait)
 	wg.Go(func() { _ = s.relay.Shutdown(ctx) }) // tunnels may never end by themselves: to cut them is no failure
 	for _, l := range s.listeners {
 		wg.Go(func() {

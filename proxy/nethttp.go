@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -27,8 +28,6 @@ type httpExchange struct {
 	r       *http.Request
 	request http1.Request
 	text    []byte // of the request's names and values
-	length  int64  // of the answer as start was told it, for a backend's answer
-	begun   bool   // by start
 	failed  error
 	body    []byte // a piece of the request's body
 	trailed []http1.Field
@@ -47,6 +46,9 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request, secure bool) 
 			h.WriteHeader(http.StatusOK) // a handler that wrote nothing: as net/http takes it
 		}
 		aborted := cause != nil || h.aborted
+		if h.aborted && h.status != 0 {
+			h.flush() // what there is, so that the client sees that something is missing
+		}
 		s.finish(&h.exchange)
 		h.release()
 		if aborted {
@@ -72,7 +74,6 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request, secure bool) 
 
 // arrive makes the exchange of a request.
 func (h *httpExchange) arrive(s *Server, w http.ResponseWriter, r *http.Request, secure bool) {
-	h.exchange.reset()
 	h.ResponseWriter, h.r = w, r
 	h.server, h.down, h.req, h.secure, h.proto = s, h, &h.request, secure, r.Proto
 	if r.TLS != nil {
@@ -84,21 +85,16 @@ func (h *httpExchange) arrive(s *Server, w http.ResponseWriter, r *http.Request,
 		h.peer = ap.Addr().Unmap()
 	}
 	h.translate()
-	if h.request.Framing() != http1.NoBody {
-		// An answer may begin while the body is still coming, and is being read
-		// by another goroutine; without this, net/http would read it too before
-		// it writes the answer's head.
-		_ = http.NewResponseController(w).EnableFullDuplex() // HTTP/2 needs none
-	}
 	h.exchange.arrived(s.table.Load().trusted)
 }
 
 // release gives the exchange back, with nothing of the request in it.
 func (h *httpExchange) release() {
-	s, kept := h.server, h.exchange
-	*h = httpExchange{exchange: kept, request: h.request, text: h.text[:0], body: h.body, trailed: h.trailed[:0]}
+	s := h.server
 	h.exchange.reset()
-	if cap(h.text) <= maxKeptText {
+	h.request.Reset()
+	h.ResponseWriter, h.r, h.failed, h.text, h.trailed = nil, nil, nil, h.text[:0], h.trailed[:0]
+	if cap(h.text) <= maxKeptText && cap(h.small) <= 2*smallBody && cap(h.scratch) <= maxKeptText {
 		s.httpExchanges.Put(h)
 	}
 }
@@ -110,19 +106,12 @@ const maxKeptText = 16 << 10
 // is copied into one buffer.
 func (h *httpExchange) translate() {
 	r, q := h.r, &h.request
-	q.Reset()
-	h.text = h.text[:0]
 	q.Method, q.Target, q.HostValue = h.copy(r.Method), h.copy(r.RequestURI), h.copy(r.Host)
 	q.Minor, q.Close, q.ContentLength, q.Chunked = 1, r.Close, r.ContentLength, r.ContentLength < 0
 	if r.ProtoMajor == 1 {
 		q.Minor = r.ProtoMinor
 	}
-	if q.Path = q.Target; len(q.Target) == 0 || q.Target[0] != '/' {
-		q.Path = h.copy(r.URL.EscapedPath())
-	}
-	if path, _, ok := strings.Cut(r.RequestURI, "?"); ok && len(q.Target) > 0 && q.Target[0] == '/' {
-		q.Path = q.Target[:len(path)]
-	}
+	q.Path = pathOf(q.Target)
 	q.HasQuery, q.Query = r.URL.ForceQuery || r.URL.RawQuery != "", h.copy(r.URL.RawQuery)
 	for name, list := range r.Header {
 		known := http1.Lookup(name)
@@ -140,6 +129,21 @@ func (h *httpExchange) translate() {
 	if q.Chunked {
 		q.ContentLength = lengthUnknown
 	}
+}
+
+// pathOf is the path of a target, as it was written: net/url would lose what it
+// cannot keep apart (RFC 9112 §3.2).
+func pathOf(target []byte) []byte {
+	path := target
+	if i := bytes.Index(path, []byte("://")); len(path) > 0 && path[0] != '/' && i >= 0 { // the absolute form
+		path = path[i+3:]
+		path = path[min(len(path), max(bytes.IndexAny(path, "/?"), 0)):]
+	}
+	path, _, _ = bytes.Cut(path, []byte{'?'})
+	if len(path) == 0 {
+		return []byte("/")
+	}
+	return path
 }
 
 func (h *httpExchange) copy(text string) []byte {
@@ -193,6 +197,14 @@ func (h *httpExchange) trailer() []http1.Field {
 	return h.trailed
 }
 
+// duplex keeps net/http from reading the body too, before it writes the answer's
+// head. It is for bodies that are read to their end, or whose connection is
+// closed: the rest of another would be read behind the answer, and its end
+// leaves net/http with a read that the next request's body runs into.
+func (h *httpExchange) duplex() {
+	_ = http.NewResponseController(h.ResponseWriter).EnableFullDuplex() // HTTP/2 needs none
+}
+
 func (h *httpExchange) stopBody() {
 	_ = http.NewResponseController(h.ResponseWriter).SetReadDeadline(aLongTimeAgo)
 }
@@ -218,7 +230,6 @@ func (h *httpExchange) start(status int, _ []byte, fields []http1.Field, length 
 	if length >= 0 {
 		header["Content-Length"] = []string{strconv.FormatInt(length, 10)}
 	}
-	h.begun, h.length = true, length
 	h.ResponseWriter.WriteHeader(status)
 	if length == lengthUnknown {
 		// Who knows when the body begins; and once the head is out, net/http can

@@ -33,7 +33,8 @@ type route struct {
 	backend  *backend // nil for files and handlers
 	handler  handler  // of requests, for an app route
 	tunnel   tunnelTerms
-	http     httpHandler // of what goes through net/http; nil for none
+	messages *messageTunnel // nil but for tunnels of mode message
+	http     httpHandler    // of what goes through net/http; nil for none
 }
 
 // handler answers one kind of route.

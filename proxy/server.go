@@ -34,12 +34,13 @@ type Server struct {
 	httpExchanges sync.Pool // of *httpExchange
 	date          dateCache
 
-	relay         *relay.Engine
-	tunnels       openTunnels
-	limits        atomic.Pointer[tunnelLimits]
-	handshakes    context.Context // done when handshakes under way are to end
-	endHandshakes context.CancelFunc
-	draining      atomic.Bool // no request follows another on a connection
+	relay    *relay.Engine
+	tunnels  openTunnels
+	limits   atomic.Pointer[tunnelLimits]
+	messages sync.WaitGroup  // of tunnels of mode message
+	stopping context.Context // done when shutdown begins
+	stop     context.CancelFunc
+	draining atomic.Bool // no request follows another on a connection
 
 	onlyNetHTTP bool // every connection is handed over: set by tests
 }
@@ -69,7 +70,7 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	s.turns.New = func() any { return new(turn) }
 	s.httpExchanges.New = func() any { return new(httpExchange) }
 	s.tunnels.routes, s.tunnels.from = map[string]int{}, map[netip.Prefix]int{}
-	s.handshakes, s.endHandshakes = context.WithCancel(context.Background())
+	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.setLimits(s.cfg)
 	return s, nil
 }

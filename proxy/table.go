@@ -60,6 +60,9 @@ func newRoute(s *site, at string, c Route) (*route, error) {
 		case c.Tunnel.Backend != "":
 			field = at + ".tunnel"
 			rt.backend, err = parseBackend(c.Tunnel.Backend, "ws", "wss")
+			if c.Tunnel.Mode == TunnelMessage {
+				rt.messages = newMessageTunnel(c)
+			}
 		case c.Files != "":
 			field = at + ".files"
 			rt.http, err = newFiles(rt)

@@ -51,7 +51,11 @@ func (s *Server) tunnel(x *exchange) {
 		s.handshakeFailed(x, err)
 		return
 	}
-	if mistake := checkSwitch(x.req, &b.answer); mistake != "" {
+	mistake := checkSwitch(x.req, &b.answer)
+	if _, n := http1.Get(b.answer.Fields, http1.SecWebSocketExtensions); mistake == "" && n > 0 && x.route.messages != nil {
+		mistake = "with an extension that it was not offered"
+	}
+	if mistake != "" {
 		b.close()
 		x.fail(http.StatusBadGateway, fmt.Sprintf("backend %s answered 101, but %s", x.route.backend.written, mistake), hint(http.StatusBadGateway))
 		return
@@ -64,13 +68,15 @@ func (s *Server) tunnel(x *exchange) {
 // askForTunnel sends the handshake and returns the connection on which the
 // backend answered 101.
 func (s *Server) askForTunnel(x *exchange) (*backendConn, error) {
-	conn, err := x.route.backend.dial(s.handshakes)
+	conn, err := x.route.backend.dial(s.stopping)
 	if err != nil {
 		return nil, err
 	}
 	b := newBackendConn(conn)
-	t := attempt{x: x, b: b, body: &requestBody{x: x, length: lengthNone}, tunnel: true}
-	stop := context.AfterFunc(s.handshakes, b.clientGone) // shutdown ends the attempt as well
+	x.payload = requestBody{x: x, length: lengthNone}
+	t := &x.attempt
+	*t = attempt{x: x, b: b, body: &x.payload, tunnel: true}
+	stop := context.AfterFunc(s.stopping, b.clientGone) // shutdown ends the attempt as well
 	err = t.ask()
 	t.end()
 	if !stop() && err == nil {
@@ -98,7 +104,7 @@ func (s *Server) askForTunnel(x *exchange) (*backendConn, error) {
 func (s *Server) handshakeFailed(x *exchange, err error) {
 	switch {
 	case err == errAnswered:
-	case s.handshakes.Err() != nil:
+	case s.stopping.Err() != nil:
 		x.fail(http.StatusServiceUnavailable, "the server is shutting down", "The server is restarting. Try again shortly.")
 	case err == errClientGone:
 		x.abort()
@@ -110,6 +116,10 @@ func (s *Server) handshakeFailed(x *exchange, err error) {
 // open gives the client its 101, and both connections to the relay.
 func (s *Server) open(x *exchange, b *backendConn, place tunnelPlace) bool {
 	x.answerFields(&b.answer)
+	deflate := x.route.messages != nil && offersDeflate(x.values(http1.SecWebSocketExtensions))
+	if deflate {
+		x.addField("Sec-WebSocket-Extensions", deflateAnswer)
+	}
 	x.status = http.StatusSwitchingProtocols
 	x.decorate()
 	head := appendSwitchHead(nil, x.fields)
@@ -135,6 +145,12 @@ func (s *Server) open(x *exchange, b *backendConn, place tunnelPlace) bool {
 	s.log.Info(eventTunnelOpen, t.attributes()...)
 	// Keep-alive probes need no word here: the net package sends them on
 	// connections it accepts and dials, and so finds peers that vanished.
+	if x.route.messages != nil {
+		s.messages.Go(func() { // ended by the peers or by s.stopping, awaited by drain
+			t.carryMessages(messagePeer{client.Conn, early.FromClient}, messagePeer{b.Conn, early.FromBackend}, deflate)
+		})
+		return true
+	}
 	s.relay.Start(client.Conn, b.Conn, terms, early, t.over)
 	return true
 }
@@ -153,6 +169,18 @@ type tunnelEntry struct {
 
 func (t *tunnelEntry) attributes() []any {
 	return []any{"id", string(t.id[:]), "client", t.client, "site", t.site.name, "route", t.route.name, "backend", t.route.backend.written}
+}
+
+// carryMessages is the life of a tunnel of mode message.
+func (t *tunnelEntry) carryMessages(client, backend messagePeer, deflate bool) {
+	m := t.route.messages.carry(t.server.stopping, client, backend, deflate)
+	if m.Panic != "" {
+		t.server.log.Error(eventPanic, "id", string(t.id[:]), "panic", m.Panic, "stack", m.Stack)
+	}
+	t.over(relay.Result{
+		FromClient: relay.Traffic{Bytes: m.FromClient, Messages: m.MessagesIn}, FromBackend: relay.Traffic{Bytes: m.ToClient, Messages: m.MessagesOut},
+		Reason: relay.Reason(m.Reason), CloseCode: m.Code, ClosedBy: m.ClosedBy, Duration: m.Duration,
+	})
 }
 
 // over is called when both connections are closed.

@@ -51,7 +51,7 @@ func echoHandler(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func echoBackend(t *testing.T) (host string) {
+func echoBackend(t testing.TB) (host string) {
 	srv := httptest.NewServer(http.HandlerFunc(echoHandler))
 	t.Cleanup(srv.Close)
 	return strings.TrimPrefix(srv.URL, "http://")

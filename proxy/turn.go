@@ -40,8 +40,6 @@ type turn struct {
 
 // begin prepares a turn for the next request of a connection.
 func (t *turn) begin(c *clientConn) {
-	t.exchange.reset()
-	t.request.Reset()
 	t.c, t.server, t.down, t.req, t.secure, t.tls, t.peer = c, c.server, t, &t.request, c.listener.secure, c.version, c.peer
 	t.out, t.head, t.raw, t.chunked, t.closing, t.taken, t.failure = t.out[:0], t.head[:0], nil, false, false, false, nil
 	t.stopped.Store(false)
@@ -50,7 +48,9 @@ func (t *turn) begin(c *clientConn) {
 // release gives the turn back, without holding on to the connection.
 func (t *turn) release() {
 	s := t.server
-	t.c, t.server, t.site, t.route, t.raw = nil, nil, nil, nil, nil
+	t.exchange.reset()
+	t.request.Reset()
+	t.c, t.raw = nil, nil
 	if cap(t.out) > 2*answerBuffer || cap(t.small) > 2*smallBody || cap(t.scratch) > maxKeptText {
 		return
 	}
@@ -214,6 +214,9 @@ func (t *turn) readBody() ([]byte, error) {
 
 func (t *turn) trailer() []http1.Field { return t.body.Trailer }
 
+// duplex does nothing: body and answer have nothing in common here.
+func (t *turn) duplex() {}
+
 func (t *turn) stopBody() {
 	t.stopped.Store(true)
 	_ = t.c.SetReadDeadline(aLongTimeAgo)
@@ -363,6 +366,7 @@ func (t *turn) watch(gone func()) func() {
 }
 
 func (t *turn) takeOver() (*takenConn, error) {
+	t.keepHead() // the log lines tell of it when its buffer is another connection's
 	c := t.c
 	t.taken, c.gone = true, true
 	conn := c.Conn

@@ -11,6 +11,7 @@
 //	feed.go      the feed gives crypto/tls its input record by record, so that
 //	             it never holds a byte behind the handshake, and watches what
 //	             it writes
+//	gather.go    writes together what HTTP/2 flushes in one moment
 //	secrets.go   the traffic secrets of this one connection, as crypto/tls
 //	             hands them to tls.Config.KeyLogWriter
 //	takeover.go  makes a Conn of all that, or leaves the *tls.Conn as it is

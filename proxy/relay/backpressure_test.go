@@ -48,7 +48,7 @@ func startFlood(c net.Conn, size int64) *flood {
 // pauses for that long makes the test weaker, never red.
 func (f *flood) waitUntilStuck(t *testing.T) int64 {
 	t.Helper()
-	const while = 200 * time.Millisecond
+	const while = 100 * time.Millisecond
 	tick := time.NewTicker(while)
 	defer tick.Stop()
 	for last := int64(-1); ; {
@@ -67,7 +67,7 @@ func (f *flood) waitUntilStuck(t *testing.T) int64 {
 
 func TestRelay_SlowReaderHoldsUpTheWriterInBoundedMemory(t *testing.T) {
 	const (
-		size = 64 << 20
+		size = 24 << 20
 		// What the kernel may hold for the two hops: four socket buffers, whose
 		// sizes the test sets, and what the kernel adds to each on its own.
 		inFlight = 8 << 20

@@ -104,6 +104,7 @@ func (t *Tunnel) progress(now int64) {
 	if !c.asked {
 		c.asked = true
 		c.until = now + int64(answerWait)
+		t.sooner = true
 	}
 	for s := range t.ways {
 		if !t.answered(side(s)) {

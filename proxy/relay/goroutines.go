@@ -110,8 +110,10 @@ func (g *going) forward(s side, p []byte) bool {
 	var out outbox
 	g.mu.Lock()
 	g.pass(s, p, g.engine.now(), &out)
+	if g.ways[s].owing = len(out.bytes()) > 0; !g.ways[s].owing {
+		g.wake() // what was said may have been an answer that was waited for
+	}
 	over := g.over
-	g.ways[s].owing = len(out.bytes()) > 0
 	g.mu.Unlock()
 	return !over && g.write(s, &out)
 }

@@ -250,7 +250,7 @@ func (l *loop) handle(e *unix.EpollEvent, now int64) {
 	}
 	lt.mu.Lock()
 	defer l.guard(lt)
-	if e.Events&^(unix.EPOLLIN|unix.EPOLLPRI) != 0 && lt.ends[s].kept != nil {
+	if e.Events&^unix.EPOLLIN != 0 && lt.ends[s].kept != nil {
 		l.flush(lt, s, now)
 	}
 	if e.Events&^unix.EPOLLOUT != 0 && lt.reads(s) {

@@ -14,7 +14,7 @@ import (
 )
 
 func TestRelay_BothDirectionsAtOnceArriveWhole(t *testing.T) {
-	const size = 10 << 20
+	const size = 3 << 20
 	eachPair(t, func(t *testing.T, e *relay.Engine, client, backend string) {
 		b := open(t, e, client, backend, relay.Options{})
 		sums := make(chan [2][sha256.Size]byte, 2)

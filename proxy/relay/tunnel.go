@@ -135,7 +135,7 @@ func (t *Tunnel) cut(why Reason, err error) {
 	t.over = true
 	t.broken = err != nil && t.closing == nil
 	t.reason = why
-	if c := t.closing; c != nil {
+	if c := t.closing; c != nil && why != Failed {
 		t.reason = c.why // whatever cut it short
 	} else if !ordinary(err) {
 		t.err = err

@@ -1,8 +1,6 @@
 package relay
 
-import (
-	"wsfront/proxy/frame"
-)
+import "wsfront/proxy/frame"
 
 // A way is one direction of a tunnel: what one side says to the other.
 type way struct {
@@ -85,22 +83,20 @@ func (t *Tunnel) put(s side, now int64, out *outbox) {
 	if w.wants == 0 || t.over || !w.follower.AtBoundary() {
 		return
 	}
-	var room [144]byte // a control frame with its longest payload, or two short ones
+	var room [144]byte // a control frame with its longest payload
 	b := room[:0]
-	if w.wants&wantPing != 0 {
-		b = frame.AppendPing(b, s.direction(), w.nonce[:])
-		t.ways[s.other()].follower.ExpectPong(w.nonce)
-		w.pinged = now
-		t.sooner = true
-	}
-	if w.wants&wantClose != 0 {
-		b = b[:0] // whoever gets a Close has no use for a ping
+	if w.wants&wantClose != 0 { // whoever gets it has no use for a ping
 		c := t.closing
 		b = frame.AppendClose(b, s.direction(), c.code[s.other()], c.text[s.other()])
 		w.muted = true
 		if t.closer == nobody {
 			t.closer, t.closeCode = front, c.main
 		}
+	} else {
+		b = frame.AppendPing(b, s.direction(), w.nonce[:])
+		t.ways[s.other()].follower.ExpectPong(w.nonce)
+		w.pinged = now
+		t.sooner = true
 	}
 	w.wants = 0
 	w.told = now

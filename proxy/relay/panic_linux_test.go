@@ -1,0 +1,74 @@
+package relay
+
+import (
+	"context"
+	"net"
+	"strings"
+	"testing"
+
+	"wsfront/proxy/record"
+)
+
+// pair is a connection of TCP, and its far end.
+func pair(t *testing.T, l net.Listener) (near, far net.Conn) {
+	t.Helper()
+	far, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { far.Close() })
+	near, err = l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return near, far
+}
+
+func TestLoop_PanicEndsOnlyItsTunnel(t *testing.T) {
+	e, err := NewEngine()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(ctx) }() // stopped and waited for below
+	defer func() { cancel(); <-ended }()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+
+	type tunnel struct {
+		far  [2]net.Conn
+		over chan Result
+		t    *Tunnel
+	}
+	var tunnels [4]tunnel // more than one on a loop, if there are no more than two
+	for i := range tunnels {
+		c, farC := pair(t, l)
+		b, farB := pair(t, l)
+		over := make(chan Result, 1)
+		tn := e.Start(c, b, &Options{}, Early{}, func(r Result) { over <- r })
+		tunnels[i] = tunnel{[2]net.Conn{farC, farB}, over, tn}
+	}
+	broken := tunnels[0]
+	broken.t.mu.Lock()
+	broken.t.mover.(*looped).ends[client].keys = new(record.Keys) // which have no cipher
+	broken.t.mu.Unlock()
+	if _, err := broken.far[0].Write([]byte("\x17\x03\x03\x00\x20 thirty-two bytes nobody sealed.")); err != nil {
+		t.Fatal(err)
+	}
+	if r := <-broken.over; r.Reason != Failed || r.Err == nil || !strings.Contains(r.Err.Error(), "unseal") {
+		t.Errorf("got %+v, want an internal error that tells where it was", r)
+	}
+	for _, other := range tunnels[1:] {
+		if _, err := other.far[0].Write([]byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, 5)
+		if _, err := other.far[1].Read(got); err != nil || string(got) != "hello" {
+			t.Errorf("another tunnel carried %q, %v", got, err)
+		}
+	}
+}
