@@ -25,37 +25,85 @@ const (
 	// deadlineSlack is how much sooner than they say idle connections may be
 	// closed: so often only is a deadline moved, which costs a lock or two.
 	deadlineSlack = time.Second
+	// parkAfter is how long, at least, a connection is quiet before it is parked:
+	// see the package park. Within that time requests follow each other at no
+	// more than the price of waiting. It may take deadlineSlack longer.
+	parkAfter = time.Second
 	// unreadableHint is for a client whose request was none.
 	unreadableHint = "This is not a request that this server understands."
 )
 
 // clientConn is a client's connection that speaks HTTP/1.1 to our own reader.
-// Between requests it has a goroutine that waits, and holds no buffer.
+// Between requests it holds no buffer, and after parkAfter no goroutine either.
 type clientConn struct {
 	net.Conn
-	server   *Server
-	listener *listener
-	peer     netip.Addr
-	version  uint16 // of TLS, 0 for none
+	server     *Server
+	listener   *listener
+	prev, next *clientConn // in clientConns
+	peer       netip.Addr
 
 	reader http1.Reader
-	until  time.Time   // the read deadline that is set
-	idle   atomic.Bool // between two requests: may be closed at once
-	gone   bool        // given away: to net/http, or to a tunnel
+	source interface{ Empty() bool } // what reader reads; nil if that cannot tell
+	until  time.Time                 // the read deadline that is set
+
+	version uint16      // of TLS, 0 for none
+	gone    bool        // given away: to net/http, or to a tunnel
+	idle    atomic.Bool // between two requests: may be closed at once
 }
 
-// run serves a connection that was accepted, from its first byte to its end.
+// use makes conn the connection that is read.
+func (c *clientConn) use(conn net.Conn) {
+	c.Conn = conn
+	var src io.Reader = conn
+	if tc, ok := conn.(*tls.Conn); ok {
+		if below, ok := tc.NetConn().(awaited); ok {
+			src = &tlsSource{tc, below, false}
+		}
+	}
+	c.source, _ = src.(interface{ Empty() bool })
+	c.reader.Reset(src)
+}
+
+// run serves a connection that was accepted, from its first byte until it ends
+// or is parked.
 func (c *clientConn) run() {
-	defer c.server.conns.done(c)
 	if c.listener.secure && !c.secure() || c.server.onlyNetHTTP && c.handOver() {
+		c.server.conns.done(c)
 		return
 	}
-	for c.next() {
+	c.serve(time.Time{})
+}
+
+// serve serves requests until the connection ends or is parked. If the wait for
+// the first one has begun before, it ends at idleEnd.
+func (c *clientConn) serve(idleEnd time.Time) {
+	for {
+		switch c.await(idleEnd) {
+		case parked:
+			return // another goroutine may have it by now
+		case over:
+			c.end()
+			return
+		}
+		idleEnd = time.Time{}
+		t := c.server.turns.Get().(*turn)
+		t.begin(c)
+		again := t.serve()
+		t.release()
+		if !again {
+			c.end()
+			return
+		}
 	}
+}
+
+// end closes the connection, if it has not been given away.
+func (c *clientConn) end() {
 	if !c.gone {
 		c.reader.Reset(nil)
 		_ = c.Conn.Close()
 	}
+	c.server.conns.done(c)
 }
 
 // secure does the TLS handshake. It reports false when the connection is not
@@ -105,33 +153,68 @@ func looksLikeHTTP(header [5]byte) bool {
 	return false
 }
 
-// next serves one request. It reports false when the connection is over.
-func (c *clientConn) next() bool {
-	if !c.await() {
-		return false
+// What await has come to.
+type outcome int
+
+const (
+	request outcome = iota // there is one, or a part of it
+	parked                 // the connection is the lot's
+	over                   // the connection is to be closed
+)
+
+// await waits for the first byte of a request: until idleEnd, or if that is zero
+// for idleTimeout.
+func (c *clientConn) await(idleEnd time.Time) outcome {
+	if len(c.reader.Buffered()) > 0 {
+		if c.server.draining.Load() {
+			return over
+		}
+		return request
 	}
-	t := c.server.turns.Get().(*turn)
-	t.begin(c)
-	again := t.serve()
-	t.release()
-	return again
+	err := c.wait(parkAfter + deadlineSlack)
+	if isTimeout(err) && !c.server.draining.Load() {
+		if idleEnd.IsZero() {
+			idleEnd = time.Now().Add(idleTimeout - parkAfter - deadlineSlack)
+		}
+		if c.park(idleEnd) {
+			return parked
+		}
+		err = c.wait(time.Until(idleEnd))
+	}
+	if err != nil {
+		return over
+	}
+	return request
 }
 
-// await waits for the first byte of a request.
-func (c *clientConn) await() bool {
-	if len(c.reader.Buffered()) > 0 {
-		return !c.server.draining.Load()
-	}
+// wait waits for d in this goroutine, without a buffer.
+func (c *clientConn) wait(d time.Duration) error {
 	c.reader.Release()
-	c.allow(idleTimeout)
+	c.allow(d)
 	c.idle.Store(true)
+	defer c.idle.Store(false)
 	// In this order: whoever drains sets draining, and then looks who is idle.
 	if c.server.draining.Load() {
+		return net.ErrClosed
+	}
+	return c.reader.Fill()
+}
+
+// park leaves the connection to the lot, which has another goroutine go on with
+// it when there is something to read, or end it at idleEnd or when the server
+// drains. It reports false if it is not parked.
+func (c *clientConn) park(idleEnd time.Time) bool {
+	if c.source == nil || !c.source.Empty() {
 		return false
 	}
-	err := c.reader.Fill()
-	c.idle.Store(false)
-	return err == nil
+	return c.server.conns.lot.Park(socketOf(c.Conn), idleEnd, func(ready bool) {
+		// Ended and awaited as what begin started; to close may take a while.
+		if ready {
+			go c.serve(idleEnd)
+		} else {
+			go c.end()
+		}
+	})
 }
 
 // allow sets how long reading may take.
@@ -156,14 +239,7 @@ func (c *clientConn) handOver() bool {
 // hangUp closes the connection in a way that shows that something is missing:
 // by a reset, and without TLS's close_notify.
 func (c *clientConn) hangUp() {
-	raw := c.Conn
-	for {
-		w, ok := raw.(interface{ NetConn() net.Conn })
-		if !ok {
-			break
-		}
-		raw = w.NetConn()
-	}
+	raw := socketOf(c.Conn)
 	if tcp, ok := raw.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}
@@ -177,10 +253,8 @@ func (c *clientConn) linger() {
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
-	if w, ok := c.Conn.(interface{ NetConn() net.Conn }); ok { // TLS's end is not the end of the connection
-		if tcp, ok := w.NetConn().(*net.TCPConn); ok {
-			_ = tcp.CloseWrite()
-		}
+	if tcp, ok := socketOf(c.Conn).(*net.TCPConn); ok { // TLS's end is not the end of the connection
+		_ = tcp.CloseWrite()
 	}
 	c.until = time.Now().Add(lingerTime)
 	_ = c.SetReadDeadline(c.until)
@@ -188,6 +262,49 @@ func (c *clientConn) linger() {
 		c.reader.Discard(len(c.reader.Buffered()))
 	}
 }
+
+// socketOf is the connection below all others.
+func socketOf(conn net.Conn) net.Conn {
+	for {
+		w, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			return conn
+		}
+		conn = w.NetConn()
+	}
+}
+
+// awaited is what is below a *tls.Conn of the package record.
+type awaited interface {
+	Await() error
+	Empty() bool
+}
+
+// tlsSource reads a connection of TLS 1.2, and can be waited for without a
+// buffer. As net.Conn has it, one goroutine at a time may read or wait.
+type tlsSource struct {
+	conn  *tls.Conn
+	below awaited // tells only while conn holds nothing itself
+	full  bool    // the last Read filled what it was given, so that conn may
+}
+
+// Read reads, and notes whether conn may hold more.
+func (s *tlsSource) Read(p []byte) (int, error) {
+	n, err := s.conn.Read(p)
+	s.full = n == len(p)
+	return n, err
+}
+
+// Await blocks until there is something to read. It obeys the read deadline.
+func (s *tlsSource) Await() error {
+	if s.full {
+		return nil
+	}
+	return s.below.Await()
+}
+
+// Empty reports whether only the socket can tell when there is more.
+func (s *tlsSource) Empty() bool { return !s.full && s.below.Empty() }
 
 // statusWithoutBody reports whether answers of this status have neither a body
 // nor a length (RFC 9110 §8.6).

@@ -5,14 +5,17 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+
+	"wsfront/proxy/park"
 )
 
 // clientConns are the connections that our own reader serves.
 type clientConns struct {
 	mu     sync.Mutex
-	open   map[*clientConn]struct{}
-	closed bool // those that come now are closed at once
+	first  *clientConn // of those that are open, linked by next
+	closed bool        // those that come now are closed at once
 	wg     sync.WaitGroup
+	lot    park.Lot // has those that have been idle for a while
 }
 
 // begin serves a connection that was accepted.
@@ -22,35 +25,51 @@ func (s *clientConns) begin(server *Server, l *listener, conn net.Conn) {
 		c.peer = ap.Addr().Unmap()
 	}
 	if !l.secure {
-		c.Conn = withAwait(conn)
-		c.reader.Reset(c.Conn)
+		c.use(withAwait(conn))
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
+	if !s.add(c) {
 		conn.Close()
 		return
 	}
-	if s.open == nil {
-		s.open = map[*clientConn]struct{}{}
+	go c.run() // ended by the client or by drain, which waits for the connection
+}
+
+// add counts a connection, whether it has a goroutine or is parked, until done.
+// It reports false if there are to be no more.
+func (s *clientConns) add(c *clientConn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
 	}
-	s.open[c] = struct{}{}
-	s.wg.Go(c.run) // ended by the client or by drain, which waits for it
+	if c.next = s.first; c.next != nil {
+		c.next.prev = c
+	}
+	s.first = c
+	s.wg.Add(1)
+	return true
 }
 
 // replace puts the connection above TLS in the place of the one below it.
 func (s *clientConns) replace(c *clientConn, conn net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.Conn = conn
-	c.reader.Reset(conn)
+	c.use(conn)
 }
 
 // done forgets a connection that has ended or is not ours any more.
 func (s *clientConns) done(c *clientConn) {
+	defer s.wg.Done()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.open, c)
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		s.first = c.next
+	}
 }
 
 // drain closes what is idle and waits for the rest until ctx is done; then the
@@ -58,12 +77,13 @@ func (s *clientConns) done(c *clientConn) {
 func (s *clientConns) drain(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
-	for c := range s.open {
+	for c := s.first; c != nil; c = c.next {
 		if c.idle.Load() {
 			_ = c.SetReadDeadline(aLongTimeAgo)
 		}
 	}
 	s.mu.Unlock()
+	s.lot.Close()
 	ended := make(chan struct{})
 	go func() { // ends with the connections, all of which are closed below
 		s.wg.Wait()
@@ -75,7 +95,7 @@ func (s *clientConns) drain(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
-	for c := range s.open {
+	for c := s.first; c != nil; c = c.next {
 		_ = c.Conn.Close()
 	}
 	s.mu.Unlock()

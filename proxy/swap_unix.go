@@ -139,6 +139,9 @@ func withAwait(conn net.Conn) net.Conn {
 // Await blocks until a Read will not. It obeys the read deadline.
 func (c *plainConn) Await() error { return c.raw.Read(c.ready) }
 
+// Empty reports that nothing was read ahead, as with (*record.Conn).Empty.
+func (c *plainConn) Empty() bool { return true }
+
 func isReadable(fd uintptr) bool {
 	var one [1]byte
 	_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)

@@ -227,7 +227,7 @@ func (e *tlsEvents) count(event string) (n int) {
 }
 
 // pemPair makes a self-signed certificate; its serial number tells it apart.
-func pemPair(t *testing.T, notAfter time.Time, names ...string) (certPEM, keyPEM []byte) {
+func pemPair(t testing.TB, notAfter time.Time, names ...string) (certPEM, keyPEM []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -247,7 +247,7 @@ func pemPair(t *testing.T, notAfter time.Time, names ...string) (certPEM, keyPEM
 }
 
 // writePair puts a pair into a folder as cert.pem and key.pem.
-func writePair(t *testing.T, dir string, certPEM, keyPEM []byte) TLS {
+func writePair(t testing.TB, dir string, certPEM, keyPEM []byte) TLS {
 	t.Helper()
 	files := TLS{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
 	for path, content := range map[string][]byte{files.Cert: certPEM, files.Key: keyPEM} {
@@ -259,7 +259,7 @@ func writePair(t *testing.T, dir string, certPEM, keyPEM []byte) TLS {
 }
 
 // freshPair is a pair of files that is good for the names.
-func freshPair(t *testing.T, names ...string) TLS {
+func freshPair(t testing.TB, names ...string) TLS {
 	t.Helper()
 	certPEM, keyPEM := pemPair(t, time.Now().Add(time.Hour), names...)
 	return writePair(t, t.TempDir(), certPEM, keyPEM)

@@ -19,10 +19,11 @@ var mayImport = map[string][]string{
 	"cmd/wsfront":         {"cmd/internal/config", "cmd/internal/admin", "proxy", "pusher"},
 	"cmd/internal/config": {"proxy", "pusher"},
 	"cmd/internal/admin":  {},
-	"proxy":               {"proxy/http1", "proxy/record", "proxy/frame", "proxy/relay"},
+	"proxy":               {"proxy/http1", "proxy/record", "proxy/frame", "proxy/relay", "proxy/park"},
 	"proxy/http1":         {},
 	"proxy/record":        {},
 	"proxy/frame":         {},
+	"proxy/park":          {},
 	"proxy/relay":         {"proxy/record", "proxy/frame"},
 	"proxy/acmetest":      {},
 	"pusher":              {},
@@ -47,6 +48,7 @@ var mayUse = map[string][]string{
 	"proxy/http1":  {},
 	"proxy/record": {"golang.org/x/crypto/chacha20poly1305"},
 	"proxy/frame":  {},
+	"proxy/park":   {"golang.org/x/sys/unix"},
 	"proxy/relay":  {"golang.org/x/sys/unix"},
 }
 

@@ -47,7 +47,7 @@ func withSecrets(config *tls.Config, f *feed) *tls.Config {
 // if TLS 1.3 was negotiated and not HTTP/2, else a *tls.Conn whose NetConn has
 // the method Await() error, which waits as (*Conn).Await does while the
 // *tls.Conn holds no data itself, that is after a Read that filled less than
-// it was given. The ConnectionState is that of the handshake; it holds the
+// it was given, and Empty() bool likewise. The ConnectionState is that of the handshake; it holds the
 // peer's certificates, so do not keep it longer than it is needed.
 //
 // When ctx is done, nc is closed and ctx's error is returned; after Handshake

@@ -83,6 +83,15 @@ func (c *Conn) Await() error {
 	return nil
 }
 
+// Empty reports whether nothing that was received waits to be read, not even a
+// part of a record, so that only the socket can tell when there is more. It must
+// not be called while a Read or Await may run, which it would wait for.
+func (c *Conn) Empty() bool {
+	c.readMu.Lock()
+	defer c.readMu.Unlock()
+	return len(c.plain) == 0 && len(c.sock.bytes()) == 0
+}
+
 // next waits for a record and opens it, into dst if it fits. readMu is held,
 // and plain is empty.
 func (c *Conn) next(dst []byte) ([]byte, error) {

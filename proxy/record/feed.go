@@ -80,6 +80,11 @@ func (f *feed) Await() error {
 	return nil
 }
 
+// Empty reports whether nothing of a record was received that the *tls.Conn has
+// not read. It is reached, and says something about the *tls.Conn, as Await
+// does.
+func (f *feed) Empty() bool { return f.left == 0 && len(f.bytes()) == 0 }
+
 // NetConn returns the connection below, for its options.
 func (f *feed) NetConn() net.Conn { return f.Conn }
 
