@@ -32,8 +32,6 @@ func knownNetHTTP() []knownFault {
 		{why: "net/http prefers an absolute target to Host, without comparing them or looking at the scheme", cases: []string{
 			"an absolute target that differs from Host", "an absolute target and Host that differ in the port",
 			"an absolute target with user information", "an absolute target of another scheme", "an absolute target without an authority"}},
-		{why: "the routing takes a path from net/url, which has none here", cases: []string{
-			"an absolute target without a path", "an absolute target with a query and no path"}},
 		{why: "net/http hands CONNECT to the handler", cases: []string{"CONNECT", "CONNECT with a path"}},
 		{why: "net/http takes a number sign for a part of the path", cases: []string{"a fragment in the target"}},
 		{why: "net/http looks at the characters of Host only", cases: []string{

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"regexp"
 	"strings"
+
+	"wsfront/proxy/http1"
 )
 
 var (
@@ -139,4 +141,30 @@ func lenientAnswer(text string) string {
 		return "a space before the colon"
 	}
 	return ""
+}
+
+var badTrailer = regexp.MustCompile(`(?mi)^trailer:[^\r]*(content-length|transfer-encoding|trailer)`)
+
+// strictness says what net/http refuses and the strict way takes.
+func strictness(s script) string {
+	for _, st := range s.client {
+		switch {
+		case badTrailer.MatchString(st.text):
+			return "a Trailer field that announces framing" // we drop those trailer fields (RFC 9110 §6.5.1)
+		case strings.HasPrefix(st.text, "\r\n"), strings.Contains(st.text, "\r\n\r\n\r\n"):
+			return "empty lines before a request" // RFC 9112 §2.2
+		}
+	}
+	return ""
+}
+
+// unreadBody reports whether the strict way closed the connection behind a
+// refusal instead of reading a long body that nobody wanted, as net/http does.
+func unreadBody(s script, o *observation) bool {
+	size := 0
+	for _, st := range s.client {
+		size += len(st.text)
+	}
+	last := len(o.answers) - 1
+	return size > http1.BufferSize && o.then == "closed" && last >= 0 && o.answers[last].status >= 400
 }

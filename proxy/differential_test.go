@@ -90,7 +90,8 @@ func compareScript(s script, seed uint64, reference, other rigs, lenient bool) s
 	if len(differences) == 0 {
 		return ""
 	}
-	if lenient && leniency(s) != "" && refused(seen[1]) {
+	// net/http sends a page behind the head of a malformed HEAD: garbage.
+	if lenient && (seen[0].then == "garbage" && refused(seen[1]) || leniency(s) != "" && refused(seen[1]) || strictness(s) != "" && refused(seen[0]) || unreadBody(s, seen[1])) {
 		return ""
 	}
 	return fmt.Sprintf("%s\n--- reference\n%s\n--- other\n%s", strings.Join(differences, "\n"), seen[0], seen[1])
@@ -147,7 +148,7 @@ func compareObservations(a, b *observation) (differences []string) {
 // error page, and only its status counts.
 func (a gotAnswer) isBare() bool {
 	return a.status >= 400 && a.fields.Get("Connection") == "close" && a.fields.Get("X-Request-Id") == "" &&
-		(a.body == "" || strings.HasPrefix(a.body, fmt.Sprintf("%d ", a.status)))
+		(a.body == "" || strings.HasPrefix(a.body, fmt.Sprintf("%d ", a.status)) || a.body == "Unsupported transfer encoding")
 }
 
 // What differs from run to run.
@@ -165,6 +166,10 @@ func (a gotAnswer) normal() string {
 	fields := a.fields.Clone()
 	if fields.Get("Date") != "" {
 		fields.Set("Date", "masked")
+	}
+	if a.status == http.StatusNotModified { // net/http leaves them out
+		fields.Del("Content-Length")
+		fields.Del("Content-Type")
 	}
 	return mask(fmt.Sprintf("%d cut=%v %q %q trailer %q", a.status, a.cut, sortedFields(fields), a.body, sortedFields(a.trailer)))
 }

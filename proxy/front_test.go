@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -22,14 +23,16 @@ import (
 // patience is how long a test waits for what is to happen at once.
 const patience = 10 * time.Second
 
-// front is a Server that serves plain HTTP, with its logs in memory.
+// front is a Server with one listener, for plain HTTP unless its first site has
+// TLS, with its logs in memory.
 type front struct {
 	*Server
-	t      *testing.T
-	addr   string
-	log    *lines
-	access *lines
-	stop   func() // ends Run and waits for it
+	t         *testing.T
+	addr      string
+	clientTLS *tls.Config // of clients; nil where the front serves plain HTTP
+	log       *lines
+	access    *lines
+	stop      func() // ends Run and waits for it
 }
 
 // serveFront serves one site, by every name and without TLS, on a port of its
@@ -42,7 +45,12 @@ func serveFront(t *testing.T, routes ...Route) *front {
 func serveConfig(t *testing.T, cfg Config) *front {
 	t.Helper()
 	cfg.Listen, cfg.HTTPListen = Addresses{}, Addresses{"127.0.0.1:0"}
-	cfg.AccessLog = AccessJSON
+	if cfg.Sites[0].TLS.mode() != TLSOff {
+		cfg.Listen, cfg.HTTPListen, cfg.State = cfg.HTTPListen, cfg.Listen, t.TempDir()
+	}
+	if cfg.AccessLog == "" {
+		cfg.AccessLog = AccessJSON
+	}
 	f := &front{t: t, log: newLines(), access: newLines()}
 	var err error
 	if f.Server, err = New(cfg, slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})), f.access); err != nil {
@@ -51,8 +59,7 @@ func serveConfig(t *testing.T, cfg Config) *front {
 	if err := f.Listen(); err != nil {
 		t.Fatal(err)
 	}
-	_, plain := f.Addrs()
-	f.addr = plain[0].String()
+	f.addr = f.listeners[0].Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { // ended by cancel, awaited by stop
@@ -78,7 +85,14 @@ func (f *front) secure(major int) *httptest.Server {
 // dial connects to the front and sends text.
 func (f *front) dial(text string) (net.Conn, *bufio.Reader) {
 	f.t.Helper()
-	return sendTo(f.t, f.addr, text)
+	if f.clientTLS == nil {
+		return sendTo(f.t, f.addr, text)
+	}
+	conn, err := tls.Dial("tcp", f.addr, f.clientTLS)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return sendOn(f.t, conn, text)
 }
 
 func sendTo(t *testing.T, addr, text string) (net.Conn, *bufio.Reader) {
@@ -87,6 +101,11 @@ func sendTo(t *testing.T, addr, text string) (net.Conn, *bufio.Reader) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return sendOn(t, conn, text)
+}
+
+func sendOn(t *testing.T, conn net.Conn, text string) (net.Conn, *bufio.Reader) {
+	t.Helper()
 	t.Cleanup(func() { conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(patience))
 	if _, err := io.WriteString(conn, text); err != nil {
@@ -290,6 +309,13 @@ func (l *lines) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
+}
+
+// reset forgets what was written.
+func (l *lines) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.Reset()
 }
 
 // await returns the first line that holds all parts, once it is there.

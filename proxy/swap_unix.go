@@ -94,7 +94,7 @@ func (s *swap) doStep(fd uintptr) bool {
 		n, err := syscall.Write(int(fd), s.out)
 		if n < len(s.out) {
 			s.n = max(n, 0)
-			if err != syscall.EAGAIN {
+			if err != syscall.EAGAIN && err != syscall.EINTR {
 				s.err = err
 			}
 			return true

@@ -129,7 +129,7 @@ func (s *Server) open(x *exchange, b *backendConn, place tunnelPlace) bool {
 	client, err := x.down.takeOver()
 	if err != nil {
 		_ = b.Conn.Close()
-		x.status = 0
+		x.status, x.fields = 0, x.fields[:0]
 		x.fail(http.StatusInternalServerError, "take the client's connection over: "+err.Error(), "This connection cannot carry a WebSocket.")
 		return false
 	}

@@ -76,7 +76,11 @@ func switching(t *testing.T, answer string, then func(conn net.Conn, r *bufio.Re
 func dialWS(t *testing.T, f *front, d websocket.Dialer, path string) (*websocket.Conn, *http.Response) {
 	t.Helper()
 	d.HandshakeTimeout = patience
-	conn, res, err := d.Dial("ws://"+f.addr+path, http.Header{"Origin": {"http://" + f.addr}})
+	scheme := "ws://"
+	if d.TLSClientConfig = f.clientTLS; f.clientTLS != nil {
+		scheme = "wss://"
+	}
+	conn, res, err := d.Dial(scheme+f.addr+path, http.Header{"Origin": {"http://" + f.addr}})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, f.log)
 	}

@@ -41,7 +41,7 @@ func (o *openTunnels) admit(x *exchange) (tunnelPlace, bool) {
 		reason = fmt.Sprintf("%d tunnels of this route are open; raise its max_tunnels if the backend takes more", o.routes[p.route])
 	case p.from.IsValid() && o.from[p.from] >= limits.perAddress:
 		status = http.StatusTooManyRequests
-		reason = fmt.Sprintf("%s has %d tunnels open; raise max_tunnels_per_address, or name it in trusted_proxies if it is a proxy of yours", p.from, o.from[p.from])
+		reason = fmt.Sprintf("%s has %d tunnels open; raise max_tunnels_per_address, or name it in trusted_proxies if it is a proxy of yours", groupName(p.from), o.from[p.from])
 	default:
 		o.all++
 		o.routes[p.route]++
@@ -89,6 +89,14 @@ func addressGroup(a netip.Addr) netip.Prefix {
 	}
 	p, _ := a.WithZone("").Prefix(bits) // fails only for bits out of range
 	return p
+}
+
+// groupName is an addressGroup in the words of the log: an address or a network.
+func groupName(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
 }
 
 // tunnelLimits are those of the configuration in effect.

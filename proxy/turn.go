@@ -170,13 +170,8 @@ func (t *turn) over() bool {
 		t.flush() // the client is to see what there is, and that it breaks off
 		c.hangUp()
 		return false
-	case !t.drained():
-		c.linger()
-		return false
-	case t.closing:
-		if len(c.reader.Buffered()) > 0 {
-			c.linger()
-		}
+	case !t.drained(), t.closing:
+		c.linger() // in stages (RFC 9112 §9.6)
 		return false
 	}
 	return true

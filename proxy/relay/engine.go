@@ -177,22 +177,32 @@ func (e *Engine) snapshot(last bool) []*Tunnel {
 	return slices.AppendSeq(make([]*Tunnel, 0, len(e.live)), maps.Keys(e.live))
 }
 
-// drainSpread is the time over which Shutdown spreads the ends of the tunnels
-// where its context has no deadline. A longer one keeps the clients, which come
-// back at once, from all coming back at the same time.
-const drainSpread = 5 * time.Second
+const (
+	// drainStep is the time that each tunnel adds to that over which Shutdown
+	// spreads their ends: clients that are sent away come back at once, and not
+	// all of them are to come back at the same time. Few of them are no crowd,
+	// and nobody who stops a server with few should wait for it.
+	drainStep = 10 * time.Millisecond
+	// drainSpread is the longest such time where Shutdown's context has no
+	// deadline.
+	drainSpread = 5 * time.Second
+)
 
 // Shutdown lets no tunnel begin any more and closes those that live, as
-// Tunnel.Close does, with 1001, each at a random time within the first half of
+// Tunnel.Close does, with 1001: the only one at once, several each at a random
+// time within 10 ms for each further one, but at most within the first half of
 // what ctx leaves (5 s if it has no deadline). It returns nil once all have
-// ended and their done functions have returned. When ctx is done before, the rest is cut, and its error returned
-// after they have ended. Run goes on until its own context is done.
+// ended and their done functions have returned. When ctx is done before, the
+// rest is cut, and its error returned after they have ended. Run goes on until
+// its own context is done.
 func (e *Engine) Shutdown(ctx context.Context) error {
-	spread := drainSpread
+	longest := drainSpread
 	if deadline, ok := ctx.Deadline(); ok {
-		spread = max(0, time.Until(deadline)/2)
+		longest = max(0, time.Until(deadline)/2)
 	}
-	for _, t := range e.snapshot(true) {
+	live := e.snapshot(true)
+	spread := min(longest, time.Duration(max(0, len(live)-1))*drainStep)
+	for _, t := range live {
 		at := e.now() + rand.Int64N(int64(spread)+1)
 		t.mu.Lock()
 		t.endBy(at, Drained)

@@ -1,0 +1,90 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+)
+
+// tlsVersionKey is under which the context of a connection that was handed over
+// keeps its TLS version: net/http knows only those of crypto/tls.
+type tlsVersionKey struct{}
+
+// handedConn is a connection that our own reader has begun to read.
+type handedConn struct {
+	net.Conn
+	version uint16 // of TLS, 0 for none
+	read    []byte // what comes before the rest
+}
+
+func (c *handedConn) Read(p []byte) (int, error) {
+	if len(c.read) == 0 {
+		return c.Conn.Read(p)
+	}
+	n := copy(p, c.read)
+	if c.read = c.read[n:]; len(c.read) == 0 {
+		c.read = nil // let go of the memory
+	}
+	return n, nil
+}
+
+// NetConn is the connection below: what looks for the socket finds it.
+func (c *handedConn) NetConn() net.Conn { return c.Conn }
+
+// CloseWrite ends our half.
+func (c *handedConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// handover is the net.Listener of an http.Server that serves what is handed
+// over to it.
+type handover struct {
+	addr  net.Addr
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func newHandover(addr net.Addr) *handover {
+	return &handover{addr: addr, conns: make(chan net.Conn), done: make(chan struct{})}
+}
+
+// give hands a connection over; it is closed if nobody takes it any more.
+func (h *handover) give(conn net.Conn) {
+	select {
+	case h.conns <- conn:
+	case <-h.done:
+		conn.Close()
+	}
+}
+
+// Accept waits for the next one.
+func (h *handover) Accept() (net.Conn, error) {
+	select {
+	case conn := <-h.conns:
+		return conn, nil
+	case <-h.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close ends Accept.
+func (h *handover) Close() error {
+	h.once.Do(func() { close(h.done) })
+	return nil
+}
+
+// Addr is that of the true listener.
+func (h *handover) Addr() net.Addr { return h.addr }
+
+// noteVersion is http.Server.ConnContext for it.
+func noteVersion(ctx context.Context, conn net.Conn) context.Context {
+	if h, ok := conn.(*handedConn); ok && h.version != 0 {
+		return context.WithValue(ctx, tlsVersionKey{}, h.version)
+	}
+	return ctx
+}
