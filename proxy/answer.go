@@ -57,7 +57,7 @@ func (t *attempt) pass() {
 			length = b.answer.ContentLength // of the body that a GET would have got
 		}
 	}
-	if t.refused || t.upload != nil && !t.upload.complete() {
+	if t.refused || t.upload != nil && !t.upload.taken.Load() {
 		// Nobody knows whether the client will send the rest of its body.
 		x.down.closeAfter()
 	}

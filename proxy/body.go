@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"sync/atomic"
 
 	"wsfront/proxy/http1"
 )
@@ -166,6 +167,8 @@ type upload struct {
 	body *requestBody
 	to   *backendConn
 	done chan struct{}
+	// taken says that nothing more is to be read from the client.
+	taken atomic.Bool
 	// client is what went wrong on the client's side, for which the backend is
 	// not to be blamed; ended says that the body was sent whole. Both once done.
 	client error
@@ -179,6 +182,7 @@ func (b *requestBody) startUpload(to *backendConn) *upload {
 		b.x.down.duplex()
 	}
 	u := &upload{body: b, to: to, done: make(chan struct{})}
+	u.taken.Store(!b.streams)
 	go u.run()
 	return u
 }
@@ -190,7 +194,7 @@ func (u *upload) stop() {
 		return
 	default:
 	}
-	if u.body.streams {
+	if !u.taken.Load() {
 		u.body.x.down.stopBody()
 	}
 	_ = u.to.SetWriteDeadline(aLongTimeAgo)
@@ -199,9 +203,6 @@ func (u *upload) stop() {
 		_ = u.to.SetWriteDeadline(noDeadline)
 	}
 }
-
-// complete reports whether the body has been sent whole.
-func (u *upload) complete() bool { return !u.running() && u.ended }
 
 func (u *upload) running() bool {
 	select {
@@ -242,6 +243,7 @@ func (u *upload) stream() error {
 	for {
 		piece, err := x.down.readBody()
 		if err == io.EOF {
+			u.taken.Store(true)
 			break
 		}
 		if err != nil {
@@ -250,6 +252,8 @@ func (u *upload) stream() error {
 		if taken += int64(len(piece)); taken > x.route.MaxBody {
 			return errBodyTooLong
 		}
+		// Known before the backend can know it, and so before its answer.
+		u.taken.Store(taken == u.body.length)
 		if chunked {
 			frame = http1.AppendChunkSize(frame[:0], len(piece))
 			frame = append(frame, piece...)

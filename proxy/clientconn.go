@@ -262,7 +262,9 @@ func (c *clientConn) linger() {
 	}
 	c.until = time.Now().Add(lingerTime)
 	_ = c.SetReadDeadline(c.until)
-	for c.reader.Fill() == nil {
+	c.idle.Store(true) // nobody needs to wait for it
+	defer c.idle.Store(false)
+	for !c.server.draining.Load() && c.reader.Fill() == nil {
 		c.reader.Discard(len(c.reader.Buffered()))
 	}
 }
