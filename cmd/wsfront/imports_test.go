@@ -16,9 +16,10 @@ import (
 // itself. Arrows point one way: from cmd to the libraries, never back, and the
 // two libraries do not know each other.
 var mayImport = map[string][]string{
-	"cmd/wsfront":         {"cmd/internal/config", "cmd/internal/admin", "proxy", "pusher"},
+	"cmd/wsfront":         {"cmd/internal/config", "cmd/internal/admin", "cmd/internal/heap", "proxy", "pusher"},
 	"cmd/internal/config": {"proxy", "pusher"},
 	"cmd/internal/admin":  {},
+	"cmd/internal/heap":   {},
 	"proxy":               {"proxy/http1", "proxy/record", "proxy/frame", "proxy/relay", "proxy/park"},
 	"proxy/http1":         {},
 	"proxy/record":        {},

@@ -14,6 +14,7 @@ import (
 
 	"wsfront/cmd/internal/admin"
 	"wsfront/cmd/internal/config"
+	"wsfront/cmd/internal/heap"
 	"wsfront/proxy"
 	"wsfront/pusher"
 )
@@ -97,6 +98,7 @@ func (s *service) run(ctx context.Context) error {
 	s.wg.Go(func() { s.takeOrders(state) })
 	s.wg.Go(func() { s.listenHangup(hangup) })
 	s.wg.Go(s.partFromPages)
+	s.wg.Go(func() { heap.Pace(s.parts) })
 	err := s.front.Run(s.parts)
 	s.stop(nil)
 	s.wg.Wait()
