@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"wsfront/proxy/http1"
+	"wsfront/proxy/record"
 )
 
 const (
@@ -133,8 +134,8 @@ func (c *clientConn) secure() bool {
 // handshakeRefused deals with a client that did not get through its handshake.
 // Such are everyday on an open port, so they are for debugging.
 func (s *Server) handshakeRefused(conn net.Conn, err error) {
-	var record tls.RecordHeaderError
-	if errors.As(err, &record) && record.Conn != nil && looksLikeHTTP(record.RecordHeader) {
+	var noTLS tls.RecordHeaderError
+	if errors.As(err, &noTLS) && noTLS.Conn != nil && looksLikeHTTP(noTLS.RecordHeader) {
 		_ = conn.SetWriteDeadline(time.Now().Add(switchTimeout))
 		_, _ = io.WriteString(conn, "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nThis port takes https only; write https:// in the address.\n")
 	}
@@ -206,6 +207,9 @@ func (c *clientConn) wait(d time.Duration) error {
 func (c *clientConn) park(idleEnd time.Time) bool {
 	if c.source == nil || !c.source.Empty() {
 		return false
+	}
+	if sealed, ok := c.Conn.(*record.Conn); ok {
+		sealed.Rest()
 	}
 	return c.server.conns.lot.Park(socketOf(c.Conn), idleEnd, func(ready bool) {
 		// Ended and awaited as what begin started; to close may take a while.

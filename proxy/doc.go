@@ -8,7 +8,8 @@
 //	listener.go    accepts the connection
 //	clientconn.go  does the TLS handshake (proxy/record; tls.go chooses the
 //	               certificate by the name the client asks for, or refuses),
-//	               and waits for requests
+//	               and waits for requests; after a second without a goroutine
+//	               (proxy/park)
 //	turn.go        reads the request's head (proxy/http1), and is the client's
 //	               side of the exchange
 //	exchange.go    gives the request an id; clientaddr.go finds out who asks

@@ -92,6 +92,17 @@ func (c *Conn) Empty() bool {
 	return len(c.plain) == 0 && len(c.sock.bytes()) == 0
 }
 
+// Rest gives up what an idle connection can do without for long: see
+// (*Keys).Rest. Reading and writing go on as before. It waits for a Read, Await
+// or Write under way.
+func (c *Conn) Rest() {
+	c.readMu.Lock()
+	defer c.readMu.Unlock()
+	c.writeMu.Lock()
+	defer c.writeMu.Unlock()
+	c.keys.Rest()
+}
+
 // next waits for a record and opens it, into dst if it fits. readMu is held,
 // and plain is empty.
 func (c *Conn) next(dst []byte) ([]byte, error) {

@@ -51,10 +51,10 @@
 // # What an idle connection holds
 //
 // Keys of 216 bytes and two AEADs, of 768 bytes each for AES-GCM (most of it
-// the expanded key) and 32 for ChaCha20-Poly1305; a Conn adds some 200 bytes,
-// and the net.Conn. While the rest of a record is awaited there is one pooled
-// buffer of 2 or 18 KiB beside that, and while a Write waits for the peer one
-// of up to 72 KiB.
+// the expanded key) and 32 for ChaCha20-Poly1305, which Rest drops until the
+// next record; a Conn adds some 200 bytes, and the net.Conn. While the rest of
+// a record is awaited there is one pooled buffer of 2 or 18 KiB beside that, and
+// while a Write waits for the peer one of up to 72 KiB.
 //
 // # Session tickets
 //

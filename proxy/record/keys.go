@@ -66,9 +66,10 @@ type Keys struct {
 
 // A half is the keys of one direction.
 type half struct {
-	aead   cipher.AEAD
-	seq    uint64 // of the next record
+	aead   cipher.AEAD // nil while it rests: see ready
+	seq    uint64      // of the next record
 	iv     [nonceLen]byte
+	suite  uint16
 	secret [maxSecret]byte // the first bytes, as many as the suite's hash has
 }
 
@@ -91,31 +92,50 @@ func newKeys(suite uint16, client bool, clientSecret, serverSecret []byte) (*Key
 
 // start takes a traffic secret into use.
 func (h *half) start(suite uint16, secret []byte) error {
-	size, keyLen := hashSize(suite), 32
-	if size == 0 || len(secret) != size {
+	if size := hashSize(suite); size == 0 || len(secret) != size {
 		return fmt.Errorf("a secret of %d bytes does not fit cipher suite %s", len(secret), tls.CipherSuiteName(suite))
 	}
-	if suite == tls.TLS_AES_128_GCM_SHA256 {
-		keyLen = 16
-	}
-	key, err := expandLabel(suite, secret, "key", keyLen)
-	if err != nil {
-		return err
-	}
-	defer clear(key)
 	iv, err := expandLabel(suite, secret, "iv", nonceLen)
-	if err != nil {
-		return err
-	}
-	h.aead, err = newAEAD(suite, key)
 	if err != nil {
 		return err
 	}
 	copy(h.iv[:], iv)
 	copy(h.secret[:], secret)
-	h.seq = 0
-	return nil
+	h.suite, h.seq = suite, 0
+	return h.expand()
 }
+
+// expand makes the AEAD of the secret.
+func (h *half) expand() error {
+	keyLen := 32
+	if h.suite == tls.TLS_AES_128_GCM_SHA256 {
+		keyLen = 16
+	}
+	key, err := expandLabel(h.suite, h.secret[:hashSize(h.suite)], "key", keyLen)
+	if err != nil {
+		return err
+	}
+	defer clear(key)
+	h.aead, err = newAEAD(h.suite, key)
+	return err
+}
+
+// ready is the AEAD, made anew if it was dropped.
+func (h *half) ready() cipher.AEAD {
+	if h.aead == nil {
+		if err := h.expand(); err != nil {
+			// The same calls with the same input have made it before.
+			panic("record: traffic key: " + err.Error())
+		}
+	}
+	return h.aead
+}
+
+// Rest drops the expanded keys, which are most of what Keys hold, for a
+// connection that is going to be idle for long: 1.5 KiB in the case of AES-GCM.
+// The next record in each direction makes them anew from the traffic secret,
+// which costs a few microseconds. Nothing else may use k at the same time.
+func (k *Keys) Rest() { k.in.aead, k.out.aead = nil, nil }
 
 // update replaces the key by the next one (RFC 8446 §7.2).
 func (h *half) update(suite uint16) {
@@ -136,7 +156,7 @@ func (h *half) update(suite uint16) {
 // as one of its own would be one more allocation or 12 more bytes.
 func (h *half) open(dst, record []byte) ([]byte, error) {
 	h.mask()
-	inner, err := h.aead.Open(dst, h.iv[:], record[headerLen:], record[:headerLen])
+	inner, err := h.ready().Open(dst, h.iv[:], record[headerLen:], record[:headerLen])
 	h.mask()
 	if err == nil {
 		h.seq++

@@ -52,7 +52,7 @@ func (h *half) seal(dst []byte, kind byte, content []byte) []byte {
 	dst = append(dst, kind)
 	record := dst[start:]
 	h.mask()
-	h.aead.Seal(record[:headerLen], h.iv[:], record[headerLen:], record[:headerLen])
+	h.ready().Seal(record[:headerLen], h.iv[:], record[headerLen:], record[:headerLen])
 	h.mask()
 	h.seq++
 	return dst[:start+headerLen+n]
