@@ -53,8 +53,8 @@ type Config struct {
 	// the operator is, are not counted. Default 1000.
 	MaxTunnelsPerAddress int `yaml:"max_tunnels_per_address"`
 
-	// DrainTimeout is how long open requests may take to finish at shutdown
-	// before they are cut. Default 10s.
+	// DrainTimeout is how long open requests may take to finish at shutdown,
+	// and tunnels to answer their Close, before they are cut. Default 10s.
 	DrainTimeout time.Duration `yaml:"drain_timeout"`
 }
 
@@ -263,12 +263,13 @@ type Route struct {
 	MaxMessage int64 `yaml:"max_message,size"`
 
 	// MaxFragments is how many frames a WebSocket message may have. Who sends
-	// more is closed with 1009. Default 0: any number. With mode message it has
+	// more is closed with 1008. Default 0: any number. With mode message it has
 	// no meaning, as messages are framed anew.
 	MaxFragments int `yaml:"max_fragments"`
 
 	// MessageRate is how many WebSocket messages a client may send in a second,
-	// those of a whole second at once. Who sends more is closed with 1008.
+	// pings included, those of a whole second at once. Who sends more is closed
+	// with 1008.
 	// Default 0: any number.
 	MessageRate int `yaml:"message_rate"`
 

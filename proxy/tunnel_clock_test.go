@@ -98,7 +98,7 @@ func TestTunnelPing_SideThatDoesNotAnswerIsCut(t *testing.T) {
 				t.Errorf("the client ended by %v", err)
 			}
 			receive(t, ended)
-			f.closed(`reason="ping timeout"`)
+			f.closed(`reason="ping timeout of the ` + silent)
 		})
 	}
 }

@@ -218,7 +218,7 @@ func (m *messageTunnel) carry(ctx context.Context, client, backend messagePeer, 
 	defer r.cut()
 	// Neither callback needs to be waited for: once the tunnel has ended it
 	// finds nothing to do.
-	defer context.AfterFunc(ctx, func() { r.end(frontEnds("canceled", websocket.CloseGoingAway)) })()
+	defer context.AfterFunc(ctx, func() { r.end(frontEnds("drained", websocket.CloseGoingAway)) })()
 	r.setClock()
 	r.library(deflate).ServeHTTP(&madeUpAnswer{conn: &r.ends[frame.FromClient]}, madeUpRequest(deflate))
 	// The library returns when one of its goroutines has ended. Each ends when

@@ -130,14 +130,14 @@ func TestMessage_ShutdownSaysGoodbyeToBoth(t *testing.T) {
 	var wg sync.WaitGroup
 	for _, p := range []*wsPeer{client, backend} {
 		wg.Go(func() { // awaited below
-			p.want("close 1001: canceled")
+			p.want("close 1001: drained")
 			p.send(finBit|opcodeClose, closeFrame(1001, ""))
 			p.want("end")
 		})
 	}
 	f.stop() // returns when the tunnel has ended
 	wg.Wait()
-	if t.Failed() || !strings.Contains(f.log.String(), "reason=canceled") {
+	if t.Failed() || !strings.Contains(f.log.String(), "reason=drained") {
 		t.Error(f.log)
 	}
 }

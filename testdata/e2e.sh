@@ -1,6 +1,7 @@
 #!/bin/bash
 # testdata/e2e.sh [go test flags]: installs what the end-to-end tests need of
-# Debian 12 and runs them against a freshly built wsfront. Needs root: Apache
+# Debian 12 and runs them: the TLS record layer against openssl, then all else
+# against a freshly built wsfront, to which alone the flags go. Needs root: Apache
 # drops to www-data, and some tests drop to other users and mount a small disk.
 # One test alone: testdata/e2e.sh -run 'TestE2E/gunicorn/board'. With GOFLAGS=-race
 # in the environment wsfront is built with the race detector.
@@ -13,7 +14,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 # libjs-jquery is only recommended by python3-django, whose admin links to it.
-packages=(apache2 libapache2-mod-wsgi-py3 python3-django libjs-jquery gunicorn python3-websockets chromium libnss3-tools curl)
+packages=(apache2 libapache2-mod-wsgi-py3 python3-django libjs-jquery gunicorn python3-websockets chromium libnss3-tools curl openssl)
 missing=()
 for package in "${packages[@]}"; do
   status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
@@ -26,4 +27,5 @@ if [ ${#missing[@]} -gt 0 ]; then
   apt-get -q install -y --no-install-recommends "${missing[@]}"
 fi
 
+[ $# -gt 0 ] || go test -tags e2e -count=1 -v -run '^TestE2E_' ./proxy/record
 exec go test -tags e2e -count=1 -timeout 10m -parallel 8 -v -run '^TestE2E$' ./cmd/wsfront "$@"

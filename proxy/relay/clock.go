@@ -113,7 +113,7 @@ func (t *Tunnel) ping(s side, now int64) {
 		// taken what it said before.
 		to.pinged = now
 	default:
-		t.cut(PingTimedOut, nil)
+		t.cut(s.silent(), nil)
 	}
 }
 

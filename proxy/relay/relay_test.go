@@ -222,7 +222,7 @@ func TestReason_TextsDiffer(t *testing.T) {
 	seen := map[relay.Reason]bool{"": true}
 	for _, r := range []relay.Reason{
 		relay.ClientClosed, relay.BackendClosed, relay.ClientAborted, relay.BackendAborted,
-		relay.IdleTimedOut, relay.LingerTimedOut, relay.PingTimedOut, relay.LifetimeOver,
+		relay.IdleTimedOut, relay.LingerTimedOut, relay.ClientSilent, relay.BackendSilent, relay.LifetimeOver,
 		relay.ClientViolated, relay.BackendViolated, relay.Drained, relay.Closed, relay.Canceled, relay.Failed,
 	} {
 		if seen[r] {

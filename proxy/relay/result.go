@@ -14,8 +14,10 @@ const (
 	BackendAborted Reason = "backend aborted"
 	IdleTimedOut   Reason = "idle timeout"
 	LingerTimedOut Reason = "linger timeout"
-	PingTimedOut   Reason = "ping timeout"
-	LifetimeOver   Reason = "max lifetime"
+	// No byte came from that side when it was to answer a ping.
+	ClientSilent  Reason = "ping timeout of the client"
+	BackendSilent Reason = "ping timeout of the backend"
+	LifetimeOver  Reason = "max lifetime"
 	// One that violated sent frames that Options.Frames refuse.
 	ClientViolated  Reason = "client violation"
 	BackendViolated Reason = "backend violation"

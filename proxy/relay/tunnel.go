@@ -25,6 +25,8 @@ func (s side) closed() Reason { return [...]Reason{ClientClosed, BackendClosed}[
 
 func (s side) violated() Reason { return [...]Reason{ClientViolated, BackendViolated}[s] }
 
+func (s side) silent() Reason { return [...]Reason{ClientSilent, BackendSilent}[s] }
+
 func (s side) aborted() Reason { return [...]Reason{ClientAborted, BackendAborted}[s] }
 
 // A Tunnel is what Engine.Start made of two connections. Its methods may be
