@@ -69,7 +69,7 @@ func (f *forwarder) serve(x *exchange) {
 		}
 		*t = attempt{x: x, b: b, body: &x.payload}
 		err = t.ask()
-		if err == errStale || err != nil && b.used && !b.heard && x.payload.replayable() && !b.gone.Load() {
+		if err == errStale || err != nil && b.used && !b.heard && x.payload.replayable() && !b.gone.Load() && !isTimeout(err) {
 			// The backend closed the kept connection, before the request was
 			// sent or while it was on its way: one more try, on a connection of
 			// its own.
