@@ -21,7 +21,7 @@ type swap struct {
 	socket syscall.RawConn // nil where the connection is not the socket itself
 	below  syscall.RawConn // the socket, below TLS as well
 	step   func(fd uintptr) bool
-	peek   func(fd uintptr) bool
+	peek   func(fd uintptr)
 
 	out   []byte // to be sent; nil when it has been
 	in    []byte // to be read into
@@ -29,7 +29,7 @@ type swap struct {
 	sent  bool
 	n     int
 	err   error
-	quiet bool
+	quiet bool // what peek found
 }
 
 func (s *swap) init(conn net.Conn) {
@@ -46,23 +46,14 @@ func (s *swap) init(conn net.Conn) {
 	s.step, s.peek = s.doStep, s.doPeek // bound once, not in each exchange
 }
 
-// check returns errStale if a connection that was used before has anything to
-// read. Where out is going to be sent by run, that looks itself.
-func (s *swap) check(used bool) error {
-	s.used = used
-	if !used || s.socket != nil {
-		return nil
-	}
-	if s.below == nil || s.below.Read(s.peek) != nil || !s.quiet {
-		return errStale
-	}
-	return nil
+// isQuiet reports whether there is nothing to read on a connection, where
+// something else than run is going to write to it: run looks itself. The read
+// deadline of the exchange before does not matter.
+func (s *swap) isQuiet() bool {
+	return s.below != nil && s.below.Control(s.peek) == nil && s.quiet
 }
 
-func (s *swap) doPeek(fd uintptr) bool {
-	s.quiet = !isReadable(fd)
-	return true
-}
+func (s *swap) doPeek(fd uintptr) { s.quiet = !isReadable(fd) }
 
 // run sends out, waits, and reads into p.
 func (s *swap) run(conn net.Conn, p []byte) (int, error) {

@@ -89,12 +89,12 @@ func newBackendConn(conn net.Conn) *backendConn {
 // send sends the head in out, and what follows it there. Where nothing else is
 // to be sent before the answer, it goes out with the first read: see swap.
 func (b *backendConn) send(all bool) error {
-	if err := b.swap.check(b.used); err != nil {
-		return err
-	}
 	if all && b.swap.socket != nil {
-		b.swap.out = b.out
+		b.swap.used, b.swap.out = b.used, b.out
 		return nil
+	}
+	if b.used && !b.swap.isQuiet() {
+		return errStale
 	}
 	_, err := b.Write(b.out)
 	return err

@@ -4,6 +4,9 @@ import (
 	"bufio"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -26,5 +29,61 @@ func TestForward_SilentBackendIsAskedOnce(t *testing.T) {
 	f.ask("GET / HTTP/1.1\nHost: a")
 	if res, _ := f.ask("GET / HTTP/1.1\nHost: a"); res.StatusCode != 504 || asked.Load() != 2 {
 		t.Errorf("%s after %d requests, want 504 after 2", res.Status, asked.Load())
+	}
+}
+
+// A connection that the backend closed, or on which it said something that
+// nobody asked for, is no good for a body that is passed on as it comes either.
+func TestForward_StreamedBodyOnAStaleConnection(t *testing.T) {
+	for name, last := range map[string]string{"closed": "", "timed out": "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			var conns atomic.Int32
+			hangUp := make(chan struct{})
+			gone := make(chan struct{})
+			addr := rawBackend(t, func(conn net.Conn, r *bufio.Reader) {
+				first := conns.Add(1) == 1
+				if _, err := readRequest(r); err != nil {
+					return
+				}
+				_, _ = io.WriteString(conn, okAnswer)
+				if first {
+					<-hangUp
+					_, _ = io.WriteString(conn, last)
+					conn.Close()
+					close(gone)
+				}
+			})
+			f := serveFront(t, Route{Path: "/", App: "http://" + addr})
+			f.ask("GET / HTTP/1.1\nHost: a")
+			close(hangUp)
+			receive(t, gone)
+			_, r := f.dial(crlf("POST / HTTP/1.1\nHost: a\nContent-Length: 100000") + strings.Repeat("x", 100000))
+			if res, body := readAnswer(t, r, "POST"); res.StatusCode != 200 || body != "ok" || conns.Load() != 2 {
+				t.Errorf("%s %q over %d connections", res.Status, body, conns.Load())
+			}
+		})
+	}
+}
+
+// The deadline of one answer must not keep the connection from being used for
+// the next.
+func TestUpstream_TLSConnectionOutlastsTheDeadlineOfItsAnswer(t *testing.T) {
+	var conns atomic.Int32
+	app := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
+	app.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			conns.Add(1)
+		}
+	}
+	app.StartTLS()
+	defer app.Close()
+	f := serveFront(t, Route{Path: "/", App: app.URL, BackendTLS: BackendTLS{InsecureSkipVerify: true}})
+	f.ask("GET / HTTP/1.1\nHost: a")
+	u := f.table.Load().sites[0].routes[0].handler.(*forwarder).upstream
+	u.mu.Lock()
+	_ = u.idle[0].SetReadDeadline(aLongTimeAgo) // as if slowAnswer were over
+	u.mu.Unlock()
+	if res, _ := f.ask("GET / HTTP/1.1\nHost: a"); res.StatusCode != 200 || conns.Load() != 1 {
+		t.Errorf("%s, %d connections", res.Status, conns.Load())
 	}
 }
