@@ -59,8 +59,12 @@ func (s *swap) doPeek(fd uintptr) { s.quiet = !isReadable(fd) }
 func (s *swap) run(conn net.Conn, p []byte) (int, error) {
 	s.in, s.sent, s.n, s.err = p, false, 0, nil
 	err := s.socket.Read(s.step)
+	s.in = nil
+	if err != nil && !s.sent {
+		return 0, err // a deadline that was over before step was called: out is still to be sent
+	}
 	out := s.out
-	s.out, s.in = nil, nil
+	s.out = nil
 	switch {
 	case err != nil:
 		return 0, err

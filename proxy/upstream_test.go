@@ -87,3 +87,35 @@ func TestUpstream_TLSConnectionOutlastsTheDeadlineOfItsAnswer(t *testing.T) {
 		t.Errorf("%s, %d connections", res.Status, conns.Load())
 	}
 }
+
+// A process that stood still for a while finds its deadline over before it has
+// sent anything.
+func TestUpstream_DeadlineBeforeTheRequestLosesNothing(t *testing.T) {
+	seen := make(chan string, 1)
+	addr := rawBackend(t, func(conn net.Conn, r *bufio.Reader) {
+		text, _ := readRequest(r)
+		seen <- text
+		_, _ = io.WriteString(conn, okAnswer)
+	})
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBackendConn(conn)
+	defer b.close()
+	b.out = []byte(crlf("GET / HTTP/1.1\nHost: a"))
+	if err := b.send(true); err != nil {
+		t.Fatal(err)
+	}
+	_ = b.SetReadDeadline(aLongTimeAgo)
+	if err := b.reader.Fill(); !isTimeout(err) {
+		t.Fatal(err)
+	}
+	_ = b.SetReadDeadline(time.Now().Add(patience))
+	if err := b.reader.Fill(); err != nil || string(b.reader.Buffered()) != okAnswer {
+		t.Errorf("%q, %v", b.reader.Buffered(), err)
+	}
+	if got := receive(t, seen); got != string(b.out) {
+		t.Errorf("sent as %q", got)
+	}
+}
