@@ -168,7 +168,8 @@ type upload struct {
 	to   *backendConn
 	done chan struct{}
 	// taken says that nothing more is to be read from the client.
-	taken atomic.Bool
+	taken   atomic.Bool
+	stopped atomic.Bool // by stop
 	// client is what went wrong on the client's side, for which the backend is
 	// not to be blamed; ended says that the body was sent whole. Both once done.
 	client error
@@ -194,6 +195,7 @@ func (u *upload) stop() {
 		return
 	default:
 	}
+	u.stopped.Store(true)
 	if !u.taken.Load() {
 		u.body.x.down.stopBody()
 	}
@@ -216,8 +218,8 @@ func (u *upload) running() bool {
 func (u *upload) run() {
 	defer close(u.done)
 	if u.body.streams {
-		u.client = u.stream()
-		if u.client != nil {
+		if err := u.stream(); err != nil && !u.stopped.Load() {
+			u.client = err
 			u.to.clientGone() // whoever waits for the answer need not any more
 		}
 		return

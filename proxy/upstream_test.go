@@ -119,3 +119,16 @@ func TestUpstream_DeadlineBeforeTheRequestLosesNothing(t *testing.T) {
 		t.Errorf("sent as %q", got)
 	}
 }
+
+// What the backend did wrong is not the client's fault, even if it has to be
+// interrupted for it.
+func TestForward_BackendGoneWhileTheClientPauses(t *testing.T) {
+	addr := rawBackend(t, func(conn net.Conn, r *bufio.Reader) {
+		_, _ = io.CopyN(io.Discard, r, 20000)
+	})
+	f := serveFront(t, Route{Path: "/", App: "http://" + addr})
+	_, r := f.dial(crlf("POST / HTTP/1.1\nHost: a\nContent-Length: 100000") + strings.Repeat("x", 30000))
+	if res, _ := readAnswer(t, r, "POST"); res.StatusCode != 502 || !res.Close {
+		t.Errorf("%s, close %v", res.Status, res.Close)
+	}
+}
