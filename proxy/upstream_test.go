@@ -104,7 +104,7 @@ func TestUpstream_DeadlineBeforeTheRequestLosesNothing(t *testing.T) {
 	b := newBackendConn(conn)
 	defer b.close()
 	b.out = []byte(crlf("GET / HTTP/1.1\nHost: a"))
-	if err := b.send(true); err != nil {
+	if err := b.send(true, patience); err != nil {
 		t.Fatal(err)
 	}
 	_ = b.SetReadDeadline(aLongTimeAgo)
@@ -130,5 +130,36 @@ func TestForward_BackendGoneWhileTheClientPauses(t *testing.T) {
 	_, r := f.dial(crlf("POST / HTTP/1.1\nHost: a\nContent-Length: 100000") + strings.Repeat("x", 30000))
 	if res, _ := readAnswer(t, r, "POST"); res.StatusCode != 502 || !res.Close {
 		t.Errorf("%s, close %v", res.Status, res.Close)
+	}
+}
+
+// endless is a body whose end never comes.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+func TestForward_BackendThatDoesNotReadTheBody(t *testing.T) {
+	for name, framing := range map[string]string{"length": "Content-Length: 1000000000", "chunked": "Transfer-Encoding: chunked"} {
+		t.Run(name, func(t *testing.T) {
+			ended := make(chan struct{})
+			addr := rawBackend(t, func(conn net.Conn, r *bufio.Reader) { <-ended })
+			off := false
+			f := serveFront(t, Route{Path: "/", App: "http://" + addr, ResponseTimeout: 300 * time.Millisecond, MaxBody: 1 << 40, RequestBuffering: &off})
+			defer close(ended)
+			conn, r := f.dial(crlf("POST / HTTP/1.1\nHost: a\n" + framing))
+			sent := make(chan struct{})
+			go func() { // ended by the front, which closes the connection
+				defer close(sent)
+				if name == "chunked" {
+					_, _ = io.WriteString(conn, "fffffffff\r\n")
+				}
+				_, _ = io.Copy(conn, endless{})
+			}()
+			if res, _ := readAnswer(t, r, "POST"); res.StatusCode != 504 {
+				t.Error(res.Status)
+			}
+			conn.Close()
+			receive(t, sent)
+		})
 	}
 }
