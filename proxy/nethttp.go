@@ -304,8 +304,16 @@ func (h *httpExchange) finish() {}
 func (h *httpExchange) err() error { return h.failed }
 
 func (h *httpExchange) watch(gone func()) func() {
-	stop := context.AfterFunc(h.r.Context(), gone)
-	return func() { stop() }
+	done := make(chan struct{})
+	stop := context.AfterFunc(h.r.Context(), func() {
+		defer close(done)
+		gone()
+	})
+	return func() {
+		if !stop() {
+			<-done // or it would cut the connection of another exchange
+		}
+	}
 }
 
 func (h *httpExchange) closeAfter() {
