@@ -96,8 +96,11 @@ func (t *turn) serve() (again bool) {
 	return t.over()
 }
 
-// beginBody leaves the head behind.
+// beginBody leaves the head behind, if that has not been done.
 func (t *turn) beginBody() {
+	if t.raw != nil {
+		return
+	}
 	r := &t.c.reader
 	t.raw = r.Buffered()[:t.length]
 	r.Discard(t.length)
@@ -181,10 +184,16 @@ func (t *turn) over() bool {
 }
 
 // drained reports whether all of the request's body has been read, so that the
-// next request can follow. It reads what is there already.
+// next request can follow. It reads what is there already, and waits for
+// nothing.
 func (t *turn) drained() bool {
 	if t.stopped.Load() {
 		return false
+	}
+	t.beginBody() // not yet done where find has answered
+	if !t.body.Done() {
+		t.c.until = aLongTimeAgo
+		_ = t.c.SetReadDeadline(aLongTimeAgo)
 	}
 	for !t.body.Done() {
 		if len(t.c.reader.Buffered()) == 0 {
@@ -281,7 +290,7 @@ func (t *turn) start(status int, reason []byte, fields []http1.Field, length int
 		t.closing = true // the end of the connection is that of the body
 	}
 	switch {
-	case t.closing || t.server.draining.Load():
+	case t.closing || t.server.draining.Load() || !t.drained():
 		t.closing = true
 		t.out = append(t.out, "Connection: close\r\n"...)
 	case t.request.Minor == 0:
