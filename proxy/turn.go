@@ -79,17 +79,18 @@ func (t *turn) serve() (again bool) {
 		t.proto = "HTTP/1.0"
 	}
 	t.closing = t.request.Close
-	if !t.secure && s.certs.isChallenge(&t.exchange) {
-		c.handOver()
-		return false
-	}
-	found := s.find(&t.exchange)
-	if found && t.route.http != nil {
-		c.handOver()
+	handOver := !t.secure && s.certs.isChallenge(&t.exchange)
+	found := handOver || s.find(&t.exchange)
+	handOver = handOver || found && t.route.http != nil
+	if handOver && c.handOver() {
 		return false
 	}
 	t.beginBody()
-	if found {
+	switch {
+	case handOver:
+		t.closing = true
+		t.fail(http.StatusServiceUnavailable, shuttingDown, restartHint)
+	case found:
 		s.serve(&t.exchange)
 	}
 	s.finish(&t.exchange)
