@@ -262,11 +262,15 @@ func (c *clientConn) handOver() bool {
 // hangUp closes the connection in a way that shows that something is missing:
 // by a reset, and without TLS's close_notify.
 func (c *clientConn) hangUp() {
-	raw := socketOf(c.Conn)
+	c.reader.Reset(nil)
+	cut(c.Conn)
+}
+
+func cut(conn net.Conn) {
+	raw := socketOf(conn)
 	if tcp, ok := raw.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}
-	c.reader.Reset(nil)
 	_ = raw.Close()
 }
 
