@@ -103,6 +103,7 @@ func (s *Server) askForTunnel(x *exchange) (*backendConn, error) {
 		return nil, errAnswered
 	}
 	b.out = nil
+	*t = attempt{}
 	return b, nil
 }
 
