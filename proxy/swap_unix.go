@@ -20,6 +20,7 @@ import (
 type swap struct {
 	socket syscall.RawConn // nil where the connection is not the socket itself
 	below  syscall.RawConn // the socket, below TLS as well
+	empty  func() bool     // nothing that was read from below waits above it
 	step   func(fd uintptr) bool
 	peek   func(fd uintptr) bool
 
@@ -33,15 +34,16 @@ type swap struct {
 }
 
 func (s *swap) init(conn net.Conn) {
-	raw := conn
-	if w, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		raw = w.NetConn()
-	}
+	raw := socketOf(conn)
 	if c, ok := raw.(syscall.Conn); ok {
 		s.below, _ = c.SyscallConn() // an error leaves nil
 	}
 	if raw == conn {
 		s.socket = s.below
+	}
+	s.empty = func() bool { return true }
+	if c, ok := conn.(interface{ Empty() bool }); ok {
+		s.empty = c.Empty
 	}
 	s.step, s.peek = s.doStep, s.doPeek // bound once, not in each exchange
 }
@@ -53,7 +55,7 @@ func (s *swap) check(used bool) error {
 	if !used || s.socket != nil {
 		return nil
 	}
-	if s.below == nil || s.below.Read(s.peek) != nil || !s.quiet {
+	if s.below == nil || !s.empty() || s.below.Read(s.peek) != nil || !s.quiet {
 		return errStale
 	}
 	return nil
