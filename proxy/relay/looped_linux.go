@@ -153,6 +153,9 @@ func (l *loop) await(lt *looped, s side) error {
 		return nil
 	}
 	op := unix.EPOLL_CTL_MOD
+	// Of a socket that this round was told about, Linux does not tell anew what
+	// is waited for in addition and is there already.
+	l.left = l.left || d.waits != 0 && want&^d.waits != 0
 	switch {
 	case d.waits == 0:
 		op = unix.EPOLL_CTL_ADD
