@@ -254,10 +254,9 @@ func (l *loop) handle(e *unix.EpollEvent, now int64) {
 		l.flush(lt, s, now)
 	}
 	if e.Events&^unix.EPOLLOUT != 0 && lt.reads(s) {
-		if e.Events&^(unix.EPOLLIN|unix.EPOLLOUT) != 0 {
-			l.left = true // its end, behind what is read now
-		}
-		l.receive(lt, s, now)
+		// Its end is behind what is read now, or what follows an urgent byte.
+		more := e.Events&^(unix.EPOLLIN|unix.EPOLLOUT) != 0
+		l.receive(lt, s, more, now)
 	}
 	l.settle(lt, now)
 }

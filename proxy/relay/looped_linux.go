@@ -144,7 +144,9 @@ func (l *loop) await(lt *looped, s side) error {
 	d := &lt.ends[s]
 	var want uint32
 	if lt.reads(s) {
-		want |= unix.EPOLLIN | unix.EPOLLRDHUP
+		// A read of TCP ends before an urgent byte (RFC 9293 §3.8.5), and EPOLLPRI
+		// tells that there may be more behind it.
+		want |= unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLPRI
 	}
 	if d.kept != nil {
 		want |= unix.EPOLLOUT

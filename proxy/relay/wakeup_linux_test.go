@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // oneLoop is a running engine all of whose tunnels share a loop, and that loop.
@@ -163,5 +165,36 @@ func TestLoop_BothSidesThatReadAgainAreReadAgain(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A read of TCP ends before a byte that was sent as urgent, whatever there is
+// behind it.
+func TestLoop_UrgentByteHoldsNothingUp(t *testing.T) {
+	e, _, _ := oneLoop(t)
+	holder, holderFar := joined(t, e, func(Result) {})
+	_, far := joined(t, e, func(Result) {})
+	release := holdUp(t, holder, holderFar[client])
+	raw, err := far[client].(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = raw.Control(func(fd uintptr) {
+		for _, s := range []struct {
+			text  string
+			flags int
+		}{{"before ", 0}, {"!", unix.MSG_OOB}, {"and behind", 0}} {
+			if err := unix.Sendto(int(fd), []byte(s.text), s.flags, nil); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
+	got := make([]byte, len("before and behind"))
+	if n, err := io.ReadFull(far[backend], got); err != nil || string(got) != "before and behind" {
+		t.Errorf("the backend got %q, %v", got[:n], err)
 	}
 }
