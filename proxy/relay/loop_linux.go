@@ -184,7 +184,8 @@ func (l *loop) stop() {
 func (l *loop) post(lt *looped) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if lt.queued {
+	// Of a loop that is over, the descriptors are somebody else's by now.
+	if lt.queued || l.over {
 		return
 	}
 	lt.queued = true

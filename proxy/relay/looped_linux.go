@@ -44,8 +44,15 @@ func (e *Engine) startLooped(c, b net.Conn, o *Options, early Early, done func(R
 		lt.early = &early
 	}
 	lt.loop = e.leastLoop()
-	e.begin(&lt.Tunnel, lt, o, done)
-	lt.loop.post(lt)
+	if e.begin(&lt.Tunnel, lt, o, done) {
+		lt.loop.post(lt)
+	} else {
+		// The loop may have ended. It never looks at a tunnel that was over
+		// before it was admitted, but to end it.
+		lt.mu.Lock()
+		lt.loop.end(lt)
+		lt.mu.Unlock()
+	}
 	return &lt.Tunnel
 }
 
