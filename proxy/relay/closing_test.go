@@ -1,0 +1,33 @@
+package relay_test
+
+import (
+	"bufio"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"wsfront/proxy/frame"
+	"wsfront/proxy/relay"
+)
+
+// A side that breaks a rule behind a message that nobody takes is told of it at
+// once, and the tunnel ends in its time.
+func TestFrames_ViolationBehindAStalledReaderEndsTheTunnel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nearClient, client := newDuplex()
+		nearBackend, backend := newDuplex()
+		o := relay.Options{Frames: &relay.Frames{FromClient: frame.Rules{MaxMessage: 100}}}
+		results := make(chan relay.Result, 1)
+		goroutines(t).Start(nearClient, nearBackend, &o, relay.Early{}, func(r relay.Result) { results <- r })
+		c := wsPeer{t, client, bufio.NewReader(client), true}
+		write(t, client, string(c.frame(opText, "hello"))+string(c.frame(opText, strings.Repeat("x", 101))))
+		c.want(opClose, closePayload(1009, "message too big"))
+		r := <-results
+		if r.Reason != relay.ClientViolated || r.Duration != 5*time.Second {
+			t.Errorf("ended by %q after %v, want %q after 5 s", r.Reason, r.Duration, relay.ClientViolated)
+		}
+		client.Close()
+		backend.Close()
+	})
+}
