@@ -31,3 +31,30 @@ func TestFrames_ViolationBehindAStalledReaderEndsTheTunnel(t *testing.T) {
 		backend.Close()
 	})
 }
+
+// A client that goes on talking after its Close, to a backend that takes nothing
+// any more, does not keep the tunnel from ending.
+func TestFrames_TalkAfterTheCloseDoesNotKeepTheTunnel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nearClient, client := newDuplex()
+		nearBackend, backend := newDuplex()
+		results := make(chan relay.Result, 1)
+		tunnel := goroutines(t).Start(nearClient, nearBackend, &relay.Options{Frames: &relay.Frames{}}, relay.Early{},
+			func(r relay.Result) { results <- r })
+		c := wsPeer{t, client, bufio.NewReader(client), true}
+		d := wsPeer{t, backend, bufio.NewReader(backend), false}
+		go c.send(opClose, closePayload(1000, "")) // ends with the next line
+		d.want(opClose, closePayload(1000, ""))
+		tunnel.Close(1001, "")
+		c.want(opClose, closePayload(1001, ""))
+		c.send(opText, "one more thing")
+		select {
+		case r := <-results:
+			wantCut(t, r, relay.Closed, 2*time.Second)
+		case <-time.After(time.Minute):
+			t.Error("the tunnel does not end")
+		}
+		client.Close()
+		backend.Close()
+	})
+}
