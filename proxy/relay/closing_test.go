@@ -2,7 +2,10 @@ package relay_test
 
 import (
 	"bufio"
+	"io"
+	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,5 +59,42 @@ func TestFrames_TalkAfterTheCloseDoesNotKeepTheTunnel(t *testing.T) {
 		}
 		client.Close()
 		backend.Close()
+	})
+}
+
+// counted counts what is read from a connection.
+type counted struct {
+	net.Conn
+	n *atomic.Int64
+}
+
+func (c counted) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// Bytes that turn out to be no frames pass as they came, also where a Close had
+// been waiting for the end of one.
+func TestFrames_LostWhileClosingIsNotCutUp(t *testing.T) {
+	onBoth(t, func(t *testing.T, e *relay.Engine) {
+		const size = 64 << 10
+		b := connectBoth(t, "tcp", "tcp")
+		var sealed atomic.Int64
+		client, near := secure(t, counted{b.client, &sealed}, b.near[0], "tls", true)
+		b.near[0] = near
+		b.start(e, relay.Options{Frames: &relay.Frames{}}, relay.Early{})
+		write(t, b.backend, "\x82")
+		wantRead(t, client, "\x82")
+		b.tunnel.Close(1001, "")
+		wsPeer{t, b.backend, bufio.NewReader(b.backend), false}.want(opClose, closePayload(1001, ""))
+		before := sealed.Load()
+		write(t, b.backend, strings.Repeat("\xff", size))
+		if _, err := io.ReadFull(client, make([]byte, size)); err != nil {
+			t.Fatal(err)
+		}
+		if got := sealed.Load() - before; got > 2*size {
+			t.Errorf("%d bytes on the wire for %d", got, size)
+		}
 	})
 }

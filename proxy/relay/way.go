@@ -48,7 +48,7 @@ func (t *Tunnel) pass(s side, p []byte, now int64, out *outbox) {
 		n := len(p)
 		if w.wants != 0 {
 			t.put(s, now, out)
-			if w.wants != 0 {
+			if w.wants != 0 && !w.follower.Lost() {
 				n = int(min(int64(n), max(w.follower.Ahead(), 1)))
 			}
 		}
