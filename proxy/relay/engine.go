@@ -92,8 +92,9 @@ func (e *Engine) Start(client, backend net.Conn, o *Options, early Early, done f
 	return e.startGoing(client, backend, o, early, done)
 }
 
-// begin fills in a new tunnel, and counts it.
-func (e *Engine) begin(t *Tunnel, m mover, o *Options, done func(Result)) {
+// begin fills in a new tunnel, and counts it. It says whether the tunnel lives,
+// as it is cut if the engine drains; if it does, Run waits for its end.
+func (e *Engine) begin(t *Tunnel, m mover, o *Options, done func(Result)) bool {
 	now := e.now()
 	t.engine, t.mover, t.o, t.done, t.opened, t.moved = e, m, o, done, now, now
 	if o.MaxLifetime > 0 {
@@ -116,6 +117,7 @@ func (e *Engine) begin(t *Tunnel, m mover, o *Options, done func(Result)) {
 	case e.draining:
 		t.endBy(now, Drained)
 	}
+	return !e.draining
 }
 
 // end reports a tunnel whose connections are closed.
