@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"wsfront/proxy/http1"
 )
@@ -168,11 +169,13 @@ type upload struct {
 	to   *backendConn
 	done chan struct{}
 	// taken says that nothing more is to be read from the client.
-	taken atomic.Bool
+	taken   atomic.Bool
+	stopped atomic.Bool // by stop
 	// client is what went wrong on the client's side, for which the backend is
 	// not to be blamed; ended says that the body was sent whole. Both once done.
 	client error
 	ended  bool
+	stuck  bool // the backend did not take it in time; once done
 }
 
 // startUpload begins to send. It ends with the body, by stop, or when the
@@ -194,14 +197,26 @@ func (u *upload) stop() {
 		return
 	default:
 	}
+	u.stopped.Store(true)
 	if !u.taken.Load() {
 		u.body.x.down.stopBody()
 	}
 	_ = u.to.SetWriteDeadline(aLongTimeAgo)
 	<-u.done
 	if u.ended { // all the same: the connection may be kept
-		_ = u.to.SetWriteDeadline(noDeadline)
+		u.to.writeUntil = time.Time{}
 	}
+}
+
+// Write gives the backend a piece.
+func (u *upload) Write(p []byte) (int, error) {
+	u.to.allowWrite(u.body.x.route.ResponseTimeout)
+	if u.stopped.Load() { // its deadline may have been lifted just now
+		return 0, errBodyStopped
+	}
+	n, err := u.to.Conn.Write(p)
+	u.stuck = isTimeout(err) && !u.stopped.Load()
+	return n, err
 }
 
 func (u *upload) running() bool {
@@ -216,18 +231,18 @@ func (u *upload) running() bool {
 func (u *upload) run() {
 	defer close(u.done)
 	if u.body.streams {
-		u.client = u.stream()
-		if u.client != nil {
+		if err := u.stream(); err != nil && !u.stopped.Load() {
+			u.client = err
 			u.to.clientGone() // whoever waits for the answer need not any more
 		}
 		return
 	}
-	if _, err := u.to.Write(u.body.whole); err != nil {
+	if _, err := u.Write(u.body.whole); err != nil {
 		return // the answer may have come all the same, and says more
 	}
 	if u.body.file != nil {
 		held := io.NewSectionReader(u.body.file, 0, u.body.length-int64(len(u.body.whole)))
-		if _, err := io.Copy(struct{ io.Writer }{u.to}, held); err != nil {
+		if _, err := io.Copy(u, held); err != nil {
 			return
 		}
 	}
@@ -260,7 +275,7 @@ func (u *upload) stream() error {
 			piece = append(frame, "\r\n"...)
 			frame = piece
 		}
-		if _, err := u.to.Write(piece); err != nil {
+		if _, err := u.Write(piece); err != nil {
 			return nil
 		}
 	}
@@ -271,7 +286,7 @@ func (u *upload) stream() error {
 				frame = appendFieldLine(frame, f.Name, f.Value)
 			}
 		}
-		if _, err := u.to.Write(append(frame, "\r\n"...)); err != nil {
+		if _, err := u.Write(append(frame, "\r\n"...)); err != nil {
 			return nil
 		}
 	}

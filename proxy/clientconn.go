@@ -21,6 +21,10 @@ const (
 	// after the answer that ends the connection: closed at once, the connection
 	// would be reset, and the answer lost with it.
 	lingerTime = 5 * time.Second
+	// writeTimeout is how long a client may leave no room for what is written to
+	// it at once, 64 KiB at most, or up to deadlineSlack longer. Else one that
+	// reads nothing would hold its goroutine and the backend's connection for good.
+	writeTimeout = 60 * time.Second
 	// bodyTimeout is how long a client may pause within its request's body.
 	bodyTimeout = 30 * time.Second
 	// deadlineSlack is how much sooner than they say idle connections may be
@@ -46,6 +50,8 @@ type clientConn struct {
 	reader http1.Reader
 	source interface{ Empty() bool } // what reader reads; nil if that cannot tell
 	until  time.Time                 // the read deadline that is set
+	// writeUntil is the write deadline that is set.
+	writeUntil time.Time
 
 	version uint16      // of TLS, 0 for none
 	gone    bool        // given away: to net/http, or to a tunnel
@@ -230,12 +236,21 @@ func (c *clientConn) allow(d time.Duration) {
 	}
 }
 
+// Write writes, for writeTimeout at most.
+func (c *clientConn) Write(p []byte) (int, error) {
+	if until := time.Now().Add(writeTimeout); c.writeUntil.Before(until) {
+		c.writeUntil = until.Add(deadlineSlack)
+		_ = c.SetWriteDeadline(c.writeUntil) // an error means closed; writing tells
+	}
+	return c.Conn.Write(p)
+}
+
 // handOver gives the connection to net/http, with what has been read of it.
 func (c *clientConn) handOver() bool {
 	c.gone = true
 	read := append([]byte(nil), c.reader.Buffered()...)
 	c.reader.Reset(nil)
-	_ = c.SetReadDeadline(noDeadline)
+	_ = c.SetDeadline(noDeadline)
 	c.listener.handover.give(&handedConn{Conn: c.Conn, version: c.version, read: read})
 	return true
 }
@@ -264,8 +279,11 @@ func (c *clientConn) linger() {
 	_ = c.SetReadDeadline(c.until)
 	c.idle.Store(true) // nobody needs to wait for it
 	defer c.idle.Store(false)
-	for !c.server.draining.Load() && c.reader.Fill() == nil {
-		c.reader.Discard(len(c.reader.Buffered()))
+	for !c.server.draining.Load() {
+		c.reader.Discard(len(c.reader.Buffered())) // first: a full buffer is often why it ends
+		if c.reader.Fill() != nil {
+			return
+		}
 	}
 }
 

@@ -69,7 +69,7 @@ func (f *forwarder) serve(x *exchange) {
 		}
 		*t = attempt{x: x, b: b, body: &x.payload}
 		err = t.ask()
-		if err == errStale || err != nil && b.used && !b.heard && x.payload.replayable() && !b.gone.Load() {
+		if err == errStale || err != nil && b.used && !b.heard && x.payload.replayable() && !b.gone.Load() && !isTimeout(err) {
 			// The backend closed the kept connection, before the request was
 			// sent or while it was on its way: one more try, on a connection of
 			// its own.
@@ -109,7 +109,7 @@ type attempt struct {
 	began     time.Time
 	tunnel    bool // a handshake, whose answer may be 101
 	interims  int
-	refused   bool // the body was not asked for, and not sent
+	refused   bool // the body was not sent: nobody asked for it, or not even the head was taken
 	completed bool // the answer has been passed on whole
 }
 
@@ -125,13 +125,16 @@ func (t *attempt) ask() error {
 	if t.body.inHead() {
 		b.out = append(b.out, t.body.whole...)
 	}
-	if err := b.send(t.body.inHead()); err != nil {
+	if err := b.send(t.body.inHead(), t.x.route.ResponseTimeout); err != nil {
 		if err == errStale {
 			return err
 		}
 		// A backend that refuses early may have answered before it closed.
-		if answered := t.readAnswer(); answered == nil || errors.Is(answered, errClientGone) {
-			return answered
+		if !isTimeout(err) {
+			if answered := t.readAnswer(); answered == nil || errors.Is(answered, errClientGone) {
+				t.refused = true
+				return answered
+			}
 		}
 		return fmt.Errorf("send the request: %w", err)
 	}
@@ -264,7 +267,7 @@ func (t *attempt) slow(limit time.Duration) error {
 		t.began = time.Now() // the time that the client takes is not the backend's
 		return t.b.wait(t.began.Add(min(slowAnswer, limit)))
 	}
-	if time.Since(t.began) >= limit {
+	if time.Since(t.began) >= limit || t.upload != nil && t.upload.stuck {
 		return errAnswerTimeout
 	}
 	t.watch()

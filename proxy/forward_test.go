@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -166,5 +167,37 @@ func TestForward_QueryWithSpaceOverHTTP2(t *testing.T) {
 	case got := <-requests:
 		t.Errorf("forwarded as %q", got)
 	default:
+	}
+}
+
+// net/http lets HTTP/2 say more than HTTP/1.1 can.
+func TestForward_RequestThatHTTP1CannotSay(t *testing.T) {
+	app, requests := answering(t, okAnswer)
+	f := serveFront(t, Route{Path: "/", App: app})
+	for name, change := range map[string]func(r *http.Request){
+		"method":       func(r *http.Request) { r.Method = "GET /admin HTTP/1.1" },
+		"host":         func(r *http.Request) { r.Host = "a b" },
+		"another host": func(r *http.Request) { r.Header["Host"] = []string{"b.test"} },
+		"more hosts":   func(r *http.Request) { r.Header["Host"] = []string{"a.test", "a.test"} },
+	} {
+		r := httptest.NewRequest("GET", "https://a.test/", nil)
+		r.ProtoMajor, r.ProtoMinor, r.Proto = 2, 0, "HTTP/2.0"
+		change(r)
+		w := httptest.NewRecorder()
+		f.serveHTTP(w, r, true)
+		if w.Code != 400 {
+			t.Errorf("%s: %d", name, w.Code)
+		}
+	}
+	select {
+	case got := <-requests:
+		t.Errorf("forwarded as %q", got)
+	default:
+	}
+	r := httptest.NewRequest("GET", "https://a.test/", nil)
+	r.Header["Host"] = []string{"A.test"} // RFC 9113 §8.3.1 allows it if it is the same
+	w := httptest.NewRecorder()
+	if f.serveHTTP(w, r, true); w.Code != 200 {
+		t.Errorf("the same host twice: %d", w.Code)
 	}
 }

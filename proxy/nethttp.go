@@ -57,8 +57,8 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request, secure bool) 
 	if !secure && s.certs.serveChallenge(h, r) {
 		return
 	}
-	if !validTarget(r) {
-		h.exchange.fail(http.StatusBadRequest, "the target holds a control character, a space or a #", "The address is not one this server understands.")
+	if mistake := mistakeOf(r); mistake != "" {
+		h.exchange.fail(http.StatusBadRequest, mistake, unreadableHint)
 		return
 	}
 	if !s.find(&h.exchange) {
@@ -154,15 +154,28 @@ func (h *httpExchange) copy(text string) []byte {
 	return h.text[from:len(h.text):len(h.text)]
 }
 
-// validTarget refuses what would break the request line to a backend apart.
-// Over HTTP/1.1 it cannot come; in HTTP/2 the target is a field like others.
-func validTarget(r *http.Request) bool {
-	for i := range len(r.RequestURI) {
-		if c := r.RequestURI[i]; c <= ' ' || c == 0x7f || c == '#' {
-			return false
+// mistakeOf names what would break the head for a backend apart, or mean one
+// thing to us and another to it. Over HTTP/1.1 it cannot come; in HTTP/2 method,
+// target and host are fields like others, for which net/http allows any text.
+func mistakeOf(r *http.Request) string {
+	for i := range len(r.Method) {
+		if c := r.Method[i]; !isUnreserved(c) && strings.IndexByte("!#$%&'*+^`|", c) < 0 { // a token, RFC 9110 §5.6.2
+			return "a malformed method"
 		}
 	}
-	return true
+	for i := range len(r.RequestURI) {
+		if c := r.RequestURI[i]; c <= ' ' || c == 0x7f || c == '#' {
+			return "the target holds a control character, a space or a #"
+		}
+	}
+	if r.Host != "" && !validHost(r.Host) {
+		return "a malformed host"
+	}
+	// RFC 9113 §8.3.1: :authority comes first, and Host may only repeat it.
+	if hosts := r.Header["Host"]; len(hosts) > 1 || len(hosts) == 1 && !strings.EqualFold(hosts[0], r.Host) {
+		return "Host is not that of the target"
+	}
+	return ""
 }
 
 // The request's body, as downstream.
@@ -304,8 +317,16 @@ func (h *httpExchange) finish() {}
 func (h *httpExchange) err() error { return h.failed }
 
 func (h *httpExchange) watch(gone func()) func() {
-	stop := context.AfterFunc(h.r.Context(), gone)
-	return func() { stop() }
+	done := make(chan struct{})
+	stop := context.AfterFunc(h.r.Context(), func() {
+		defer close(done)
+		gone()
+	})
+	return func() {
+		if !stop() {
+			<-done // or it would cut the connection of another exchange
+		}
+	}
 }
 
 func (h *httpExchange) closeAfter() {

@@ -8,19 +8,15 @@ import "net"
 // such sockets.
 type swap struct {
 	socket *struct{} // always nil
+	used   bool
 	out    []byte
 }
 
 func (s *swap) init(net.Conn) {}
 
-// check finds no connection fit to be used again, as there is no way to ask
+// isQuiet finds no connection fit to be used again, as there is no way to ask
 // whether the backend has closed it.
-func (s *swap) check(used bool) error {
-	if used {
-		return errStale
-	}
-	return nil
-}
+func (s *swap) isQuiet() bool { return false }
 
 func (s *swap) run(conn net.Conn, p []byte) (int, error) { return conn.Read(p) }
 

@@ -22,7 +22,7 @@ type swap struct {
 	below  syscall.RawConn // the socket, below TLS as well
 	empty  func() bool     // nothing that was read from below waits above it
 	step   func(fd uintptr) bool
-	peek   func(fd uintptr) bool
+	peek   func(fd uintptr)
 
 	out   []byte // to be sent; nil when it has been
 	in    []byte // to be read into
@@ -30,7 +30,7 @@ type swap struct {
 	sent  bool
 	n     int
 	err   error
-	quiet bool
+	quiet bool // what peek found
 }
 
 func (s *swap) init(conn net.Conn) {
@@ -48,30 +48,25 @@ func (s *swap) init(conn net.Conn) {
 	s.step, s.peek = s.doStep, s.doPeek // bound once, not in each exchange
 }
 
-// check returns errStale if a connection that was used before has anything to
-// read. Where out is going to be sent by run, that looks itself.
-func (s *swap) check(used bool) error {
-	s.used = used
-	if !used || s.socket != nil {
-		return nil
-	}
-	if s.below == nil || !s.empty() || s.below.Read(s.peek) != nil || !s.quiet {
-		return errStale
-	}
-	return nil
+// isQuiet reports whether there is nothing to read on a connection, where
+// something else than run is going to write to it: run looks itself. The read
+// deadline of the exchange before does not matter.
+func (s *swap) isQuiet() bool {
+	return s.below != nil && s.empty() && s.below.Control(s.peek) == nil && s.quiet
 }
 
-func (s *swap) doPeek(fd uintptr) bool {
-	s.quiet = !isReadable(fd)
-	return true
-}
+func (s *swap) doPeek(fd uintptr) { s.quiet = !isReadable(fd) }
 
 // run sends out, waits, and reads into p.
 func (s *swap) run(conn net.Conn, p []byte) (int, error) {
 	s.in, s.sent, s.n, s.err = p, false, 0, nil
 	err := s.socket.Read(s.step)
+	s.in = nil
+	if err != nil && !s.sent {
+		return 0, err // a deadline that was over before step was called: out is still to be sent
+	}
 	out := s.out
-	s.out, s.in = nil, nil
+	s.out = nil
 	switch {
 	case err != nil:
 		return 0, err

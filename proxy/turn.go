@@ -156,6 +156,9 @@ func (t *turn) unreadable(err error) {
 		t.proto, t.request.Minor, t.closing = "-", 1, true
 		t.fail(malformed.Status, malformed.Reason, unreadableHint)
 	case isTimeout(err):
+		// The wait may have moved what has come to another buffer.
+		t.request.Reset()
+		_, _ = t.request.Parse(t.c.reader.Buffered(), requestLimits) // as much as there is
 		t.exchange.arrived(t.server.table.Load().trusted)
 		t.proto, t.request.Minor, t.closing = "-", 1, true
 		t.fail(http.StatusRequestTimeout, "", "The request took too long to arrive.")

@@ -1,9 +1,17 @@
 package proxy
 
 import (
+	"bytes"
+	"context"
+	"io"
 	"net"
+	"net/http/httptest"
+	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/iotest"
+	"time"
 
 	"wsfront/proxy/http1"
 )
@@ -41,5 +49,56 @@ func TestTurn_HeadOutlivesTheTakeover(t *testing.T) {
 			t.Fatalf("the handshake became %q at %q, %q, by %q", x.req.Target, x.host, x.path, origin)
 		}
 		next.Reset(nil)
+	}
+}
+
+// A buffer that a part of a head was read into may be another connection's when
+// the wait for the rest is over.
+func TestTurn_LogOfAHeadThatTookTooLong(t *testing.T) {
+	for range 20 { // a pool may always forget what it was given
+		var log bytes.Buffer
+		s := &Server{access: newAccessLog(AccessCombined, &log)}
+		s.table.Store(&table{})
+		ours, theirs := net.Pipe()
+		go io.Copy(io.Discard, theirs) // ended by ours
+		c := &clientConn{server: s, listener: &listener{}, Conn: ours}
+		part := "GET /mine HTTP/1.1\r\nHost: a\r\nUser-Agent: mine\r\nX-Long: "
+		part += strings.Repeat("x", 4096-len(part)) // all that the first buffer holds
+		c.reader.Reset(io.MultiReader(strings.NewReader(part), iotest.ErrReader(os.ErrDeadlineExceeded)))
+		x := new(turn)
+		x.begin(c)
+		err := x.readHead()
+		var next http1.Reader
+		next.Reset(strings.NewReader(strings.Repeat("y", 4096)))
+		if err := next.Fill(); err != nil {
+			t.Fatal(err)
+		}
+		x.unreadable(err)
+		next.Reset(nil)
+		ours.Close()
+		if line := log.String(); strings.Contains(line, "yyy") || !strings.Contains(line, "GET /mine") {
+			t.Fatal(line)
+		}
+	}
+}
+
+// Who was called when the client went away must have returned when the watch
+// has ended: the connection that it cuts may be another exchange's from there.
+func TestHTTPExchange_WatchIsOverWhenItIsStopped(t *testing.T) {
+	ctx, leave := context.WithCancel(t.Context())
+	h := &httpExchange{r: httptest.NewRequest("GET", "/", nil).WithContext(ctx)}
+	called, release := make(chan struct{}), make(chan struct{})
+	var returned atomic.Bool
+	stop := h.watch(func() {
+		close(called)
+		<-release
+		returned.Store(true)
+	})
+	leave()
+	receive(t, called)
+	time.AfterFunc(10*time.Millisecond, func() { close(release) })
+	stop()
+	if !returned.Load() {
+		t.Error("the watch goes on")
 	}
 }

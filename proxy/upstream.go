@@ -47,6 +47,8 @@ type backendConn struct {
 	// come so far is the client's.
 	client downstream
 
+	writeUntil time.Time // the write deadline that is set
+
 	used  bool      // has served an exchange before this one
 	heard bool      // something was read in this exchange
 	since time.Time // when it was kept
@@ -87,14 +89,16 @@ func newBackendConn(conn net.Conn) *backendConn {
 }
 
 // send sends the head in out, and what follows it there. Where nothing else is
-// to be sent before the answer, it goes out with the first read: see swap.
-func (b *backendConn) send(all bool) error {
-	if err := b.swap.check(b.used); err != nil {
-		return err
-	}
+// to be sent before the answer, it goes out with the first read: see swap. The
+// backend has limit to take it.
+func (b *backendConn) send(all bool, limit time.Duration) error {
+	b.allowWrite(limit)
 	if all && b.swap.socket != nil {
-		b.swap.out = b.out
+		b.swap.used, b.swap.out = b.used, b.out
 		return nil
+	}
+	if b.used && !b.swap.isQuiet() {
+		return errStale
 	}
 	_, err := b.Write(b.out)
 	return err
@@ -200,6 +204,15 @@ func (b *backendConn) wait(until time.Time) error {
 		return errClientGone
 	}
 	return nil
+}
+
+// allowWrite sets how long writing may take, or up to deadlineSlack longer: so
+// often only is the deadline moved.
+func (b *backendConn) allowWrite(d time.Duration) {
+	if until := time.Now().Add(d); b.writeUntil.Before(until) {
+		b.writeUntil = until.Add(deadlineSlack)
+		_ = b.SetWriteDeadline(b.writeUntil) // an error means closed; writing tells
+	}
 }
 
 // clientGone makes a read under way fail, and each later one. It may be called
