@@ -93,7 +93,8 @@ func (e *Engine) Start(client, backend net.Conn, o *Options, early Early, done f
 }
 
 // begin fills in a new tunnel, and counts it. It says whether the tunnel lives,
-// as it is cut if the engine drains; if it does, Run waits for its end.
+// as it is cut once the engine's time is over; if it does, Run waits for its
+// end.
 func (e *Engine) begin(t *Tunnel, m mover, o *Options, done func(Result)) bool {
 	now := e.now()
 	t.engine, t.mover, t.o, t.done, t.opened, t.moved = e, m, o, done, now, now
@@ -117,7 +118,7 @@ func (e *Engine) begin(t *Tunnel, m mover, o *Options, done func(Result)) bool {
 	case e.draining:
 		t.endBy(now, Drained)
 	}
-	return !e.draining
+	return !e.cutting
 }
 
 // end reports a tunnel whose connections are closed.
