@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"wsfront/proxy/http1"
+	"wsfront/proxy/record"
 )
 
 // dialTimeout is how long a connection to a backend may take to come about:
@@ -119,8 +120,8 @@ func (b *backend) dial(ctx context.Context) (net.Conn, error) {
 	// Upgrade.
 	config := b.tls.Clone()
 	config.NextProtos = []string{"http/1.1"}
-	secured := tls.Client(conn, config)
-	if err := secured.HandshakeContext(ctx); err != nil {
+	secured, err := record.Client(ctx, conn, config)
+	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("TLS to backend %s: %w", b.written, err)
 	}

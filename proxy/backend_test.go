@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -217,6 +218,36 @@ func TestForward_TLSBackendIsVerified(t *testing.T) {
 				f.log.await(t, "request.failed", "backend_tls.ca", "server_name", "insecure_skip_verify")
 			} else if body != "HTTP/1.1 app.test" {
 				t.Errorf("the backend saw %q", body)
+			}
+		})
+	}
+}
+
+func TestForward_TLSBackendConnectionIsKept(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			var conns atomic.Int32
+			backend := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "ok") }))
+			backend.TLS = &tls.Config{MaxVersion: version}
+			backend.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+				if state == http.StateNew {
+					conns.Add(1)
+				}
+			}
+			backend.StartTLS()
+			t.Cleanup(backend.Close)
+			f := serveFront(t, Route{Path: "/", App: backend.URL, BackendTLS: BackendTLS{InsecureSkipVerify: true}})
+			for range 3 {
+				if res, body := f.ask("GET / HTTP/1.1\nHost: app.test"); res.StatusCode != 200 || body != "ok" {
+					t.Fatal(res.Status, body)
+				}
+				// A POST is sent once only: a connection that looks closed would cost it.
+				if res, _ := f.ask("POST / HTTP/1.1\nHost: app.test\nContent-Length: 0"); res.StatusCode != 200 {
+					t.Fatal(res.Status)
+				}
+			}
+			if n := conns.Load(); n != 1 {
+				t.Errorf("%d connections for six requests, want 1", n)
 			}
 		})
 	}

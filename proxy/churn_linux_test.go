@@ -62,6 +62,7 @@ func TestChurn(t *testing.T) {
 			t.Errorf("Run: %v", err)
 		}
 	})
+	openLot(t, s)
 	begin := measure(t)
 	churn(t, s, min(*churnFor, time.Second)) // fills the pools
 	warm := settle(t, s, cfg, begin)
@@ -71,6 +72,38 @@ func TestChurn(t *testing.T) {
 		begin.goroutines, after.goroutines, begin.descriptors, after.descriptors, begin.heap>>10, warm.heap>>10, after.heap>>10)
 	if after.heap > warm.heap+churnHeap {
 		t.Errorf("the heap grew from %d to %d bytes", warm.heap, after.heap)
+	}
+}
+
+// openLot has a connection be idle for so long that it is parked: from the first
+// one on, the lot has a goroutine and a descriptor.
+func openLot(t *testing.T, s *Server) {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.listeners[0].Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	secured := tls.Client(conn, &tls.Config{ServerName: "app.test", InsecureSkipVerify: true})
+	if err := secured.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	awaitLot(t, s, 1)
+	conn.Close()
+	awaitLot(t, s, 0)
+}
+
+func awaitLot(t *testing.T, s *Server, parked int) {
+	t.Helper()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	late := time.After(patience)
+	for s.conns.lot.Len() != parked {
+		select {
+		case <-again.C:
+		case <-late:
+			t.Fatalf("%d connections are parked, want %d", s.conns.lot.Len(), parked)
+		}
 	}
 }
 

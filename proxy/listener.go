@@ -202,7 +202,6 @@ func (s *Server) drain(timeout time.Duration) error {
 			cut.Store(true)
 		}
 	})
-	wg.Go(s.messages.Wait)
 	wg.Go(func() { _ = s.relay.Shutdown(ctx) }) // tunnels may never end by themselves: to cut them is no failure
 	for _, l := range s.listeners {
 		wg.Go(func() {
@@ -213,6 +212,10 @@ func (s *Server) drain(timeout time.Duration) error {
 		})
 	}
 	wg.Wait()
+	// A handshake that was just being answered has become a tunnel after the
+	// others had been told. No request is open now that could become one more.
+	_ = s.relay.Shutdown(ctx)
+	s.messages.Wait()
 	if cut.Load() {
 		return errCut
 	}

@@ -20,6 +20,7 @@ import (
 type swap struct {
 	socket syscall.RawConn // nil where the connection is not the socket itself
 	below  syscall.RawConn // the socket, below TLS as well
+	empty  func() bool     // nothing that was read from below waits above it
 	step   func(fd uintptr) bool
 	peek   func(fd uintptr)
 
@@ -33,15 +34,16 @@ type swap struct {
 }
 
 func (s *swap) init(conn net.Conn) {
-	raw := conn
-	if w, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		raw = w.NetConn()
-	}
+	raw := socketOf(conn)
 	if c, ok := raw.(syscall.Conn); ok {
 		s.below, _ = c.SyscallConn() // an error leaves nil
 	}
 	if raw == conn {
 		s.socket = s.below
+	}
+	s.empty = func() bool { return true }
+	if c, ok := conn.(interface{ Empty() bool }); ok {
+		s.empty = c.Empty
 	}
 	s.step, s.peek = s.doStep, s.doPeek // bound once, not in each exchange
 }
@@ -50,7 +52,7 @@ func (s *swap) init(conn net.Conn) {
 // something else than run is going to write to it: run looks itself. The read
 // deadline of the exchange before does not matter.
 func (s *swap) isQuiet() bool {
-	return s.below != nil && s.below.Control(s.peek) == nil && s.quiet
+	return s.below != nil && s.empty() && s.below.Control(s.peek) == nil && s.quiet
 }
 
 func (s *swap) doPeek(fd uintptr) { s.quiet = !isReadable(fd) }

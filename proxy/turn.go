@@ -14,6 +14,10 @@ import (
 // requestLimits bound what a client may say before its request's body.
 var requestLimits = http1.Limits{Head: maxHeaderBytes}
 
+// maxDiscarded is how much of a request's body is read for nothing, so that the
+// connection can be kept.
+const maxDiscarded = 256 << 10
+
 // answerBuffer is how much of an answer is put together before it is written.
 // Larger pieces are written as they are.
 const answerBuffer = 32 << 10
@@ -33,6 +37,7 @@ type turn struct {
 
 	out     []byte // what goes out next
 	chunked bool
+	asked   bool // the client was asked for its body
 	closing bool // the connection ends with this answer
 	taken   bool // the connection has become a tunnel
 	failure error
@@ -41,7 +46,7 @@ type turn struct {
 // begin prepares a turn for the next request of a connection.
 func (t *turn) begin(c *clientConn) {
 	t.c, t.server, t.down, t.req, t.secure, t.tls, t.peer = c, c.server, t, &t.request, c.listener.secure, c.version, c.peer
-	t.out, t.head, t.raw, t.chunked, t.closing, t.taken, t.failure = t.out[:0], t.head[:0], nil, false, false, false, nil
+	t.out, t.head, t.raw, t.chunked, t.asked, t.closing, t.taken, t.failure = t.out[:0], t.head[:0], nil, false, false, false, false, nil
 	t.stopped.Store(false)
 }
 
@@ -185,26 +190,38 @@ func (t *turn) over() bool {
 }
 
 // drained reports whether all of the request's body has been read, so that the
-// next request can follow. It reads what is there already, and waits for
-// nothing.
+// next request can follow. The rest of a body that nobody wanted is read, up to
+// maxDiscarded and within lingerTime; net/http does the same.
 func (t *turn) drained() bool {
 	if t.stopped.Load() {
 		return false
 	}
-	t.beginBody() // not yet done where find has answered
 	if !t.body.Done() {
-		t.c.until = aLongTimeAgo
-		_ = t.c.SetReadDeadline(aLongTimeAgo)
+		t.c.until = time.Now().Add(lingerTime)
+		_ = t.c.SetReadDeadline(t.c.until)
 	}
-	for !t.body.Done() {
-		if len(t.c.reader.Buffered()) == 0 {
+	for left := maxDiscarded; !t.body.Done(); {
+		if t.closing || left <= 0 {
 			return false
 		}
-		if _, err := t.body.Next(); err != nil {
+		piece, err := t.body.Next()
+		if err != nil {
 			return err == io.EOF
 		}
+		left -= len(piece)
 	}
 	return true
+}
+
+// leavesBody reports whether some of the request's body is not going to be read,
+// as far as that is known: whose client waits to be asked for it may send it or
+// not.
+func (t *turn) leavesBody() bool {
+	t.beginBody() // not yet done where find has answered
+	if t.body.Done() {
+		return false
+	}
+	return t.request.ExpectContinue && !t.asked || t.body.Left() > maxDiscarded
 }
 
 // The request's body, as downstream.
@@ -231,6 +248,7 @@ func (t *turn) stopBody() {
 }
 
 func (t *turn) proceed() {
+	t.asked = true
 	if t.request.Minor > 0 && !t.body.Done() && len(t.c.reader.Buffered()) == 0 {
 		t.out = append(t.out, "HTTP/1.1 100 Continue\r\n\r\n"...)
 		t.flush()
@@ -291,7 +309,7 @@ func (t *turn) start(status int, reason []byte, fields []http1.Field, length int
 		t.closing = true // the end of the connection is that of the body
 	}
 	switch {
-	case t.closing || t.server.draining.Load() || !t.drained():
+	case t.closing || t.server.draining.Load() || t.leavesBody():
 		t.closing = true
 		t.out = append(t.out, "Connection: close\r\n"...)
 	case t.request.Minor == 0:

@@ -72,7 +72,7 @@ func (t *Tunnel) tick(now int64) {
 	if c := t.closing; c != nil {
 		if now >= c.until {
 			t.cut(c.why, nil)
-			t.polite = c.asked
+			t.polite = c.asked && !t.ways[client].owing && !t.ways[backend].owing
 		}
 		return
 	}

@@ -85,23 +85,7 @@ func eachPair(t *testing.T, f func(t *testing.T, e *relay.Engine, client, backen
 // serve is set, as for a tunnel's client, or else the dialed one.
 func connect(t testing.TB, kind string, serve bool) (near, far net.Conn) {
 	t.Helper()
-	network, addr := "tcp", "127.0.0.1:0"
-	if kind == "unix" {
-		network, addr = "unix", filepath.Join(t.TempDir(), "s")
-	}
-	l, err := net.Listen(network, addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	dialed, err := net.Dial(network, l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	accepted, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	dialed, accepted := dial(t, kind == "unix")
 	if kind == "tls" || kind == "tls12" {
 		dialed, accepted = secure(t, dialed, accepted, kind, serve)
 	}
@@ -115,6 +99,43 @@ func connect(t testing.TB, kind string, serve bool) (near, far net.Conn) {
 	accepted.SetDeadline(deadline)
 	return dialed, accepted
 }
+
+// dial makes a connection of TCP or of a unix socket.
+func dial(t testing.TB, unix bool) (dialed, accepted net.Conn) {
+	t.Helper()
+	l := listener()
+	if unix {
+		var err error
+		if l, err = net.Listen("unix", filepath.Join(t.TempDir(), "s")); err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+	}
+	oneDials.Lock()
+	defer oneDials.Unlock()
+	dialed, err := net.Dial(l.Addr().Network(), l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if accepted, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	return dialed, accepted
+}
+
+// All connections of TCP are made by one listener: to find a free port among
+// those that ended connections still occupy takes longer than most tests. It is
+// open until the process ends.
+var (
+	listener = sync.OnceValue(func() net.Listener {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			panic(err)
+		}
+		return l
+	})
+	oneDials sync.Mutex // so that each accepts what it has dialed
+)
 
 // secure puts TLS onto both ends of a connection. The near one is of package
 // record, the far one of crypto/tls.

@@ -82,3 +82,27 @@ func TestShutdown_DoesNotWaitForItsTime(t *testing.T) {
 		b.wantReason(relay.Drained)
 	})
 }
+
+// A tunnel whose handshake was just being answered begins when the others have
+// been told. It hears the same, and a second Shutdown waits for it.
+func TestShutdown_TellsWhatBeginsAfterIt(t *testing.T) {
+	onBoth(t, func(t *testing.T, e *relay.Engine) {
+		if err := e.Shutdown(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, kind := range []string{"tls", "tcp", "tls12"} {
+			b := open(t, e, kind, "tcp", relay.Options{Frames: &relay.Frames{}})
+			waited := make(chan error, 1)
+			go func() { waited <- e.Shutdown(t.Context()) }() // ends with the tunnel, awaited below
+			client, backend := wsPeers(b)
+			for _, p := range []wsPeer{client, backend} {
+				p.want(opClose, closePayload(1001, "drained"))
+				p.send(opClose, closePayload(1001, ""))
+			}
+			b.wantReason(relay.Drained)
+			if err := <-waited; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}

@@ -23,7 +23,8 @@ type Engine struct {
 	live     map[*Tunnel]struct{}
 	open     int           // tunnels whose done has not returned
 	empty    chan struct{} // closed once open is 0; nil while nobody waits
-	draining bool          // no tunnel may begin any more
+	draining bool          // a tunnel that begins is to end at once
+	cutting  bool          // and without a word
 }
 
 // NewEngine returns an engine that nobody runs yet. On Linux it opens as many
@@ -82,7 +83,8 @@ func (e *Engine) Run(ctx context.Context) error {
 // left open until it ends by itself, or has been silent for Linger, and is then
 // closed whole.
 //
-// Once the engine drains or has ended, a tunnel is cut as it begins.
+// Once the engine drains, a tunnel is closed as it begins, with 1001; once its
+// time to drain is over or it has ended, it is cut.
 func (e *Engine) Start(client, backend net.Conn, o *Options, early Early, done func(Result)) *Tunnel {
 	if t := e.startLooped(client, backend, o, early, done); t != nil {
 		return t
@@ -90,8 +92,10 @@ func (e *Engine) Start(client, backend net.Conn, o *Options, early Early, done f
 	return e.startGoing(client, backend, o, early, done)
 }
 
-// begin fills in a new tunnel, and counts it.
-func (e *Engine) begin(t *Tunnel, m mover, o *Options, done func(Result)) {
+// begin fills in a new tunnel, and counts it. It says whether the tunnel lives,
+// as it is cut once the engine's time is over; if it does, Run waits for its
+// end.
+func (e *Engine) begin(t *Tunnel, m mover, o *Options, done func(Result)) bool {
 	now := e.now()
 	t.engine, t.mover, t.o, t.done, t.opened, t.moved = e, m, o, done, now, now
 	if o.MaxLifetime > 0 {
@@ -108,9 +112,13 @@ func (e *Engine) begin(t *Tunnel, m mover, o *Options, done func(Result)) {
 	defer e.mu.Unlock()
 	e.open++
 	e.live[t] = struct{}{}
-	if e.draining {
+	switch {
+	case e.cutting:
 		t.cut(Canceled, nil)
+	case e.draining:
+		t.endBy(now, Drained)
 	}
+	return !e.cutting
 }
 
 // end reports a tunnel whose connections are closed.
@@ -160,7 +168,7 @@ func (e *Engine) Tunnels() int {
 // All are the tunnels that lived when the iteration began, in no order.
 func (e *Engine) All() iter.Seq[*Tunnel] {
 	return func(yield func(*Tunnel) bool) {
-		for _, t := range e.snapshot(false) {
+		for _, t := range e.snapshot() {
 			if !yield(t) {
 				return
 			}
@@ -168,12 +176,10 @@ func (e *Engine) All() iter.Seq[*Tunnel] {
 	}
 }
 
-// snapshot returns the tunnels that live, and with last lets none begin after
-// them.
-func (e *Engine) snapshot(last bool) []*Tunnel {
+// snapshot returns the tunnels that live.
+func (e *Engine) snapshot() []*Tunnel {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.draining = e.draining || last
 	return slices.AppendSeq(make([]*Tunnel, 0, len(e.live)), maps.Keys(e.live))
 }
 
@@ -188,19 +194,23 @@ const (
 	drainSpread = 5 * time.Second
 )
 
-// Shutdown lets no tunnel begin any more and closes those that live, as
-// Tunnel.Close does, with 1001: the only one at once, several each at a random
+// Shutdown closes the tunnels that live, as Tunnel.Close does, with 1001, and
+// from now on each one as it begins: the only one at once, several each at a random
 // time within 10 ms for each further one, but at most within the first half of
 // what ctx leaves (5 s if it has no deadline). It returns nil once all have
-// ended and their done functions have returned. When ctx is done before, the
-// rest is cut, and its error returned after they have ended. Run goes on until
-// its own context is done.
+// ended and their done functions have returned; called again, it does so
+// for those that began meanwhile. When ctx is done before, the rest is cut, and
+// its error returned after they have ended. Run goes on until its own context is
+// done.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	longest := drainSpread
 	if deadline, ok := ctx.Deadline(); ok {
 		longest = max(0, time.Until(deadline)/2)
 	}
-	live := e.snapshot(true)
+	e.mu.Lock()
+	e.draining = true
+	e.mu.Unlock()
+	live := e.snapshot()
 	spread := min(longest, time.Duration(max(0, len(live)-1))*drainStep)
 	for _, t := range live {
 		at := e.now() + rand.Int64N(int64(spread)+1)
@@ -220,7 +230,10 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 }
 
 func (e *Engine) cutAll() {
-	for _, t := range e.snapshot(true) {
+	e.mu.Lock()
+	e.cutting = true
+	e.mu.Unlock()
+	for _, t := range e.snapshot() {
 		t.Cut()
 	}
 }

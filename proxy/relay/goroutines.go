@@ -110,8 +110,10 @@ func (g *going) forward(s side, p []byte) bool {
 	var out outbox
 	g.mu.Lock()
 	g.pass(s, p, g.engine.now(), &out)
-	if g.ways[s].owing = len(out.bytes()) > 0; !g.ways[s].owing {
-		g.wake() // what was said may have been an answer that was waited for
+	// What was said may have been an answer that was waited for, or broken a
+	// rule, which has its consequences while the other side takes its time.
+	if g.ways[s].owing = len(out.bytes()) > 0; !g.ways[s].owing || g.sooner {
+		g.wake()
 	}
 	over := g.over
 	g.mu.Unlock()

@@ -184,7 +184,8 @@ func (l *loop) stop() {
 func (l *loop) post(lt *looped) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if lt.queued {
+	// Of a loop that is over, the descriptors are somebody else's by now.
+	if lt.queued || l.over {
 		return
 	}
 	lt.queued = true
@@ -254,10 +255,9 @@ func (l *loop) handle(e *unix.EpollEvent, now int64) {
 		l.flush(lt, s, now)
 	}
 	if e.Events&^unix.EPOLLOUT != 0 && lt.reads(s) {
-		if e.Events&^(unix.EPOLLIN|unix.EPOLLOUT) != 0 {
-			l.left = true // its end, behind what is read now
-		}
-		l.receive(lt, s, now)
+		// Its end is behind what is read now, or what follows an urgent byte.
+		more := e.Events&^(unix.EPOLLIN|unix.EPOLLOUT) != 0
+		l.receive(lt, s, more, now)
 	}
 	l.settle(lt, now)
 }

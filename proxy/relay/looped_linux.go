@@ -44,8 +44,15 @@ func (e *Engine) startLooped(c, b net.Conn, o *Options, early Early, done func(R
 		lt.early = &early
 	}
 	lt.loop = e.leastLoop()
-	e.begin(&lt.Tunnel, lt, o, done)
-	lt.loop.post(lt)
+	if e.begin(&lt.Tunnel, lt, o, done) {
+		lt.loop.post(lt)
+	} else {
+		// The loop may have ended. It never looks at a tunnel that was over
+		// before it was admitted, but to end it.
+		lt.mu.Lock()
+		lt.loop.end(lt)
+		lt.mu.Unlock()
+	}
 	return &lt.Tunnel
 }
 
@@ -144,7 +151,9 @@ func (l *loop) await(lt *looped, s side) error {
 	d := &lt.ends[s]
 	var want uint32
 	if lt.reads(s) {
-		want |= unix.EPOLLIN | unix.EPOLLRDHUP
+		// A read of TCP ends before an urgent byte (RFC 9293 §3.8.5), and EPOLLPRI
+		// tells that there may be more behind it.
+		want |= unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLPRI
 	}
 	if d.kept != nil {
 		want |= unix.EPOLLOUT
@@ -153,6 +162,9 @@ func (l *loop) await(lt *looped, s side) error {
 		return nil
 	}
 	op := unix.EPOLL_CTL_MOD
+	// Of a socket that this round was told about, Linux does not tell anew what
+	// is waited for in addition and is there already.
+	l.left = l.left || d.waits != 0 && want&^d.waits != 0
 	switch {
 	case d.waits == 0:
 		op = unix.EPOLL_CTL_ADD

@@ -18,8 +18,9 @@ func (l *loop) deliver(lt *looped, s side, p []byte, now int64) {
 	l.send(lt, s, &out)
 }
 
-// receive reads from s once, and passes that on.
-func (l *loop) receive(lt *looped, s side, now int64) {
+// receive reads from s once, and passes that on. more tells that there may be
+// something behind what one read gives.
+func (l *loop) receive(lt *looped, s side, more bool, now int64) {
 	d, have := &lt.ends[s], 0
 	if d.partial != nil {
 		have = copy(l.in, d.partial.buf)
@@ -37,7 +38,7 @@ func (l *loop) receive(lt *looped, s side, now int64) {
 	case n == 0:
 		l.sourceEnded(lt, s, now)
 		return
-	case n == readSize:
+	case more || n == readSize:
 		l.left = true // it is another tunnel's turn now
 	}
 	if d.partial != nil {

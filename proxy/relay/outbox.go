@@ -34,7 +34,14 @@ func (o *outbox) copyOwn(p []byte) {
 		o.buf = o.keys.Seal(o.buf, p)
 		return
 	}
-	o.buf = append(append(o.buf, o.direct...), p...)
+	o.settle()
+	o.buf = append(o.buf, p...)
+}
+
+// settle copies what is in the outbox but was not copied yet, so that it may
+// change from here on.
+func (o *outbox) settle() {
+	o.buf = append(o.buf, o.direct...)
 	o.direct = nil
 }
 

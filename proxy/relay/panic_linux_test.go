@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"wsfront/proxy/record"
+	"wsfront/proxy/frame"
 )
 
 // pair is a connection of TCP, and its far end.
@@ -49,25 +49,26 @@ func TestLoop_PanicEndsOnlyItsTunnel(t *testing.T) {
 		c, farC := pair(t, l)
 		b, farB := pair(t, l)
 		over := make(chan Result, 1)
-		tn := e.Start(c, b, &Options{}, Early{}, func(r Result) { over <- r })
+		tn := e.Start(c, b, &Options{Frames: &Frames{}}, Early{}, func(r Result) { over <- r })
 		tunnels[i] = tunnel{[2]net.Conn{farC, farB}, over, tn}
 	}
 	broken := tunnels[0]
 	broken.t.mu.Lock()
-	broken.t.mover.(*looped).ends[client].keys = new(record.Keys) // which have no cipher
+	broken.t.ways[client].follower = frame.Follower{} // which has no rules
 	broken.t.mu.Unlock()
-	if _, err := broken.far[0].Write([]byte("\x17\x03\x03\x00\x20 thirty-two bytes nobody sealed.")); err != nil {
+	if _, err := broken.far[0].Write([]byte("\x81\x85keysHELLO")); err != nil {
 		t.Fatal(err)
 	}
-	if r := <-broken.over; r.Reason != Failed || r.Err == nil || !strings.Contains(r.Err.Error(), "unseal") {
+	if r := <-broken.over; r.Reason != Failed || r.Err == nil || !strings.Contains(r.Err.Error(), "Feed") {
 		t.Errorf("got %+v, want an internal error that tells where it was", r)
 	}
 	for _, other := range tunnels[1:] {
-		if _, err := other.far[0].Write([]byte("hello")); err != nil {
+		const frame = "\x81\x85keysHELLO"
+		if _, err := other.far[0].Write([]byte(frame)); err != nil {
 			t.Fatal(err)
 		}
-		got := make([]byte, 5)
-		if _, err := other.far[1].Read(got); err != nil || string(got) != "hello" {
+		got := make([]byte, len(frame))
+		if _, err := other.far[1].Read(got); err != nil || string(got) != frame {
 			t.Errorf("another tunnel carried %q, %v", got, err)
 		}
 	}

@@ -21,7 +21,7 @@ import (
 func TestRelay_RandomSchedules(t *testing.T) {
 	const (
 		seed   = 20261122
-		atOnce = 48
+		atOnce = 192
 	)
 	for name, c := range map[string]struct {
 		start     func(testing.TB) *relay.Engine
@@ -30,6 +30,7 @@ func TestRelay_RandomSchedules(t *testing.T) {
 		"loops":      {loops, 10_000},
 		"goroutines": {goroutines, 1_000},
 	} {
+		listener() // which stays
 		before := descriptors(t)
 		t.Run(name, func(t *testing.T) {
 			e := c.start(t)

@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"io"
@@ -192,15 +193,19 @@ func TestRelay_CutWhileWritingIsAReset(t *testing.T) {
 	})
 }
 
-func TestRelay_EngineThatHasEndedCutsWhatBegins(t *testing.T) {
+func TestRelay_EngineWhoseTimeIsOverCutsWhatBegins(t *testing.T) {
 	onBoth(t, func(t *testing.T, e *relay.Engine) {
-		if err := e.Shutdown(t.Context()); err != nil {
-			t.Fatal(err)
+		b := open(t, e, "tcp", "tcp", relay.Options{Frames: &relay.Frames{}})
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := e.Shutdown(over); err == nil {
+			t.Error("nothing had to be cut")
 		}
-		b := open(t, e, "tls", "tcp", relay.Options{})
-		b.wantReason(relay.Canceled)
-		b = open(t, e, "tcp", "tcp", relay.Options{})
-		b.wantReason(relay.Canceled)
+		b.wait()
+		for _, client := range []string{"tls", "tcp"} {
+			b := open(t, e, client, "tcp", relay.Options{Frames: &relay.Frames{}})
+			b.wantReason(relay.Canceled)
+		}
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"io"
 	"math/rand/v2"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -88,5 +89,54 @@ func TestFrames_PongBehindAStalledReaderIsWaitedFor(t *testing.T) {
 		tunnel.Cut()
 		backend.Close()
 		client.Close()
+	})
+}
+
+// corked holds back what is written to it while it is corked.
+type corked struct {
+	net.Conn
+	held *bytes.Buffer // nil while it is not
+}
+
+func (c *corked) Write(p []byte) (int, error) {
+	if c.held != nil {
+		return c.held.Write(p)
+	}
+	return c.Conn.Write(p)
+}
+
+func (c *corked) uncork() error {
+	held := c.held
+	c.held = nil
+	_, err := c.Conn.Write(held.Bytes())
+	return err
+}
+
+// One read may give many records of TLS, each with a part of a frame's header.
+func TestFrames_WhereRecordsEndMakesNoDifference(t *testing.T) {
+	onBoth(t, func(t *testing.T, e *relay.Engine) {
+		rng := rand.New(rand.NewPCG(5, 6))
+		b := connectBoth(t, "tcp", "tcp")
+		cork := &corked{Conn: b.client}
+		client, near := secure(t, cork, b.near[0], "tls", true)
+		b.near[0] = near
+		b.start(e, relay.Options{Frames: &relay.Frames{FromClient: frame.Rules{Validate: true}}}, relay.Early{})
+		for range 50 {
+			var sent []byte
+			for range 20 {
+				op := []byte{opText, opPing, opPong}[rng.IntN(3)]
+				sent = append(sent, wsPeer{mask: true}.frame(op, strings.Repeat("x", rng.IntN(3)))...)
+			}
+			cork.held = new(bytes.Buffer)
+			for rest := sent; len(rest) > 0; {
+				n := min(1+rng.IntN(5), len(rest))
+				write(t, client, string(rest[:n]))
+				rest = rest[n:]
+			}
+			if err := cork.uncork(); err != nil {
+				t.Fatal(err)
+			}
+			wantRead(t, b.backend, string(sent))
+		}
 	})
 }

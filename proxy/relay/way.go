@@ -43,11 +43,12 @@ func (t *Tunnel) pass(s side, p []byte, now int64, out *outbox) {
 		out.add(p)
 		return
 	}
+	out.settle() // it may be bytes that the follower had held back, and Feed changes
 	for len(p) > 0 && !w.refused {
 		n := len(p)
 		if w.wants != 0 {
 			t.put(s, now, out)
-			if w.wants != 0 {
+			if w.wants != 0 && !w.follower.Lost() {
 				n = int(min(int64(n), max(w.follower.Ahead(), 1)))
 			}
 		}
