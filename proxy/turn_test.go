@@ -112,7 +112,9 @@ func TestTurn_RestOfABodyIsReadForAWhileOnly(t *testing.T) {
 		defer theirs.Close()
 		c := &clientConn{server: &Server{}, listener: &listener{}, Conn: ours}
 		c.reader.Reset(ours)
-		go func() { // ended by ours
+		ended := make(chan struct{})
+		go func() { // ended by ours, awaited below
+			defer close(ended)
 			_, err := io.WriteString(theirs, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
 			for err == nil {
 				time.Sleep(lingerTime / 2)
@@ -130,5 +132,6 @@ func TestTurn_RestOfABodyIsReadForAWhileOnly(t *testing.T) {
 			t.Errorf("read for %v", time.Since(begin))
 		}
 		ours.Close()
+		<-ended
 	})
 }
