@@ -198,9 +198,6 @@ func (t *attempt) readAnswer() error {
 	b.answer.Reset()
 	for {
 		n, err := b.answer.Parse(b.reader.Buffered(), answerLimits)
-		if err == nil && n == 0 && !b.speaksHTTP() {
-			err = errNotHTTP
-		}
 		if err != nil {
 			return b.explainHead(err)
 		}

@@ -201,3 +201,24 @@ func TestForward_RequestThatHTTP1CannotSay(t *testing.T) {
 		t.Errorf("the same host twice: %d", w.Code)
 	}
 }
+
+// Nobody waits for a body that is long and of no use, or that may never come, so
+// the client must not send another request behind it.
+func TestForward_AnswerBeforeTheBodySaysThatTheConnectionEnds(t *testing.T) {
+	app, _ := answering(t, okAnswer)
+	f := serveFront(t, Route{Path: "/app/", App: app})
+	for body, closes := range map[string]bool{
+		fmt.Sprintf("Content-Length: %d\r\n\r\n", maxDiscarded+1): true, "Expect: 100-continue\r\nContent-Length: 4\r\n\r\n": true,
+		"Content-Length: 4\r\n\r\nbody": false, "Transfer-Encoding: chunked\r\n\r\n2\r\nxx\r\n0\r\n\r\n": false} {
+		conn, r := f.dial("POST /none HTTP/1.1\r\nHost: a\r\n" + body)
+		if res, _ := readAnswer(t, r, "POST"); res.StatusCode != 404 || res.Close != closes {
+			t.Errorf("%q: %s, closes %v", body, res.Status, res.Close)
+		}
+		if !closes {
+			sendOn(t, conn, crlf("GET /app/ HTTP/1.1\nHost: a"))
+			if res, _ := readAnswer(t, r, "GET"); res.StatusCode != 200 {
+				t.Errorf("%q: %s for the next", body, res.Status)
+			}
+		}
+	}
+}

@@ -101,8 +101,11 @@ func (t *turn) serve() (again bool) {
 	return t.over()
 }
 
-// beginBody leaves the head behind.
+// beginBody leaves the head behind, if that has not been done.
 func (t *turn) beginBody() {
+	if t.raw != nil {
+		return
+	}
 	r := &t.c.reader
 	t.raw = r.Buffered()[:t.length]
 	r.Discard(t.length)
@@ -183,6 +186,13 @@ func (t *turn) over() bool {
 		return false
 	}
 	return true
+}
+
+// unwanted reports whether the request's body is not going to be read to its
+// end: it is too long for that, or its client was not asked for it, and nobody
+// knows whether it comes now.
+func (t *turn) unwanted() bool {
+	return !t.body.Done() && (t.request.ExpectContinue && !t.asked || t.body.Left() > maxDiscarded)
 }
 
 // drained reports whether all of the request's body has been read, so that the
@@ -290,8 +300,9 @@ func (t *turn) start(status int, reason []byte, fields []http1.Field, length int
 	case length == lengthUnknown:
 		t.closing = true // the end of the connection is that of the body
 	}
-	if t.request.ExpectContinue && !t.asked && !t.body.Done() {
-		t.closing = true // nobody knows whether the body comes now
+	if !t.closing {
+		t.beginBody() // not yet done where find answers
+		t.closing = t.unwanted()
 	}
 	switch {
 	case t.closing || t.server.draining.Load():

@@ -1,11 +1,10 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net"
-	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -171,7 +170,7 @@ func (u *upstream) sweep() {
 		u.idle[old].close()
 		old++
 	}
-	u.idle = append(u.idle[:0], u.idle[old:]...)
+	u.idle = slices.Delete(u.idle, 0, old)
 	if len(u.idle) > 0 {
 		u.clock = time.AfterFunc(backendIdle-time.Since(u.idle[0].since), u.sweep)
 	}
@@ -219,18 +218,7 @@ func (b *backendConn) allowWrite(d time.Duration) {
 // from any goroutine, while the exchange lasts.
 func (b *backendConn) clientGone() {
 	b.gone.Store(true)
-	_ = b.SetDeadline(time.Unix(1, 0))
-}
-
-// errNotHTTP is for what does not begin like an answer.
-var errNotHTTP = &http1.Error{Status: http.StatusBadGateway, Reason: "it does not begin with HTTP/1"}
-
-// speaksHTTP reports whether what has come so far may be an answer: whoever
-// greets first, as mail servers do, would otherwise be waited for.
-func (b *backendConn) speaksHTTP() bool {
-	p := b.reader.Buffered()
-	const begin = "HTTP/1."
-	return bytes.HasPrefix(p, []byte(begin[:min(len(p), len(begin))]))
+	_ = b.SetDeadline(aLongTimeAgo)
 }
 
 // explainHead names the two mistakes of an answer's head that an operator can
