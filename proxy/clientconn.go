@@ -127,7 +127,9 @@ func (c *clientConn) secure() bool {
 	c.server.conns.replace(c, conn)
 	switch state.NegotiatedProtocol {
 	case "h2":
-		c.listener.handover.give(conn)
+		if !c.listener.handover.give(conn) {
+			_ = conn.Close()
+		}
 		return false
 	case "", "http/1.1":
 		c.version = state.Version
@@ -245,24 +247,30 @@ func (c *clientConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// handOver gives the connection to net/http, with what has been read of it.
+// handOver gives the connection to net/http, with what has been read of it. It
+// reports false if that serves no more, and the connection is still ours.
 func (c *clientConn) handOver() bool {
-	c.gone = true
 	read := append([]byte(nil), c.reader.Buffered()...)
-	c.reader.Reset(nil)
 	_ = c.SetDeadline(noDeadline)
-	c.listener.handover.give(&handedConn{Conn: c.Conn, version: c.version, read: read})
-	return true
+	c.until, c.writeUntil = noDeadline, noDeadline
+	if c.gone = c.listener.handover.give(&handedConn{Conn: c.Conn, version: c.version, read: read}); c.gone {
+		c.reader.Reset(nil)
+	}
+	return c.gone
 }
 
 // hangUp closes the connection in a way that shows that something is missing:
 // by a reset, and without TLS's close_notify.
 func (c *clientConn) hangUp() {
-	raw := socketOf(c.Conn)
+	c.reader.Reset(nil)
+	cut(c.Conn)
+}
+
+func cut(conn net.Conn) {
+	raw := socketOf(conn)
 	if tcp, ok := raw.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}
-	c.reader.Reset(nil)
 	_ = raw.Close()
 }
 

@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"bufio"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -79,5 +81,29 @@ func TestClientConn_RefusalReachesAClientThatSendsTooMuch(t *testing.T) {
 			}
 		}
 		conn.Close()
+	}
+}
+
+// An old client knows an answer's end by that of the connection: one that is cut
+// must not look whole to it.
+func TestClientConn_CutAtTheEndOfDrainDoesNotLookWhole(t *testing.T) {
+	addr := rawBackend(t, func(conn net.Conn, r *bufio.Reader) {
+		if _, err := readRequest(r); err == nil {
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\nhalf")
+			_, _ = r.ReadByte() // until the front closes
+		}
+	})
+	f := serveConfig(t, Config{DrainTimeout: 50 * time.Millisecond, Sites: []Site{{Hosts: []string{"*"}, TLS: TLS{Mode: TLSOff}, Routes: []Route{{Path: "/", App: "http://" + addr}}}}})
+	_, r := f.dial("GET / HTTP/1.0\r\n\r\n")
+	res, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(res.Body, make([]byte, 4)); err != nil {
+		t.Fatal(err)
+	}
+	f.stop()
+	if _, err := res.Body.Read(make([]byte, 1)); err == nil || err == io.EOF {
+		t.Errorf("the cut answer ended with %v", err)
 	}
 }

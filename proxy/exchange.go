@@ -54,7 +54,7 @@ type exchange struct {
 	switched bool
 
 	payload requestBody   // on its way to the backend
-	attempt attempt       // the last one
+	attempt attempt       // under way, or the last one that failed
 	fields  []http1.Field // of the answer
 	scratch []byte        // values that are written anew
 	small   []byte        // a small request body, whole

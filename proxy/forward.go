@@ -85,9 +85,11 @@ func (f *forwarder) serve(x *exchange) {
 		}
 		t.pass()
 		t.end()
+		reusable := t.reusable()
+		*t = attempt{}
 		// Before the end of the answer goes out: the client's next request finds
 		// the connection, and a client that reads slowly does not hold it.
-		if t.reusable() {
+		if reusable {
 			f.upstream.keep(b)
 		} else {
 			b.close()

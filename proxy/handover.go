@@ -53,12 +53,13 @@ func newHandover(addr net.Addr) *handover {
 	return &handover{addr: addr, conns: make(chan net.Conn), done: make(chan struct{})}
 }
 
-// give hands a connection over; it is closed if nobody takes it any more.
-func (h *handover) give(conn net.Conn) {
+// give hands a connection over. It reports false if nobody takes it any more.
+func (h *handover) give(conn net.Conn) bool {
 	select {
 	case h.conns <- conn:
+		return true
 	case <-h.done:
-		conn.Close()
+		return false
 	}
 }
 

@@ -123,8 +123,8 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// acceptPause is how long no connection is accepted after there were too many:
-// one that closes makes room again.
+// acceptPause is how long no connection is accepted after one could not be: if
+// there are too many, one that closes makes room again.
 const acceptPause = 100 * time.Millisecond
 
 // accept serves what arrives at an address, until it is closed.
@@ -141,22 +141,33 @@ func (s *Server) accept(l *listener) error {
 			s.conns.begin(s, l, conn)
 		case s.draining.Load():
 			return nil
-		case isExhausted(err):
+		case isPassing(err):
 			s.log.Warn(eventAcceptFailed, "address", l.Listener.Addr().String(), "error", err.Error())
 			select {
 			case <-time.After(acceptPause):
 			case <-s.stopping.Done():
 			}
-		case !errors.Is(err, syscall.ECONNABORTED):
+		default:
 			return fmt.Errorf("accept at %s: %w", l.Listener.Addr(), err)
 		}
 	}
 }
 
-// isExhausted reports whether there was nothing wrong with the listener, but no
-// room for another connection.
-func isExhausted(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM)
+// isPassing reports whether there was nothing wrong with the listener: there was
+// no room for another connection, or that one had failed already, or a firewall
+// forbade it, which Linux tells by accept too (accept(2)).
+func isPassing(err error) bool {
+	var number syscall.Errno
+	if !errors.As(err, &number) {
+		return false
+	}
+	switch number {
+	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
+		syscall.ECONNABORTED, syscall.EPERM, syscall.EPROTO, syscall.ENOPROTOOPT, syscall.EOPNOTSUPP,
+		syscall.ENETDOWN, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.EHOSTUNREACH:
+		return true
+	}
+	return false
 }
 
 // serveHTTP serves what is handed over to net/http.

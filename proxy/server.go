@@ -166,6 +166,10 @@ func (s *Server) serve(x *exchange) {
 func (s *Server) panicked(x *exchange, cause any) {
 	s.log.Error(eventPanic, "id", string(x.id[:]), "panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
 	x.reason, x.aborted = "panic", true
+	if t := &x.attempt; t.b != nil { // under way: what runs beside it must not outlive the exchange
+		t.end()
+		t.b.close()
+	}
 }
 
 // finish writes the log lines of an exchange that is over. That of a tunnel

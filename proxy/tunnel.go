@@ -19,6 +19,12 @@ import (
 // into any socket buffer.
 const switchTimeout = 10 * time.Second
 
+// What is said of a request that came too late.
+const (
+	shuttingDown = "the server is shutting down"
+	restartHint  = "The server is restarting. Try again shortly."
+)
+
 // errAnswered says that the backend answered a handshake otherwise than by 101,
 // and that the client has that answer.
 var errAnswered = errors.New("the backend answered without a tunnel")
@@ -97,6 +103,7 @@ func (s *Server) askForTunnel(x *exchange) (*backendConn, error) {
 		return nil, errAnswered
 	}
 	b.out = nil
+	*t = attempt{}
 	return b, nil
 }
 
@@ -105,7 +112,7 @@ func (s *Server) handshakeFailed(x *exchange, err error) {
 	switch {
 	case err == errAnswered:
 	case s.stopping.Err() != nil:
-		x.fail(http.StatusServiceUnavailable, "the server is shutting down", "The server is restarting. Try again shortly.")
+		x.fail(http.StatusServiceUnavailable, shuttingDown, restartHint)
 	case err == errClientGone:
 		x.abort()
 	default:

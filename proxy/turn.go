@@ -84,17 +84,18 @@ func (t *turn) serve() (again bool) {
 		t.proto = "HTTP/1.0"
 	}
 	t.closing = t.request.Close
-	if !t.secure && s.certs.isChallenge(&t.exchange) {
-		c.handOver()
-		return false
-	}
-	found := s.find(&t.exchange)
-	if found && t.route.http != nil {
-		c.handOver()
+	handOver := !t.secure && s.certs.isChallenge(&t.exchange)
+	found := handOver || s.find(&t.exchange)
+	handOver = handOver || found && t.route.http != nil
+	if handOver && c.handOver() {
 		return false
 	}
 	t.beginBody()
-	if found {
+	switch {
+	case handOver:
+		t.closing = true
+		t.fail(http.StatusServiceUnavailable, shuttingDown, restartHint)
+	case found:
 		s.serve(&t.exchange)
 	}
 	s.finish(&t.exchange)
@@ -188,25 +189,21 @@ func (t *turn) over() bool {
 	return true
 }
 
-// unwanted reports whether the request's body is not going to be read to its
-// end: it is too long for that, or its client was not asked for it, and nobody
-// knows whether it comes now.
-func (t *turn) unwanted() bool {
-	return !t.body.Done() && (t.request.ExpectContinue && !t.asked || t.body.Left() > maxDiscarded)
-}
-
 // drained reports whether all of the request's body has been read, so that the
 // next request can follow. The rest of a body that nobody wanted is read, up to
-// maxDiscarded; net/http does the same.
+// maxDiscarded and within lingerTime; net/http does the same.
 func (t *turn) drained() bool {
 	if t.stopped.Load() {
 		return false
+	}
+	if !t.body.Done() {
+		t.c.until = time.Now().Add(lingerTime)
+		_ = t.c.SetReadDeadline(t.c.until)
 	}
 	for left := maxDiscarded; !t.body.Done(); {
 		if t.closing || left <= 0 {
 			return false
 		}
-		t.c.allow(lingerTime)
 		piece, err := t.body.Next()
 		if err != nil {
 			return err == io.EOF
@@ -214,6 +211,17 @@ func (t *turn) drained() bool {
 		left -= len(piece)
 	}
 	return true
+}
+
+// leavesBody reports whether some of the request's body is not going to be read,
+// as far as that is known: whose client waits to be asked for it may send it or
+// not.
+func (t *turn) leavesBody() bool {
+	t.beginBody() // not yet done where find has answered
+	if t.body.Done() {
+		return false
+	}
+	return t.request.ExpectContinue && !t.asked || t.body.Left() > maxDiscarded
 }
 
 // The request's body, as downstream.
@@ -300,12 +308,8 @@ func (t *turn) start(status int, reason []byte, fields []http1.Field, length int
 	case length == lengthUnknown:
 		t.closing = true // the end of the connection is that of the body
 	}
-	if !t.closing {
-		t.beginBody() // not yet done where find answers
-		t.closing = t.unwanted()
-	}
 	switch {
-	case t.closing || t.server.draining.Load():
+	case t.closing || t.server.draining.Load() || t.leavesBody():
 		t.closing = true
 		t.out = append(t.out, "Connection: close\r\n"...)
 	case t.request.Minor == 0:

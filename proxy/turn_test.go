@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"wsfront/proxy/http1"
@@ -101,4 +102,33 @@ func TestHTTPExchange_WatchIsOverWhenItIsStopped(t *testing.T) {
 	if !returned.Load() {
 		t.Error("the watch goes on")
 	}
+}
+
+// A client that sends the rest of a body drop by drop does not keep its
+// goroutine for as long as that takes.
+func TestTurn_RestOfABodyIsReadForAWhileOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		c := &clientConn{server: &Server{}, listener: &listener{}, Conn: ours}
+		c.reader.Reset(ours)
+		go func() { // ended by ours
+			_, err := io.WriteString(theirs, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
+			for err == nil {
+				time.Sleep(lingerTime / 2)
+				_, err = io.WriteString(theirs, "x")
+			}
+		}()
+		x := new(turn)
+		x.begin(c)
+		if err := x.readHead(); err != nil {
+			t.Fatal(err)
+		}
+		x.beginBody()
+		begin := time.Now()
+		if x.drained() || time.Since(begin) != lingerTime {
+			t.Errorf("read for %v", time.Since(begin))
+		}
+		ours.Close()
+	})
 }

@@ -163,3 +163,31 @@ func TestForward_BackendThatDoesNotReadTheBody(t *testing.T) {
 		})
 	}
 }
+
+// panicking is a client that one cannot write to.
+type panicking struct{ http.ResponseWriter }
+
+func (panicking) Write([]byte) (int, error) { panic("test") }
+
+func TestForward_PanicLeavesNoConnectionBehind(t *testing.T) {
+	ended := make(chan struct{})
+	addr := rawBackend(t, func(conn net.Conn, r *bufio.Reader) {
+		if _, err := readRequest(r); err == nil {
+			_, _ = io.WriteString(conn, okAnswer)
+			if _, err := r.ReadByte(); err == io.EOF {
+				close(ended)
+			}
+		}
+	})
+	f := serveFront(t, Route{Path: "/", App: "http://" + addr})
+	func() {
+		defer func() {
+			if cause := recover(); cause != http.ErrAbortHandler {
+				t.Errorf("panicked with %v", cause)
+			}
+		}()
+		f.serveHTTP(panicking{httptest.NewRecorder()}, httptest.NewRequest("GET", "/", nil), false)
+	}()
+	receive(t, ended)
+	f.log.await(t, "panic=test")
+}
