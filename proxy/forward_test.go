@@ -202,8 +202,8 @@ func TestForward_RequestThatHTTP1CannotSay(t *testing.T) {
 	}
 }
 
-// Nobody waits for the rest of a body that is of no use, so the client must not
-// send another request behind it.
+// Nobody waits for a body that is long and of no use, or that may never come, so
+// the client must not send another request behind it.
 func TestForward_AnswerBeforeTheBodySaysThatTheConnectionEnds(t *testing.T) {
 	app, _ := answering(t, okAnswer)
 	f := serveFront(t, Route{Path: "/app/", App: app})

@@ -50,6 +50,7 @@ func TestFrames_TalkAfterTheCloseDoesNotKeepTheTunnel(t *testing.T) {
 		d.want(opClose, closePayload(1000, ""))
 		tunnel.Close(1001, "")
 		c.want(opClose, closePayload(1001, ""))
+		synctest.Wait() // until both have had their Close
 		c.send(opText, "one more thing")
 		select {
 		case r := <-results:

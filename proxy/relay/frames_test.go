@@ -154,7 +154,7 @@ func TestFrames_MessagesAndCloseAreAccounted(t *testing.T) {
 // asked for none; the peers' own do.
 func TestFrames_PingsGoToBothSidesAndTheirPongsAreTakenOut(t *testing.T) {
 	onBoth(t, func(t *testing.T, e *relay.Engine) {
-		b := open(t, e, "tls", "tcp", relay.Options{Frames: &relay.Frames{}, Ping: 30 * time.Millisecond})
+		b := open(t, e, "tls", "tcp", relay.Options{Frames: &relay.Frames{}, Ping: 60 * time.Millisecond})
 		c, d := wsPeers(b)
 		answer := func(p wsPeer) {
 			op, payload := p.read()

@@ -130,11 +130,15 @@ func (g *going) write(s side, out *outbox) bool {
 	g.mu.Lock()
 	w := &g.ways[s]
 	w.bytes += int64(min(n, out.plain))
+	now := g.engine.now()
 	if n > 0 && out.plain > 0 {
-		g.moved = g.engine.now()
+		g.moved = now
 	}
 	w.owing = err != nil
 	if err == nil {
+		if out.plain > 0 {
+			g.taken(s, now)
+		}
 		g.wake() // a control frame may have waited for this
 	}
 	g.mu.Unlock()

@@ -168,6 +168,6 @@ func (l *loop) flush(lt *looped, s side, now int64) {
 	}
 	to.kept.drop()
 	to.kept = nil
-	w.owing = false
+	lt.taken(s.other(), now)
 	l.passEnd(lt, s.other())
 }

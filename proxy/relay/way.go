@@ -116,6 +116,16 @@ func (t *Tunnel) open(s side) bool {
 	return !closed
 }
 
+// taken notes that the other side has taken all that s said, from which nothing
+// was read meanwhile: the answer to a ping can come only from now on. t.mu is
+// held.
+func (t *Tunnel) taken(s side, now int64) {
+	t.ways[s].owing = false
+	if to := &t.ways[s.other()]; to.pinged != 0 {
+		to.pinged = now
+	}
+}
+
 // last puts into out what the follower has held back of a frame that s will not
 // complete, as it has ended. t.mu is held.
 func (t *Tunnel) last(s side, out *outbox) {
