@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"sync"
 )
@@ -27,6 +28,14 @@ func (c *handedConn) Read(p []byte) (int, error) {
 		c.read = nil // let go of the memory
 	}
 	return n, nil
+}
+
+// ReadFrom has the system send a file by itself, where nothing is sealed.
+func (c *handedConn) ReadFrom(src io.Reader) (int64, error) {
+	if to, ok := c.Conn.(io.ReaderFrom); ok {
+		return to.ReadFrom(src)
+	}
+	return io.Copy(struct{ io.Writer }{c.Conn}, src)
 }
 
 // NetConn is the connection below: what looks for the socket finds it.
