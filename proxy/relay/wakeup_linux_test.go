@@ -66,10 +66,20 @@ func until(t *testing.T, what string, ok func() bool) {
 }
 
 // holdUp stops the loop of a tunnel within a round, by an event for that tunnel.
-func holdUp(t *testing.T, tn *Tunnel, far net.Conn) (release func()) {
+func holdUp(t *testing.T, tn *Tunnel, far [2]net.Conn) (release func()) {
 	t.Helper()
+	// Once a byte has passed, the loop has admitted the tunnel, which it needs
+	// its lock for as well.
+	if _, err := far[client].Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := far[backend].Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
 	tn.mu.Lock()
-	if _, err := far.Write([]byte("x")); err != nil {
+	release = sync.OnceFunc(tn.mu.Unlock)
+	t.Cleanup(release) // before the engine is stopped, which needs the lock
+	if _, err := far[client].Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}
 	all := make([]byte, 1<<20)
@@ -81,8 +91,6 @@ func holdUp(t *testing.T, tn *Tunnel, far net.Conn) (release func()) {
 		}
 		return false
 	})
-	release = sync.OnceFunc(tn.mu.Unlock)
-	t.Cleanup(release)
 	return release
 }
 
@@ -140,7 +148,7 @@ func TestLoop_BothSidesThatReadAgainAreReadAgain(t *testing.T) {
 			}
 			sent[second] += len("the rest")
 
-			release := holdUp(t, holder, holderFar[client])
+			release := holdUp(t, holder, holderFar)
 			got := [2]int{}
 			for _, s := range []side{first, second} { // to each what the kernel has for it
 				tn.mu.Lock()
@@ -174,7 +182,7 @@ func TestLoop_UrgentByteHoldsNothingUp(t *testing.T) {
 	e, _, _ := oneLoop(t)
 	holder, holderFar := joined(t, e, func(Result) {})
 	_, far := joined(t, e, func(Result) {})
-	release := holdUp(t, holder, holderFar[client])
+	release := holdUp(t, holder, holderFar)
 	raw, err := far[client].(*net.TCPConn).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
