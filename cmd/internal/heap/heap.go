@@ -14,7 +14,7 @@ import (
 const (
 	// Floor is how much garbage may pile up before it is collected, in bytes,
 	// where Go's default (as much as is live) would allow less.
-	Floor = 32 << 20
+	Floor = 16 << 20
 
 	defaultPercent = 100 // Go's own
 	tick           = time.Second
