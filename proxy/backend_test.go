@@ -252,3 +252,46 @@ func TestForward_TLSBackendConnectionIsKept(t *testing.T) {
 		})
 	}
 }
+
+// Apache says 408 on a connection that was idle for too long. Taken for the
+// answer to the next request, it would put every later answer one place off.
+func TestForward_WordsOnAKeptConnectionAreNobodysAnswer(t *testing.T) {
+	for _, second := range []string{
+		crlf("GET /second HTTP/1.1\nHost: a"),
+		crlf("POST /second HTTP/1.1\nHost: a\nContent-Length: 4") + "body",
+		crlf(fmt.Sprintf("POST /second HTTP/1.1\nHost: a\nContent-Length: %d", smallBody+1)) + strings.Repeat("x", smallBody+1), // streams
+	} {
+		t.Run(strings.ReplaceAll(second[:min(len(second), 60)], "\r\n", " "), func(t *testing.T) {
+			speak, spoken := make(chan struct{}), make(chan struct{})
+			var conns, reached atomic.Int32
+			addr := rawBackend(t, func(conn net.Conn, r *bufio.Reader) {
+				first := conns.Add(1) == 1
+				for {
+					req, err := http.ReadRequest(r)
+					if err != nil {
+						return
+					}
+					if req.URL.Path == "/second" {
+						reached.Add(1)
+					}
+					_, _ = io.Copy(io.Discard, req.Body)
+					_, _ = io.WriteString(conn, okAnswer)
+					if first {
+						<-speak
+						_, _ = io.WriteString(conn, "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+						close(spoken)
+						first = false
+					}
+				}
+			})
+			f := serveFront(t, Route{Path: "/", App: "http://" + addr})
+			f.ask("GET /first HTTP/1.1\nHost: a")
+			close(speak)
+			receive(t, spoken)
+			_, r := f.dial(second)
+			if res, _ := readAnswer(t, r, "GET"); res.StatusCode != 200 || reached.Load() != 1 {
+				t.Errorf("%s, and the backend was asked %d times", res.Status, reached.Load())
+			}
+		})
+	}
+}
