@@ -69,7 +69,7 @@ func (x *exchange) appendFields(b []byte, expect bool) []byte {
 		if !x.mayPass(f) || isListed(x.ends, f.Name) {
 			continue
 		}
-		b = appendFieldLine(b, f.Name, f.Value)
+		b = appendFieldLine(b, spelling(f), f.Value)
 	}
 	// Set last: a Connection field that lists them takes nothing away here.
 	b = append(b, "X-Request-Id: "...)
