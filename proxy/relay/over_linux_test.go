@@ -2,6 +2,7 @@ package relay
 
 import (
 	"io"
+	"runtime"
 	"testing"
 	"time"
 
@@ -16,23 +17,41 @@ func TestLoop_TunnelThatIsOverTouchesNoDescriptor(t *testing.T) {
 	tn, _ := joined(t, e, func(Result) { close(over) })
 	stop()
 	<-over
-	for range 64 { // numbers are given out from the lowest one on
-		fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer unix.Close(fd)
-		if fd != l.wakeUp {
-			continue
-		}
-		tn.Cut()
-		tn.Close(1001, "")
-		if n, err := unix.Read(fd, make([]byte, 8)); err != unix.EAGAIN {
-			t.Errorf("read %d bytes, %v from a descriptor that nobody wrote to", n, err)
-		}
-		return
+	fd := eventfdAt(t, l.wakeUp)
+	defer unix.Close(fd)
+	tn.Cut()
+	tn.Close(1001, "")
+	if n, err := unix.Read(fd, make([]byte, 8)); err != unix.EAGAIN {
+		t.Errorf("read %d bytes, %v from a descriptor that nobody wrote to", n, err)
 	}
-	t.Skip("another test has taken the number of the loop's descriptor")
+}
+
+// eventfdAt opens an eventfd of that number. Numbers are given out from the
+// lowest one on; where another test has this one, it is free again sooner or
+// later.
+func eventfdAt(t *testing.T, number int) int {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); runtime.Gosched() {
+		var below []int
+		fd := -1
+		for fd < number {
+			var err error
+			if fd, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+				t.Fatal(err)
+			}
+			if fd != number {
+				below = append(below, fd)
+			}
+		}
+		for _, other := range below {
+			unix.Close(other)
+		}
+		if fd == number {
+			return fd
+		}
+	}
+	t.Fatalf("descriptor %d is never given out again", number)
+	return -1
 }
 
 func TestLoop_WhatBeginsAfterTheLoopsEndIsCut(t *testing.T) {
