@@ -30,9 +30,10 @@
 //
 // HTTP/2, files (files.go), handlers of other packages and ACME's challenge. A
 // connection whose next request belongs there is handed over (handover.go) with
-// the bytes that were read of it, and stays there. nethttp.go makes the same exchange of
-// such a request, so that a route answers it by the same code: the two ways
-// differ in what is behind the interface downstream alone.
+// the bytes that were read of it, and stays there. nethttp.go makes the same
+// exchange of such a request, so that a route answers it by the same code: the
+// two ways differ in what is behind the interface downstream alone. Handlers
+// write to it by responsewriter.go.
 //
 // # The walk of a tunnel
 //
