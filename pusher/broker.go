@@ -41,6 +41,11 @@ type Broker interface {
 	// among them; their absence shows in Prev of the message behind them.
 	Next(ctx context.Context, channel string, after uint64, maxCount int, maxBytes int64) ([]*Entry, error)
 
+	// Last returns the newest stored messages of channel, oldest first: at most
+	// maxCount, and as many as fit into maxBytes, but one at least if there is
+	// one. Of these each one's Prev is the Seq of the one before it.
+	Last(ctx context.Context, channel string, maxCount int, maxBytes int64) ([]*Entry, error)
+
 	// Head tells about the stored messages of channel.
 	Head(ctx context.Context, channel string) (Head, error)
 
