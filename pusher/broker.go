@@ -23,8 +23,8 @@ var (
 
 // Broker stores what is published, and tells of it live. All channels share one
 // sequence of numbers, so that one number is a position in all of them. Its
-// methods may be called concurrently. pusher.NewMemory and package natsbroker
-// have the implementations, and brokertest.Run is the suite that each passes.
+// methods may be called concurrently. NewMemory and package natsbroker
+// make the two that there are, and brokertest.Run is the suite that each passes.
 type Broker interface {
 	// Append stores d as the newest message of channel. It returns when the
 	// message is as safe as the broker promises, and Watch's function may have
