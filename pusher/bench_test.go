@@ -24,7 +24,7 @@ func BenchmarkPublish(b *testing.B) {
 }
 
 func benchmarkPublish(b *testing.B, clients, window int) {
-	hub, err := New(Config{}, nil)
+	hub, err := New(Config{}, nil, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -59,8 +59,8 @@ func benchmarkPublish(b *testing.B, clients, window int) {
 	b.ReportAllocs()
 	underWay := 0
 	for b.Loop() {
-		if n, err := hub.Publish("board", message); n != clients || err != nil {
-			b.Fatalf("reached %d, %v", n, err)
+		if done, err := hub.Publish(b.Context(), "board", message); done.Subscribers != clients || err != nil {
+			b.Fatalf("reached %d, %v", done.Subscribers, err)
 		}
 		if underWay++; underWay == window {
 			for range clients * window {
@@ -77,7 +77,7 @@ func benchmarkPublish(b *testing.B, clients, window int) {
 
 // BenchmarkPublishAPI is the handler alone, without a connection.
 func BenchmarkPublishAPI(b *testing.B) {
-	hub, err := New(Config{}, nil)
+	hub, err := New(Config{}, nil, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -95,8 +95,8 @@ type Draft struct {
 	// channel's limits allow. Less than a second counts as one.
 	TTL time.Duration
 
-	// room is Data behind headroom free bytes, or nil.
-	room []byte
+	// frame is a whole WebSocket frame whose end Data is, or nil.
+	frame []byte
 }
 
 // Appended is what Append tells.
@@ -127,9 +127,8 @@ type Entry struct {
 	// Data is the message.
 	Data []byte
 
-	// room is Data behind headroom free bytes, or nil. It belongs to the Hub
-	// once deliver or Next has given the Entry out.
-	room []byte
+	// frame is a whole WebSocket frame whose end Data is, or nil.
+	frame []byte
 }
 
 // Head is what a Broker knows of a channel.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 )
 
 // ErrBadChannel is in the chain of every error about a channel's name.
@@ -33,54 +34,119 @@ func channelProblem(name string) string {
 	return fmt.Sprintf("%.80q is no channel name; write 1 to %d letters (a-z), digits or any of _-=@,.;:", name, maxChannelName)
 }
 
-// channel is who listens to one name.
+// channel is one name while somebody listens to it: the chain of its latest
+// messages, and who is where in it.
 type channel struct {
-	// members counts the clients that are, or are about to be, in clients. It
-	// belongs to Hub.mu, so that a channel is dropped from the hub only when
-	// nobody holds on to it, while publishing needs no more than the lock below.
-	members int
+	name string
+
+	// Of Hub.mu: a channel is dropped from the hub only when nobody holds on to
+	// it, and what is published is appended in one order.
+	members     int      // subscriptions that are, or are about to be, in shards
+	first, last *message // the window: from first on, nobody needs the store
+	count       int      // messages in the window
+
+	end    atomic.Int64 // that of last
+	shards []shard      // one for each deliverer
+}
+
+// The window of a channel, for those who come back after a moment.
+const (
+	windowMessages = 256
+	windowBytes    = 256 << 10
+)
+
+// append makes m the newest message. Hub.mu is held.
+func (ch *channel) append(m *message) {
+	m.end = ch.last.end + m.cost()
+	ch.end.Store(m.end)
+	ch.last.next.Store(m)
+	ch.last = m
+	ch.count++
+	for ch.count > windowMessages || m.end-ch.first.end > windowBytes && ch.first.next.Load() != m {
+		ch.first = ch.first.next.Load()
+		ch.count--
+	}
+}
+
+// after finds the place behind which messages with a number above seq follow,
+// none missing; nil when the window does not reach back that far. Hub.mu is held.
+func (ch *channel) after(seq uint64) *message {
+	if ch.first.seq > seq {
+		return nil
+	}
+	at := ch.first
+	for next := at.next.Load(); next != nil && next.seq <= seq; next = at.next.Load() {
+		at = next
+	}
+	return at
+}
+
+// subscription is a client's place in a channel.
+type subscription struct {
+	client *client
+	shard  *shard
+	index  int // in shard.subs; of shard.mu
+
+	// Of the client's deliverer, once the client was admitted.
+	at    *message // the last one that the client was given
+	skip  uint64   // messages up to this one it has from elsewhere
+	grace int64    // how far behind it may be beyond the limit, as it had to catch up
+}
+
+// shard is the part of a channel's clients that one deliverer serves.
+type shard struct {
+	ch *channel
+	d  *deliverer
+
+	queued   bool  // of d.mu
+	retained int64 // of d: what of the chain is kept for its slowest client
 
 	mu      sync.Mutex
-	clients []*client
+	subs    []*subscription
+	passing bool // a pass over subs is under way
+	moved   bool // one may have been passed over meanwhile
 }
 
-// publish hands m to every client. The lock is held throughout: it is what
-// makes the order of messages the same for all of them. Nothing under it waits.
-func (ch *channel) publish(m *message) (reached int) {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	for _, c := range ch.clients {
-		if c.push(m) {
-			reached++
-		}
-	}
-	return reached
+func (sh *shard) add(s *subscription) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	s.index = len(sh.subs)
+	sh.subs = append(sh.subs, s)
 }
 
-func (ch *channel) add(c *client) {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	c.index = len(ch.clients)
-	ch.clients = append(ch.clients, c)
-}
-
-// remove fills the gap with the last client, so that it costs the same however
+// remove fills the gap with the last one, so that it costs the same however
 // many there are.
-func (ch *channel) remove(c *client) {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	last := len(ch.clients) - 1
-	moved := ch.clients[last]
-	ch.clients[c.index], moved.index = moved, c.index
-	ch.clients[last] = nil
-	ch.clients = ch.clients[:last]
+func (sh *shard) remove(s *subscription) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	last := len(sh.subs) - 1
+	moved := sh.subs[last]
+	sh.subs[s.index], moved.index = moved, s.index
+	sh.subs[last] = nil
+	sh.subs = sh.subs[:last]
+	sh.moved = sh.passing
 }
 
-// each calls f for every client. f must not wait.
+// each calls f for every client of the channel. f must not wait.
 func (ch *channel) each(f func(*client)) {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	for _, c := range ch.clients {
-		f(c)
+	for i := range ch.shards {
+		sh := &ch.shards[i]
+		sh.mu.Lock()
+		for _, s := range sh.subs {
+			f(s.client)
+		}
+		sh.mu.Unlock()
 	}
+}
+
+// listeners is how many subscriptions the channel has.
+func (ch *channel) listeners() int {
+	n := 0
+	for i := range ch.shards {
+		sh := &ch.shards[i]
+		sh.mu.Lock()
+		n += len(sh.subs)
+		sh.mu.Unlock()
+	}
+	return n
 }

@@ -1,63 +1,90 @@
 package pusher
 
 import (
+	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
 )
 
-// client is one connection as the hub sees it: a queue that publishers fill and
-// one writer empties. What differs between WebSockets and event streams is
+// client is one connection as the hub sees it: places in channels, of which its
+// deliverer writes what follows. What differs between kinds of connections is
 // behind line.
 type client struct {
-	id      uint64
-	channel string
-	remote  string
-	opened  time.Time
-	limit   int64 // of queued
-	line    line
+	hub  *Hub
+	line line
+	d    *deliverer
+	info *clientInfo
 
-	index int // in channel.clients; belongs to channel.mu
+	subs []subscription // fixed once the client has joined
+	form form
 
-	// Written by the writer alone, read after it has ended.
+	// Of the deliverer.
 	messages, bytes int64
+	seen            uint64 // number of the last message that was written
 
-	mu      sync.Mutex
-	state   state
-	ending  ending
-	queue   [][]byte // whole frames or events, in the order they go out
-	queued  int64    // bytes in queue, and slotBytes for each entry
-	writing bool     // the writer is awake, or has been called
+	kicked bool // of d.mu
+
+	mu        sync.Mutex
+	state     state
+	held      bool   // nothing may be written yet
+	busy      bool   // the line has not done with what it was given last
+	shut      bool   // the last was written
+	dropped   bool   // what waits is forgotten
+	busySince uint32 // in ticks of the hub's clock
+	heard     uint32 // when the peer was heard last, in those ticks
+	until     uint64 // when closing: the last message that is owed
+	control   []byte // goes out before messages
+	farewell  []byte // goes out last
+	ending    *ending
+	inbox     *inbox // what the client sent and is not dealt with; nil if none
 }
 
-// line is a client's connection. wake, allow and hurry are called with
-// client.mu held; none may wait.
+// clientInfo is what is told about a client.
+type clientInfo struct {
+	id       uint64
+	remote   string
+	opened   time.Time
+	bucket   int // of Hub.clock
+	place    int
+	endpoint *endpoint
+}
+
+// line is a client's connection. Its methods are called with client.mu held, and
+// none may wait.
 type line interface {
-	// transport is what the log calls it.
-	transport() string
-	// encode gives the message in the line's own form; nil when it cannot
-	// carry it. The answer is shared: it must not be changed.
-	encode(m *message) []byte
-	// farewell is the line's last frame at Shutdown; nil when it needs none.
-	farewell(reason string) []byte
-	// wake has the writer call take until it gets nothing.
-	wake()
-	// allow gives the next write as long as a client may be silent.
-	allow()
-	// hurry has everything under way, reading and writing, end by then, or at
-	// once when it has passed.
-	hurry(by time.Time)
+	// send writes b; only the client's deliverer calls it. If not all of it goes
+	// at once, sent is false, and when it has gone the line calls client.free.
+	// keeps tells that the line holds on to b until then.
+	send(b []byte) (sent, keeps bool, err error)
+	// shut ends our side, as the last was written.
+	shut()
+	// pause has the line read no more, or again.
+	pause(bool)
+	// hangUp closes the line, by a reset if the peer is not to take it for a
+	// good end. It is called once, and nothing is called after it.
+	hangUp(reset bool)
 }
+
+// opening is the line of a client whose handshake is not over: nothing is
+// written to it, and it has nothing to close.
+type opening struct{}
+
+func (opening) send([]byte) (sent, keeps bool, err error) { return true, false, nil }
+func (opening) shut()                                     {}
+func (opening) pause(bool)                                {}
+func (opening) hangUp(bool)                               {}
 
 // state only ever moves forward.
 type state uint8
 
 const (
-	// open: messages are queued and written.
+	// open: messages are written.
 	open state = iota
-	// closing: the last frame is queued; nothing is added any more, and the
+	// closing: there is a last thing to write; nothing is added any more, and the
 	// peer has closeTimeout to take it.
 	closing
 	// gone: nothing is read or written any more.
@@ -71,160 +98,164 @@ type ending struct {
 	slow   bool // cut off because it did not read
 }
 
-const (
-	// slotBytes is what an entry of the queue costs besides its bytes: without
-	// it, a flood of empty messages would fill memory within any limit.
-	slotBytes = 24
-	// blockBytes is how much is written at once when several frames wait: one
-	// system call, and under TLS one record, for all of them. It also bounds
-	// what is under way for a client on top of its queue.
-	blockBytes = 16 << 10
-	// keptSlots is the longest queue whose slice an idle client keeps.
-	keptSlots = 8
-	// closeTimeout is how long a peer has for the close handshake, with what
-	// was queued before it.
-	closeTimeout = 5 * time.Second
-)
+// closeTimeout is how long a peer has for the close handshake, with what was
+// to be written before it.
+const closeTimeout = 5 * time.Second
 
-// push queues a message. False: the client does not get it, because it is
-// closing, cannot carry it, or has just been cut off.
-func (c *client) push(m *message) bool {
-	b := c.line.encode(m)
-	if b == nil {
-		return false
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.add(b)
+// forgetting says that messages are not written any more.
+func (c *client) forgetting() bool { return c.state != open && c.dropped }
+
+// count counts what is about to be written, up to the message numbered seen.
+func (c *client) count(messages, bytes int, seen uint64) {
+	c.messages += int64(messages)
+	c.bytes += int64(bytes)
+	c.seen = seen
 }
 
-// add queues b, or cuts off a client that has too much waiting already. Needs mu.
-func (c *client) add(b []byte) bool {
-	if c.state != open {
-		return false
+// nextSub is the subscription whose next message has the lowest number, limit
+// at most; nil when there is none.
+func (c *client) nextSub(limit uint64) *subscription {
+	var first *subscription
+	for i := range c.subs {
+		s := &c.subs[i]
+		if next := s.at.next.Load(); next != nil && next.seq <= limit {
+			first, limit = s, next.seq
+		}
 	}
-	cost := int64(len(b) + slotBytes)
-	if c.queued > 0 && c.queued+cost > c.limit {
-		c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "queue full: the client does not read", slow: true})
-		return false
-	}
-	c.queue = append(c.queue, b)
-	c.queued += cost
-	c.call()
-	return true
+	return first
 }
 
-// call wakes the writer unless it is awake. Needs mu.
-func (c *client) call() {
-	if !c.writing {
-		c.writing = true
-		c.line.wake()
+// start lets the deliverer write, by l. c.mu is held, and c not gone.
+func (c *client) start(l line) {
+	c.line, c.held = l, false
+	c.heard = c.hub.ticks.Load()
+	if c.hub.leaving() {
+		c.finish(c.form.bye(goodbyeCode, goodbyeReason), ending{code: goodbyeCode, reason: goodbyeReason}, false)
 	}
+	c.d.kick(c)
 }
 
-// finish queues last, if there is one, as the last thing that is written. With
-// drop it goes out next, and what waits is forgotten: a peer that has said Close
-// does not look at messages any more, and one that broke the protocol is not
-// owed any.
-func (c *client) finish(last []byte, e ending, drop bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// free says that the line can take more. c.mu is held.
+func (c *client) free() {
+	c.busy = false
+	c.d.kick(c)
+}
+
+// add queues b to go out before messages, or cuts off a client that has too much
+// of that waiting. c.mu is held.
+func (c *client) add(b []byte) {
 	if c.state != open {
 		return
 	}
-	c.state, c.ending = closing, e
+	if int64(len(c.control)+len(b)) > c.hub.cfg.QueueBytes {
+		c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "queue full: the client does not read", slow: true})
+		return
+	}
+	c.control = append(c.control, b...)
+	c.d.kick(c)
+}
+
+// finish has last, if there is one, be the last thing that is written. With drop
+// it goes out next, and what waits is forgotten: a peer that has said Close does
+// not look at messages any more, and one that broke the protocol is not owed
+// any. c.mu is held.
+func (c *client) finish(last []byte, e ending, drop bool) {
+	if c.state != open {
+		return
+	}
+	c.state, c.ending, c.farewell = closing, &e, last
+	c.until = c.hub.latest.Load()
 	if drop {
-		c.queue, c.queued = nil, 0
+		c.dropped, c.control = true, nil
 	}
-	if last != nil {
-		c.queue = append(c.queue, last)
-	}
-	c.line.hurry(time.Now().Add(closeTimeout))
-	c.call()
+	c.hub.later(closeTimeout, c)
+	c.d.kick(c)
 }
 
-// goodbye is what Shutdown says.
-func (c *client) goodbye() {
-	const reason = "service restart"
-	c.finish(c.line.farewell(reason), ending{code: websocket.CloseServiceRestart, reason: reason}, false)
+// close ends a connection in good order: after what waits for it.
+func (c *client) close(code int, reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.finish(c.form.bye(code, reason), ending{code: code, reason: reason}, false)
 }
 
-// cut ends the connection at once. The reader and the writer find their I/O
-// failing; the connection is closed by its own goroutine, never by the caller,
-// since closing may have to wait (under TLS it writes).
+// cut ends the connection at once.
 func (c *client) cut(e ending) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cutLocked(e)
 }
 
-func (c *client) cutLocked(e ending) {
-	switch c.state {
-	case gone:
+func (c *client) cutLocked(e ending) { c.end(e, true) }
+
+// end ends it, e being the cause if there was none before. c.mu is held.
+func (c *client) end(e ending, reset bool) {
+	if c.state == gone {
 		return
-	case open:
-		c.ending = e
 	}
-	c.state, c.queue, c.queued = gone, nil, 0
-	c.line.hurry(longAgo)
+	if c.ending == nil {
+		c.ending = &e
+	}
+	c.state, c.control, c.farewell = gone, nil, nil
+	c.inbox.stop()
+	c.line.hangUp(reset)
+	// It takes locks that come before c.mu. Hub.Shutdown waits for it.
+	go c.hub.depart(c)
 }
 
-// longAgo is a deadline that has passed; the zero Time would mean none.
-var longAgo = time.Unix(1, 0)
-
-// take gives the writer what to write next: as many entries as fit in a block,
-// or a single longer one. Nil sends the writer to sleep. done is what the last
-// call gave; its slice is used again.
-func (c *client) take(done [][]byte) [][]byte {
-	c.account(done)
-	clear(done)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.queue) == 0 {
-		c.writing = false
-		if c.queue = nil; c.state == open && cap(done) <= keptSlots {
-			c.queue = done[:0]
-		}
-		return nil
+// fallBehind does with a client that does not take what is meant for it what the
+// configuration says. c.mu is held, by the deliverer.
+func (c *client) fallBehind(s *subscription) {
+	if c.hub.cfg.Slow != SlowSkip {
+		c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "queue full: the client does not read", slow: true})
+		return
 	}
-	n, size := 1, len(c.queue[0])
-	for n < len(c.queue) && size+len(c.queue[n]) <= blockBytes {
-		size += len(c.queue[n])
-		n++
+	// To the newest message: it is the one that the client is given next.
+	limit := c.hub.latest.Load()
+	at := s.at
+	for next := at.next.Load(); next != nil && next.seq <= limit && next.next.Load() != nil; next = next.next.Load() {
+		at = next
 	}
-	batch := c.queue[:n:n]
-	c.queue = c.queue[n:]
-	c.queued -= int64(size + n*slotBytes)
-	if c.state == open {
-		c.line.allow()
+	if at == s.at {
+		return
 	}
-	return batch
-}
-
-// account counts what was written, without control frames.
-func (c *client) account(written [][]byte) {
-	for _, b := range written {
-		if b[0] >= finBit|opClose {
-			continue
-		}
-		c.messages++
-		c.bytes += int64(len(b))
+	s.at, s.grace = at, 0
+	if f := statusOf(c.form, Position{c.hub.epoch, at.seq}, resumeGap); f != nil {
+		c.control = append(c.control, f...)
 	}
 }
 
-// isOpen says whether the client still gets messages.
-func (c *client) isOpen() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.state == open
+// writeEnding tells a peer that stopped reading from one that is gone.
+func writeEnding(err error) ending {
+	e := ending{code: websocket.CloseAbnormalClosure, reason: "client gone: " + err.Error()}
+	if isTimeout(err) {
+		e.reason, e.slow = "write timed out: the client does not read", true
+	}
+	return e
+}
+
+func isTimeout(err error) bool {
+	var timeout interface{ Timeout() bool }
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+func (c *client) channelNames() string {
+	if len(c.subs) == 1 {
+		return c.subs[0].shard.ch.name
+	}
+	names := make([]string, len(c.subs))
+	for i := range c.subs {
+		names[i] = c.subs[i].shard.ch.name
+	}
+	return strings.Join(names, " ")
 }
 
 // attrs are what every log line about a client begins with.
 func (c *client) attrs() []slog.Attr {
 	return []slog.Attr{
-		slog.Uint64("client", c.id),
-		slog.String("channel", c.channel),
-		slog.String("transport", c.line.transport()),
-		slog.String("remote", c.remote),
+		slog.Uint64("client", c.info.id),
+		slog.String("channel", c.channelNames()),
+		slog.String("transport", c.form.transport()),
+		slog.String("remote", c.info.remote),
 	}
 }

@@ -27,12 +27,49 @@ type Config struct {
 	// where that is less.
 	MaxMessage int64 `yaml:"max_message,size"`
 
+	// QueueTotal is how much all backlogs of clients may hold in memory together;
+	// beyond it the slowest are cut off first. Default 256MiB, at least
+	// QueueBytes.
+	QueueTotal int64 `yaml:"queue_total,size"`
+
+	// Slow says what becomes of a client for which more than QueueBytes wait:
+	// cut (default) ends its connection, so that it comes back and resumes; skip
+	// goes on with the newest message, which clients that get tokens are told of
+	// as a gap.
+	Slow Slow `yaml:"slow"`
+
+	// ReplayMessages is how many messages a client that comes back may have
+	// missed; beyond it is told of a gap. Default 10000.
+	ReplayMessages int `yaml:"replay_messages"`
+
+	// ReplayBytes is how long the messages that it has missed may be together.
+	// Default 32MiB.
+	ReplayBytes int64 `yaml:"replay_bytes,size"`
+
+	// Compression offers permessage-deflate (RFC 7692) to clients that can. A
+	// message is compressed once, for all of them, if it is long enough. Default
+	// on.
+	Compression *bool `yaml:"compression"`
+
+	// History is how much of what is published is kept.
+	History History `yaml:"history"`
+
 	// MaxInbound is the length of the longest message that is accepted from a
 	// client; a longer one closes its connection with code 1009 (RFC 6455
 	// §7.4.1). At most MaxMessage. Default 64KiB, or MaxMessage where that is
 	// less.
 	MaxInbound int64 `yaml:"max_inbound,size"`
 }
+
+// Slow says what becomes of a client that does not keep up.
+type Slow string
+
+const (
+	// SlowCut ends its connection. The default.
+	SlowCut Slow = "cut"
+	// SlowSkip goes on with the newest message.
+	SlowSkip Slow = "skip"
+)
 
 // Inbound says what becomes of the messages that clients send.
 type Inbound string
@@ -54,6 +91,14 @@ type Endpoint struct {
 	// from the request's path value "channel" (see http.Request.PathValue): a
 	// route or mux pattern such as /push/{channel} sets it.
 	Channel string `yaml:"channel"`
+
+	// Channels lists what clients may ask for by ?channel= in the URL, as often
+	// as they like: names, or beginnings of names with a * behind them. Default
+	// none where the URL has a channel, or else any.
+	Channels []string `yaml:"channels"`
+
+	// MaxChannels is how many channels one connection may listen to. Default 32.
+	MaxChannels int `yaml:"max_channels"`
 
 	// Inbound says what becomes of what clients send: drop (default), echo or
 	// publish.
@@ -116,6 +161,10 @@ const (
 	defaultMaxMessage   = 1 << 20
 	defaultQueueBytes   = 1 << 20
 	defaultMaxInbound   = 64 << 10
+	defaultQueueTotal   = 256 << 20
+	defaultReplayCount  = 10_000
+	defaultReplayBytes  = 32 << 20
+	defaultMaxChannels  = 32
 )
 
 // Validate reports everything that is wrong with c as FieldErrors, or nil.
@@ -130,15 +179,27 @@ func (c Config) Validate() error {
 	for _, size := range []struct {
 		field string
 		value int64
-	}{{"queue", c.QueueBytes}, {"max_message", c.MaxMessage}, {"max_inbound", c.MaxInbound}} {
+	}{{"queue", c.QueueBytes}, {"max_message", c.MaxMessage}, {"max_inbound", c.MaxInbound}, {"queue_total", c.QueueTotal}, {"replay_bytes", c.ReplayBytes}} {
 		if size.value < 0 {
 			errs.add(size.field, "%d is negative; write a size such as 1MiB, or leave it out", size.value)
 		}
 	}
+	if c.ReplayMessages < 0 {
+		errs.add("replay_messages", "%d is negative; write a number such as 10000, or leave it out", c.ReplayMessages)
+	}
+	switch c.Slow {
+	case "", SlowCut, SlowSkip:
+	default:
+		errs.add("slow", "%q is neither cut nor skip; write one of them, or leave it out for cut", string(c.Slow))
+	}
+	c.History.validate(&errs, "history")
 	if len(errs) > 0 {
 		return errs
 	}
 	full := c.withDefaults()
+	if full.QueueTotal < full.QueueBytes {
+		errs.add("queue_total", "%d bytes is less than queue, %d bytes, which one client may use alone; write more, or a smaller queue", full.QueueTotal, full.QueueBytes)
+	}
 	if full.QueueBytes < full.MaxMessage {
 		errs.add("queue", "%d bytes hold no message of max_message (%d bytes), which would cut off whoever is sent one; "+
 			"write at least %[2]d, or a smaller max_message", full.QueueBytes, full.MaxMessage)
@@ -168,14 +229,35 @@ func (c Config) withDefaults() Config {
 	if c.MaxInbound == 0 {
 		c.MaxInbound = min(defaultMaxInbound, c.MaxMessage)
 	}
+	if c.QueueTotal == 0 {
+		c.QueueTotal = max(defaultQueueTotal, c.QueueBytes)
+	}
+	if c.ReplayMessages == 0 {
+		c.ReplayMessages = defaultReplayCount
+	}
+	if c.ReplayBytes == 0 {
+		c.ReplayBytes = defaultReplayBytes
+	}
+	c.History = c.History.withDefaults()
 	return c
 }
+
+// compresses says whether permessage-deflate is offered.
+func (c *Config) compresses() bool { return c.Compression == nil || *c.Compression }
 
 // Validate reports everything that is wrong with e as FieldErrors, or nil.
 func (e Endpoint) Validate() error {
 	var errs FieldErrors
 	if e.Channel != "" && !validChannel(e.Channel) {
 		errs.add("channel", "%s", channelProblem(e.Channel))
+	}
+	for i, pattern := range e.Channels {
+		if p := channelPattern(pattern); !p.valid() {
+			errs.add(fmt.Sprintf("channels[%d]", i), "%s", p.problem())
+		}
+	}
+	if e.MaxChannels < 0 {
+		errs.add("max_channels", "%d is negative; write how many channels a connection may have, such as 32", e.MaxChannels)
 	}
 	switch e.Inbound {
 	case "", InboundDrop, InboundEcho, InboundPublish:

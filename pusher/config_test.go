@@ -9,14 +9,21 @@ import (
 
 func TestConfig_DefaultsGiveWayToWhatIsWritten(t *testing.T) {
 	const KiB, MiB = 1 << 10, 1 << 20
+	full := func(ping time.Duration, queue, message, inbound int64) Config {
+		return Config{
+			PingInterval: ping, QueueBytes: queue, MaxMessage: message, MaxInbound: inbound,
+			QueueTotal: 256 * MiB, ReplayMessages: 10_000, ReplayBytes: 32 * MiB,
+			History: History{Messages: 1000, Bytes: 8 * MiB, Age: time.Hour, Total: 256 * MiB},
+		}
+	}
 	for _, c := range []struct{ given, want Config }{
-		{Config{}, Config{25 * time.Second, MiB, MiB, 64 * KiB}},
-		{Config{QueueBytes: 100}, Config{25 * time.Second, 100, 100, 100}},
-		{Config{QueueBytes: 4 * MiB}, Config{25 * time.Second, 4 * MiB, MiB, 64 * KiB}},
-		{Config{MaxMessage: 4 * MiB}, Config{25 * time.Second, 4 * MiB, 4 * MiB, 64 * KiB}},
-		{Config{MaxMessage: KiB}, Config{25 * time.Second, MiB, KiB, KiB}},
-		{Config{MaxInbound: 2 * MiB}, Config{25 * time.Second, 2 * MiB, 2 * MiB, 2 * MiB}},
-		{Config{time.Minute, 3, 2, 1}, Config{time.Minute, 3, 2, 1}},
+		{Config{}, full(25*time.Second, MiB, MiB, 64 * KiB)},
+		{Config{QueueBytes: 100}, full(25*time.Second, 100, 100, 100)},
+		{Config{QueueBytes: 4 * MiB}, full(25*time.Second, 4 * MiB, MiB, 64 * KiB)},
+		{Config{MaxMessage: 4 * MiB}, full(25*time.Second, 4 * MiB, 4 * MiB, 64 * KiB)},
+		{Config{MaxMessage: KiB}, full(25*time.Second, MiB, KiB, KiB)},
+		{Config{MaxInbound: 2 * MiB}, full(25*time.Second, 2 * MiB, 2 * MiB, 2 * MiB)},
+		{Config{PingInterval: time.Minute, QueueBytes: 3, MaxMessage: 2, MaxInbound: 1}, full(time.Minute, 3, 2, 1)},
 	} {
 		if err := c.given.Validate(); err != nil {
 			t.Errorf("%+v: %v", c.given, err)
@@ -82,10 +89,10 @@ func TestValidate_GivesFieldErrors(t *testing.T) {
 	if !errors.As(err, &first) || first.Field != "channel" {
 		t.Errorf("first is %#v", first)
 	}
-	if _, err := New(Config{QueueBytes: -1}, nil); !errors.As(err, &all) {
+	if _, err := New(Config{QueueBytes: -1}, nil, nil); !errors.As(err, &all) {
 		t.Errorf("New says %v", err)
 	}
-	hub, err := New(Config{}, nil)
+	hub, err := New(Config{}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

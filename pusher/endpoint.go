@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gorilla/websocket"
@@ -13,69 +15,165 @@ import (
 
 // endpoint answers one URL for Hub.Endpoint.
 type endpoint struct {
-	hub     *Hub
-	channel string
-	inbound Inbound
-	origins origins
+	hub      *Hub
+	channel  string
+	extra    []channelPattern // what may be asked for besides, or instead
+	inbound  Inbound
+	origins  origins
+	maxNames int
 }
 
 // Endpoint makes the handler of one URL at which clients connect: WebSockets
-// (HTTP/1.1), and event streams for a GET that accepts text/event-stream (any
-// version of HTTP). Other requests get 426. Its error is that of e.Validate.
+// (HTTP/1.1), event streams for a GET that accepts text/event-stream, and polls
+// for a GET with Prefer: wait (any version of HTTP). Other requests get 426. Its
+// error is that of e.Validate.
 //
 // The handler returns when a WebSocket stands, which then lives on by itself; it
-// stays for as long as an event stream does. A handler may be dropped for
-// another, as a reloaded configuration does: clients that came by it stay.
+// stays for as long as an event stream or a poll does. A handler may be dropped
+// for another, as a reloaded configuration does: clients that came by it stay.
 func (h *Hub) Endpoint(e Endpoint) (http.Handler, error) {
 	if err := e.Validate(); err != nil {
 		return nil, err
 	}
-	return &endpoint{
-		hub:     h,
-		channel: e.Channel,
-		inbound: cmp.Or(e.Inbound, InboundDrop),
-		origins: newOrigins(e.Origins),
-	}, nil
+	made := &endpoint{
+		hub:      h,
+		channel:  e.Channel,
+		inbound:  cmp.Or(e.Inbound, InboundDrop),
+		origins:  newOrigins(e.Origins),
+		maxNames: cmp.Or(e.MaxChannels, defaultMaxChannels),
+	}
+	for _, pattern := range e.Channels {
+		made.extra = append(made.extra, channelPattern(pattern))
+	}
+	return made, nil
+}
+
+// arrival is what a request that may listen asks for.
+type arrival struct {
+	channels []string
+	start    start
+	greeting string // sent to this client alone; "" for none
 }
 
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	upgrade, events := websocket.IsWebSocketUpgrade(r), wantsEvents(r)
-	if !upgrade && !events {
+	wait, polls := waitOf(r)
+	if !upgrade && !events && !polls {
 		e.refuseOther(w, r)
 		return
 	}
-	channel := e.channel
-	if channel == "" {
-		if channel = strings.Clone(r.PathValue("channel")); !validChannel(channel) {
-			e.hub.refuse(w, r, http.StatusBadRequest, "bad channel name", channelProblem(channel))
-			return
-		}
+	channels, problem := e.channelsOf(r)
+	if problem != "" {
+		e.hub.refuse(w, r, http.StatusBadRequest, "bad channel name", problem)
+		return
 	}
 	if !e.origins.admit(r) {
 		e.refuseOrigin(w, r)
 		return
 	}
+	a := &arrival{channels: channels, start: startOf(r)}
 	if !e.hub.enter() {
-		w.Header().Set("Retry-After", "1")
-		e.hub.refuse(w, r, http.StatusServiceUnavailable, "shutting down", "this service is restarting; connect again in a second")
+		e.hub.goingDown(w, r)
 		return
 	}
-	if upgrade {
-		e.serveSocket(w, r, channel)
-	} else {
-		e.serveStream(w, r, channel)
+	switch {
+	case upgrade:
+		e.serveSocket(w, r, a)
+	case events:
+		e.serveStream(w, r, a)
+	default:
+		e.servePoll(w, r, a, wait)
 	}
+}
+
+// channelsOf is what r asks to listen to: the endpoint's channel or that of the
+// path, and those named by ?channel= as far as they are allowed; problem says
+// what is wrong with them.
+func (e *endpoint) channelsOf(r *http.Request) (names []string, problem string) {
+	asked := r.URL.Query()["channel"]
+	switch {
+	case e.channel != "":
+		names = append(names, e.channel)
+	case r.PathValue("channel") != "" || len(asked) == 0:
+		names = append(names, strings.Clone(r.PathValue("channel")))
+	}
+	own := len(names)
+	for _, name := range asked {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for i, name := range names {
+		switch {
+		case !validChannel(name):
+			return nil, channelProblem(name)
+		case i >= own && !e.allows(name):
+			return nil, fmt.Sprintf("this URL gives no access to channel %q; the operator allows it by channels of this push endpoint", name)
+		}
+	}
+	if len(names) > e.maxNames {
+		return nil, fmt.Sprintf("%d channels are more than the %d that one connection may have", len(names), e.maxNames)
+	}
+	return names, ""
+}
+
+// allows says whether a client may name a channel by itself.
+func (e *endpoint) allows(name string) bool {
+	if e.channel == "" && len(e.extra) == 0 {
+		return true // the path takes any name as well
+	}
+	return slices.ContainsFunc(e.extra, func(p channelPattern) bool { return p.match(name) })
+}
+
+// startOf is where r wants to begin.
+func startOf(r *http.Request) start {
+	query := r.URL.Query()
+	// What a browser that connects again says is newer than the URL.
+	token := cmp.Or(r.Header.Get("Last-Event-ID"), query.Get("from"))
+	if token != "" {
+		if p, ok := ParsePosition(token); ok {
+			return start{from: &p}
+		}
+		return start{lost: true}
+	}
+	last, err := strconv.ParseUint(query.Get("last"), 10, 31)
+	if err != nil {
+		return start{}
+	}
+	return start{last: int(last)}
+}
+
+// join makes a client of r, or answers why not. The caller has entered the hub,
+// and from here on has nothing to do with its exit.
+func (e *endpoint) join(w http.ResponseWriter, r *http.Request, a *arrival, f form) (*client, continuation, Position, bool) {
+	c := e.hub.newClient(e, strings.Clone(r.RemoteAddr), f)
+	how, at, err := e.hub.join(r.Context(), c, a.channels, a.start)
+	if err != nil {
+		e.hub.exit()
+		w.Header().Set("Retry-After", "1")
+		e.hub.refuse(w, r, http.StatusServiceUnavailable, "history: "+err.Error(), "what was published cannot be read just now; connect again in a moment")
+		return nil, "", Position{}, false
+	}
+	return c, how, at, true
+}
+
+// goingDown answers what comes during Shutdown.
+func (h *Hub) goingDown(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Retry-After", "1")
+	h.refuse(w, r, http.StatusServiceUnavailable, "shutting down", "this service is restarting; connect again in a second")
 }
 
 // wantsEvents says whether r is what a browser's EventSource sends.
 func wantsEvents(r *http.Request) bool {
-	if r.Method != http.MethodGet {
-		return false
-	}
+	return r.Method == http.MethodGet && accepts(r, "text/event-stream")
+}
+
+// accepts says whether r names a media type among those that it takes.
+func accepts(r *http.Request, media string) bool {
 	for _, accept := range r.Header["Accept"] {
 		for kind := range strings.SplitSeq(accept, ",") {
 			kind, _, _ = strings.Cut(kind, ";")
-			if strings.EqualFold(strings.TrimSpace(kind), "text/event-stream") {
+			if strings.EqualFold(strings.TrimSpace(kind), media) {
 				return true
 			}
 		}
@@ -89,7 +187,7 @@ func (e *endpoint) refuseOther(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Upgrade", "websocket")
 		w.Header().Set("Connection", "Upgrade")
 	}
-	text := "this URL is for WebSockets, new WebSocket(url), and event streams, new EventSource(url); this request is neither"
+	text := "this URL is for WebSockets, new WebSocket(url), event streams, new EventSource(url), and polls, Prefer: wait=25; this request is none of them"
 	if r.Header.Get("Sec-WebSocket-Key") != "" {
 		text = "this began as a WebSocket handshake, but its Upgrade or Connection header is gone: " +
 			"a proxy on the way has dropped it and must be told to pass it on (Apache: ProxyPass with upgrade=websocket)"

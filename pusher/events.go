@@ -21,6 +21,9 @@ const (
 	// with an error. Attributes: status, reason, remote, method, path, and for
 	// an origin: origin, host.
 	EventRefused = "push.refused"
+	// EventInboundLost (warn): what a client sent could not be published.
+	// Attributes: those of push.open, and reason.
+	EventInboundLost = "push.inbound.lost"
 	// EventPanic (error): a fault in this program ended one connection.
 	// Attributes: those of push.open, panic, stack.
 	EventPanic = "push.panic"

@@ -16,7 +16,7 @@ import (
 
 // A page listens to a channel and an application publishes to it.
 func ExampleHub() {
-	hub, err := pusher.New(pusher.Config{}, slog.New(slog.DiscardHandler))
+	hub, err := pusher.New(pusher.Config{}, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		fmt.Println(err)
 		return

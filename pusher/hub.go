@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -22,6 +22,8 @@ var (
 	// ErrNotUTF8 is in the chain of Publish's error for a text message that is
 	// not UTF-8: browsers would close their connection over it (RFC 6455 §8.1).
 	ErrNotUTF8 = errors.New("text message is not UTF-8")
+	// ErrBadID is in the chain of Publish's error for an ID that is too long.
+	ErrBadID = errors.New("bad idempotency key")
 )
 
 // Hub holds the channels and who listens to them. Its methods may be called
@@ -29,83 +31,139 @@ var (
 type Hub struct {
 	cfg      Config
 	log      *slog.Logger
-	upgrader websocket.Upgrader
-	blocks   sync.Pool // of *[]byte, blockBytes long
+	broker   Broker
+	epoch    string
+	plain    websocket.Upgrader // without compression
+	packing  websocket.Upgrader // with it
 	lastID   atomic.Uint64
+	latest   atomic.Uint64 // all messages up to this number are in the chains
+	retained atomic.Int64  // bytes that are kept for slow clients only
 
-	mu       sync.RWMutex
+	deliverers []*deliverer
+	poller     poller
+	clock      clock
+	ticks      atomic.Uint32 // of clock
+
+	starting sync.Once
+	stop     chan struct{}  // closed when the goroutines are to end
+	running  sync.WaitGroup // those
+
+	mu       sync.Mutex // before client.mu, and never held while the broker is called
 	channels map[string]*channel
 	active   int           // connections, from before they join to after they have ended
-	parting  func(*client) // what Shutdown does with clients; nil before it
+	parting  atomic.Bool   // Shutdown was called; set with mu held
 	idle     chan struct{} // closed when Shutdown was called and active is 0
 }
 
-// New makes a Hub. Its error is that of cfg.Validate. A nil log discards. The
-// Hub starts nothing by itself; call Shutdown to end what its clients started.
-func New(cfg Config, log *slog.Logger) (*Hub, error) {
+// New makes a Hub. What is published is kept by broker, which must not be used
+// by another Hub; nil is NewMemory(cfg.History). The error is that of
+// cfg.Validate or of the broker. A nil log discards. Call Shutdown to end what
+// its clients started; it does not close the broker.
+func New(cfg Config, broker Broker, log *slog.Logger) (*Hub, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	if broker == nil {
+		broker = NewMemory(cfg.History)
+	}
 	h := &Hub{
 		cfg:      cfg.withDefaults(),
 		log:      log,
+		broker:   broker,
+		epoch:    broker.Epoch(),
 		channels: map[string]*channel{},
 		idle:     make(chan struct{}),
+		stop:     make(chan struct{}),
 	}
-	h.blocks.New = func() any { b := make([]byte, 0, blockBytes); return &b }
-	h.upgrader = h.newUpgrader()
+	for i := range min(runtime.GOMAXPROCS(0), maxDeliverers) {
+		h.deliverers = append(h.deliverers, newDeliverer(h, i))
+	}
+	h.plain, h.packing = h.newUpgrader(false), h.newUpgrader(true)
+	position, err := broker.Watch(h.deliver)
+	if err != nil {
+		return nil, fmt.Errorf("watch what is published: %w", err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.latest.Store(max(h.latest.Load(), position))
 	return h, nil
 }
 
-// Publish sends m to everyone who listens to channel at this moment and says how
-// many they are. It never waits for a client: one whose queue is full is cut
-// off. Messages of one channel reach all of its clients in one order, that of
-// the calls where one ended before the other began. Its errors are ErrBadChannel,
-// ErrTooLarge and ErrNotUTF8.
-func (h *Hub) Publish(channel string, m Message) (subscribers int, err error) {
+// Receipt is what is known of a message that was published.
+type Receipt struct {
+	// Position is where it stands: whoever has it has seen the message.
+	Position Position
+	// Subscribers is how many listen to the channel at this moment.
+	Subscribers int
+	// Duplicate says that it had been published before, by its ID: nothing was
+	// done.
+	Duplicate bool
+}
+
+// Publish stores m and sends it to everyone who listens to channel. It returns
+// when the message is as safe as the broker promises, and never waits for a
+// client: one that does not keep up is cut off, or as Config.Slow says. Messages
+// of one channel reach all of its clients in one order, that of the calls where
+// one ended before the other began. Its errors are ErrBadChannel, ErrTooLarge,
+// ErrNotUTF8, ErrBadID and those of Broker.Append.
+func (h *Hub) Publish(ctx context.Context, channel string, m Message) (Receipt, error) {
 	if !validChannel(channel) {
-		return 0, fmt.Errorf("%w: %s", ErrBadChannel, channelProblem(channel))
+		return Receipt{}, fmt.Errorf("%w: %s", ErrBadChannel, channelProblem(channel))
 	}
 	buf := make([]byte, headroom+len(m.Data))
 	copy(buf[headroom:], m.Data)
-	return h.publish(channel, m.Text, buf)
+	return h.publish(ctx, channel, m, buf)
 }
 
-// publish takes over buf, whose first headroom bytes are free. The channel's
-// name has been checked.
-func (h *Hub) publish(channel string, text bool, buf []byte) (int, error) {
+// publish takes over buf, whose first headroom bytes are free, and does not look
+// at m.Data. The channel's name has been checked.
+func (h *Hub) publish(ctx context.Context, channel string, m Message, buf []byte) (Receipt, error) {
 	if size := int64(len(buf) - headroom); size > h.cfg.MaxMessage {
-		return 0, fmt.Errorf("%w: %d bytes, and max_message is %d", ErrTooLarge, size, h.cfg.MaxMessage)
+		return Receipt{}, fmt.Errorf("%w: %d bytes, and max_message is %d", ErrTooLarge, size, h.cfg.MaxMessage)
 	}
-	if text && !utf8.Valid(buf[headroom:]) {
-		return 0, ErrNotUTF8
+	if m.Text && !utf8.Valid(buf[headroom:]) {
+		return Receipt{}, ErrNotUTF8
 	}
-	h.mu.RLock()
-	ch := h.channels[channel]
-	h.mu.RUnlock()
-	if ch == nil {
-		return 0, nil
+	if len(m.ID) > MaxID {
+		return Receipt{}, fmt.Errorf("%w: it has %d bytes, at most %d are allowed", ErrBadID, len(m.ID), MaxID)
 	}
-	return ch.publish(newMessage(text, buf)), nil
+	done, err := h.broker.Append(ctx, channel, Draft{
+		Text: m.Text, Data: buf[headroom:], ID: m.ID, TTL: m.TTL, frame: frameOf(m.Text, buf),
+	})
+	if err != nil {
+		return Receipt{}, fmt.Errorf("store the message: %w", err)
+	}
+	return Receipt{Position{h.epoch, done.Seq}, h.Subscribers(channel), done.Duplicate}, nil
+}
+
+// deliver is Broker.Watch's function.
+func (h *Hub) deliver(e *Entry) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	ch := h.channels[e.Channel]
+	if ch != nil {
+		ch.append(newMessage(e))
+	}
+	// After the message, and before anybody is woken: all up to here are there.
+	h.latest.Store(e.Seq)
+	if ch != nil {
+		for i := range ch.shards {
+			ch.shards[i].d.post(&ch.shards[i])
+		}
+	}
 }
 
 // Subscribers says how many clients listen to channel.
 func (h *Hub) Subscribers(channel string) int {
-	h.mu.RLock()
-	ch := h.channels[channel]
-	h.mu.RUnlock()
-	n := 0
-	if ch != nil {
-		ch.each(func(c *client) {
-			if c.isOpen() {
-				n++
-			}
-		})
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if ch := h.channels[channel]; ch != nil {
+		return ch.members
 	}
-	return n
+	return 0
 }
 
 // enter counts a connection before anything is started for it, so that Shutdown
@@ -113,141 +171,105 @@ func (h *Hub) Subscribers(channel string) int {
 func (h *Hub) enter() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.parting != nil {
+	if h.parting.Load() {
 		return false
 	}
 	h.active++
+	h.starting.Do(h.start)
 	return true
+}
+
+// leaving says that Shutdown was called.
+func (h *Hub) leaving() bool { return h.parting.Load() }
+
+// start starts the goroutines that all clients share; Shutdown ends them.
+func (h *Hub) start() {
+	for _, d := range h.deliverers {
+		h.running.Go(func() { d.run(h.stop) })
+	}
+	h.running.Go(func() { h.tick(h.stop) })
+	h.poller.start(h)
 }
 
 func (h *Hub) exit() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.active--
-	if h.parting != nil && h.active == 0 {
+	if h.parting.Load() && h.active == 0 {
 		close(h.idle)
 	}
 }
 
-// join adds c to its channel. From then on its queue fills.
-func (h *Hub) join(c *client) {
-	h.mu.Lock()
-	ch := h.channels[c.channel]
+// hold finds or makes a channel that lives until it is released. h.mu is held.
+func (h *Hub) hold(name string) *channel {
+	ch := h.channels[name]
 	if ch == nil {
-		ch = &channel{}
-		h.channels[c.channel] = ch
+		mark := &message{seq: h.latest.Load()}
+		ch = &channel{name: name, first: mark, last: mark, shards: make([]shard, len(h.deliverers))}
+		for i := range ch.shards {
+			ch.shards[i].ch, ch.shards[i].d = ch, h.deliverers[i]
+		}
+		h.channels[name] = ch
 	}
 	ch.members++
-	h.mu.Unlock()
-
-	ch.add(c)
-
-	h.mu.RLock()
-	parting := h.parting
-	h.mu.RUnlock()
-	if parting != nil { // Shutdown may have passed this channel before c was in it
-		parting(c)
-	}
+	return ch
 }
 
-// leave undoes join. A channel without clients is forgotten, or whoever may
+// release undoes hold. A channel without clients is forgotten, or whoever may
 // choose names could fill memory with them.
-func (h *Hub) leave(c *client) {
-	h.mu.RLock()
-	ch := h.channels[c.channel]
-	h.mu.RUnlock()
-
-	ch.remove(c)
-
+func (h *Hub) release(names []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if ch.members--; ch.members == 0 {
-		delete(h.channels, c.channel)
+	for _, name := range names {
+		ch := h.channels[name]
+		if ch.members--; ch.members == 0 {
+			delete(h.channels, name)
+		}
 	}
 }
 
-// cutTimeout is how long Shutdown waits for connections that it has cut off.
-const cutTimeout = time.Second
-
-// Shutdown refuses new clients with 503 and says goodbye to those there are: a
-// WebSocket is sent what waits for it and a Close with code 1012, service
-// restart, upon which a page may connect again; an event stream ends, and the
-// browser connects again by itself. It returns when all have ended. When ctx is
-// done before, the rest is cut off, and the error says so. It may be called
-// more than once.
-func (h *Hub) Shutdown(ctx context.Context) error {
-	h.part((*client).goodbye)
-	select {
-	case <-h.idle:
-		return nil
-	case <-ctx.Done():
+// admit adds c to its channels. h.mu is held.
+func (h *Hub) admit(c *client) {
+	for i := range c.subs {
+		c.subs[i].shard.add(&c.subs[i])
 	}
-	n := h.part(func(c *client) {
-		c.cut(ending{code: websocket.CloseAbnormalClosure, reason: "shutdown did not wait any longer"})
-	})
-	// They end now, as all their I/O fails. Only net/http, when it gives up an
-	// event stream over HTTP/1.1 and TLS, may still spend five seconds on sending
-	// a TLS goodbye to a reader that stands still: nobody waits for that.
-	select {
-	case <-h.idle:
-	case <-time.After(cutTimeout):
-	}
-	return fmt.Errorf("%d push clients were cut off: %w", n, context.Cause(ctx))
+	h.clock.add(c)
 }
 
-// part does f with every client, and from now on with those that join.
-func (h *Hub) part(f func(*client)) (clients int) {
-	h.mu.Lock()
-	if h.parting == nil && h.active == 0 {
-		close(h.idle)
+// depart is the end of a client that join has made one.
+func (h *Hub) depart(c *client) {
+	defer h.exit()
+	if c.inbox != nil { // nobody changes it any more
+		c.inbox.worker.Wait()
 	}
-	h.parting = f
-	channels := make([]*channel, 0, len(h.channels))
-	for _, ch := range h.channels {
-		channels = append(channels, ch)
+	h.clock.remove(c)
+	names := make([]string, len(c.subs))
+	for i := range c.subs {
+		s := &c.subs[i]
+		s.shard.remove(s)
+		names[i] = s.shard.ch.name
 	}
-	h.mu.Unlock()
-	for _, ch := range channels {
-		ch.each(func(c *client) { clients++; f(c) })
-	}
-	return clients
+	h.release(names)
+	h.logClosed(c)
 }
 
-// newClient fills in what both kinds of connection have.
-func (h *Hub) newClient(channel, remote string, l line) client {
-	return client{
-		id:      h.lastID.Add(1),
-		channel: channel,
-		remote:  remote,
-		opened:  time.Now(),
-		limit:   h.cfg.QueueBytes,
-		line:    l,
+// newClient makes a client whose handshake is not over.
+func (h *Hub) newClient(e *endpoint, remote string, f form) *client {
+	id := h.lastID.Add(1)
+	return &client{
+		hub: h, line: opening{}, form: f, held: true,
+		d:    h.deliverers[id%uint64(len(h.deliverers))],
+		info: &clientInfo{id: id, remote: remote, opened: time.Now(), endpoint: e},
 	}
 }
 
 // silence is how long a client may take to show a sign of life.
 func (h *Hub) silence() time.Duration { return 2 * h.cfg.PingInterval }
 
-// writeBatch writes the entries of a batch at once.
-func (h *Hub) writeBatch(w io.Writer, batch [][]byte) error {
-	if len(batch) == 1 {
-		_, err := w.Write(batch[0])
-		return err
-	}
-	// A copy and not writev: entries are small when several fit, and neither
-	// TLS nor HTTP takes them apart.
-	block := h.blocks.Get().(*[]byte)
-	defer h.blocks.Put(block)
-	*block = (*block)[:0]
-	for _, b := range batch {
-		*block = append(*block, b...)
-	}
-	_, err := w.Write(*block)
-	return err
-}
-
-// logClosed writes a client's closing line. Its writer has ended.
+// logClosed writes a client's closing line.
 func (h *Hub) logClosed(c *client) {
+	c.mu.Lock() // the deliverer may just be done with it
+	defer c.mu.Unlock()
 	level, event := slog.LevelDebug, EventClose
 	if c.ending.slow {
 		level, event = slog.LevelWarn, EventCut
@@ -255,20 +277,17 @@ func (h *Hub) logClosed(c *client) {
 	h.log.LogAttrs(context.Background(), level, event, append(c.attrs(),
 		slog.Int64("messages", c.messages),
 		slog.Int64("bytes", c.bytes),
-		slog.Duration("duration", time.Since(c.opened)),
+		slog.Duration("duration", time.Since(c.info.opened)),
 		slog.Int("code", c.ending.code),
 		slog.String("reason", c.ending.reason))...)
 }
 
-// guard runs f and keeps a fault in it from ending the process, and with it all
-// other connections; net/http does the same for handlers.
-func (h *Hub) guard(c *client, f func()) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			c.cut(ending{code: websocket.CloseAbnormalClosure, reason: "fault in this program"})
-			h.log.LogAttrs(context.Background(), slog.LevelError, EventPanic, append(c.attrs(),
-				slog.Any("panic", fault), slog.String("stack", string(debug.Stack())))...)
-		}
-	}()
-	f()
+// contain is deferred by what runs for a client in a goroutine that others share:
+// a fault there ends that client and nothing else. c.mu is held.
+func (h *Hub) contain(c *client) {
+	if fault := recover(); fault != nil {
+		h.log.LogAttrs(context.Background(), slog.LevelError, EventPanic, append(c.attrs(),
+			slog.Any("panic", fault), slog.String("stack", string(debug.Stack())))...)
+		c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "fault in this program"})
+	}
 }

@@ -108,7 +108,7 @@ func (m *Memory) Append(_ context.Context, channel string, d Draft) (Appended, e
 		m.empty++
 	}
 	e := &memoryEntry{Entry: Entry{
-		Channel: channel, Seq: m.seq, Prev: ch.last, Time: now, Text: d.Text, Data: d.Data, room: d.room,
+		Channel: channel, Seq: m.seq, Prev: ch.last, Time: now, Text: d.Text, Data: d.Data, frame: d.frame,
 	}}
 	if d.TTL > 0 {
 		e.Expires = now.Add(max(d.TTL, time.Second))

@@ -3,7 +3,8 @@ package pusher
 import (
 	"bytes"
 	"encoding/binary"
-	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // Message is what is published.
@@ -14,73 +15,86 @@ type Message struct {
 	Text bool
 	// Data is the message itself, sent as it is. Publish copies it.
 	Data []byte
+	// ID makes a second Publish of the same message harmless: it stores and sends
+	// nothing where the channel has seen the ID within the last minutes. At most
+	// MaxID bytes; empty means none.
+	ID string
+	// TTL is how long the message is kept for those who come back. 0 is as long
+	// as the channel's history allows; less than a second counts as one.
+	TTL time.Duration
 }
 
-// message is a Message as all its receivers share it: encoded once for each
-// kind of connection, and never changed afterwards.
+// MaxID is the length of the longest Message.ID.
+const MaxID = 255
+
+// message is a stored message as all its receivers share it. The messages of a
+// channel are a chain; a client's place in it is all that there is of its queue.
 type message struct {
-	text    bool
-	frame   []byte // a whole WebSocket frame; the payload is its end
+	next atomic.Pointer[message]
+	seq  uint64
+	prev uint64 // seq of the one before it in the channel
+	end  int64  // what the chain costs up to and including this one
+	text bool
+	// frame is a whole WebSocket frame, whose end the payload is. Nil for a
+	// mark, which is a place in the chain without a message.
+	frame   []byte
 	payload []byte
-
-	eventOnce sync.Once
-	event     []byte
+	// packed are the frames with compression, without and with the token; one
+	// of length 0 says that it is not worth while. Made when first asked for.
+	packed [2]atomic.Pointer[[]byte]
 }
 
-// headroom is the longest header of a frame from a server, which does not mask
-// (RFC 6455 §5.2). Whoever reads a message into memory leaves it free in front,
-// so that the frame needs no copy.
-const headroom = 10
-
-const (
-	opText   = 0x1
-	opBinary = 0x2
-	opClose  = 0x8
-	opPing   = 0x9
-	finBit   = 0x80
-)
-
-// newMessage makes a message of buf[headroom:] and takes buf over.
-func newMessage(text bool, buf []byte) *message {
-	payload := buf[headroom:]
-	op := byte(opBinary)
-	if text {
-		op = opText
+// newMessage makes a link of what was stored.
+func newMessage(e *Entry) *message {
+	m := &message{seq: e.Seq, prev: e.Prev, text: e.Text, payload: e.Data, frame: e.frame}
+	if m.frame == nil {
+		m.frame = appendFrame(make([]byte, 0, len(e.Data)+headroom), opcode(e.Text), e.Data)
+		m.payload = m.frame[len(m.frame)-len(e.Data):]
 	}
-	start := headroom
-	switch n := len(payload); {
-	case n <= 125:
-		start -= 2
-		buf[start+1] = byte(n)
-	case n <= 0xffff:
-		start -= 4
-		buf[start+1] = 126
-		binary.BigEndian.PutUint16(buf[start+2:], uint16(n))
-	default:
-		start -= 10
-		buf[start+1] = 127
-		binary.BigEndian.PutUint64(buf[start+2:], uint64(n))
-	}
-	buf[start] = finBit | op
-	return &message{text: text, frame: buf[start:], payload: payload}
+	return m
 }
 
-// asEvent is the message as an event stream carries it; nil for a binary one.
-// It is made when the first event stream asks, as most channels have none.
-func (m *message) asEvent() []byte {
-	if !m.text {
+// cost is what keeping it costs. Without the constant, a flood of empty
+// messages would fill memory within any limit.
+func (m *message) cost() int64 { return int64(len(m.frame) + slotBytes) }
+
+const slotBytes = 64
+
+// minPacked is the length of the shortest payload that is worth compressing.
+const minPacked = 256
+
+// pack is the message's compressed frame, empty when that is not worth it.
+func (m *message) pack(f form, epoch string) []byte {
+	if len(m.payload) < minPacked {
 		return nil
 	}
-	m.eventOnce.Do(func() {
-		m.event = appendEvent(make([]byte, 0, len(m.payload)+16), m.payload)
-	})
-	return m.event
+	slot := &m.packed[f&formToken]
+	if p := slot.Load(); p != nil {
+		return *p
+	}
+	payload := m.payload
+	if f&formToken != 0 {
+		payload = append(append(Position{epoch, m.seq}.append(nil), '\n'), m.payload...)
+	}
+	var frame []byte
+	if packed, ok := deflated(nil, payload); ok {
+		frame = appendFrame(make([]byte, 0, len(packed)+headroom), opcode(m.text)|rsv1Bit, packed)
+	}
+	slot.Store(&frame) // whoever is second has made the same
+	return frame
 }
 
-// appendEvent writes text as one event of an event stream (HTML standard
-// §9.2.6): a data line for each of its lines, since CR, LF and CRLF all end a
-// line there. The page gets them back joined by LF.
-func appendEvent(dst, text []byte) []byte {
+// appendEvent appends the message as one event of an event stream.
+func (m *message) appendEvent(dst []byte, epoch string) []byte {
+	dst = append(dst, "id: "...)
+	dst = append(Position{epoch, m.seq}.append(dst), '\n')
+	return appendEventData(dst, m.payload)
+}
+
+// appendEventData writes text as the data of an event (HTML standard §9.2.6): a
+// data line for each of its lines, since CR, LF and CRLF all end a line there.
+// The page gets them back joined by LF.
+func appendEventData(dst, text []byte) []byte {
 	for {
 		// The space is not decoration: a reader strips one, so that a text
 		// which begins with a space keeps its own.
@@ -97,6 +111,51 @@ func appendEvent(dst, text []byte) []byte {
 	}
 }
 
+// headroom is the longest header of a frame from a server, which does not mask
+// (RFC 6455 §5.2). Whoever reads a message into memory leaves it free in front,
+// so that the frame needs no copy.
+const headroom = 10
+
+const (
+	opText   = 0x1
+	opBinary = 0x2
+	opClose  = 0x8
+	opPing   = 0x9
+	finBit   = 0x80
+)
+
+func opcode(text bool) byte {
+	if text {
+		return opText
+	}
+	return opBinary
+}
+
+// frameOf makes a frame of buf[headroom:] in place, whose payload is its end.
+func frameOf(text bool, buf []byte) []byte {
+	var head [headroom]byte
+	h := appendHeader(head[:0], opcode(text), len(buf)-headroom)
+	start := headroom - len(h)
+	copy(buf[start:], h)
+	return buf[start:]
+}
+
+// appendHeader appends the header of a whole message's frame with n bytes of
+// payload. op may hold rsv1Bit.
+func appendHeader(dst []byte, op byte, n int) []byte {
+	switch {
+	case n <= 125:
+		return append(dst, finBit|op, byte(n))
+	case n <= 0xffff:
+		return append(dst, finBit|op, 126, byte(n>>8), byte(n))
+	}
+	return binary.BigEndian.AppendUint64(append(dst, finBit|op, 127), uint64(n))
+}
+
+func appendFrame(dst []byte, op byte, payload []byte) []byte {
+	return append(appendHeader(dst, op, len(payload)), payload...)
+}
+
 // closeFrame is a whole Close frame. The reason is cut to what a control frame
 // holds (RFC 6455 §5.5); all reasons are this program's own ASCII.
 func closeFrame(code int, reason string) []byte {
@@ -107,11 +166,11 @@ func closeFrame(code int, reason string) []byte {
 	return append(frame, reason...)
 }
 
-// parseClose takes code and reason out of a whole Close frame from this side;
-// 1005 stands for a frame without a code (RFC 6455 §7.1.5).
-func parseClose(frame []byte) (code int, reason string) {
-	if len(frame) < 4 {
+// parseClose takes code and reason out of a Close frame's payload; 1005 stands
+// for none (RFC 6455 §7.1.5).
+func parseClose(payload []byte) (code int, reason string) {
+	if len(payload) < 2 {
 		return 1005, ""
 	}
-	return int(binary.BigEndian.Uint16(frame[2:])), string(frame[4:])
+	return int(binary.BigEndian.Uint16(payload)), string(payload[2:])
 }

@@ -29,7 +29,7 @@ func FuzzAppendEvent(f *testing.F) {
 		f.Add(seed, "next")
 	}
 	f.Fuzz(func(t *testing.T, first, second string) {
-		stream := string(appendEvent(appendEvent([]byte(heartbeat), []byte(first)), []byte(second)))
+		stream := string(appendEventData(appendEventData([]byte(heartbeat), []byte(first)), []byte(second)))
 		got := readEvents(stream)
 		plain := strings.NewReplacer("\r\n", "\n", "\r", "\n")
 		if len(got) != 2 || got[0] != plain.Replace(first) || got[1] != plain.Replace(second) {

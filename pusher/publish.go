@@ -48,7 +48,7 @@ func (a *publishAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.hub.refuse(w, r, http.StatusUnauthorized, "publish key", problem)
 		return
 	}
-	channel, subscribers, refused := a.publish(r)
+	channel, receipt, refused := a.publish(r)
 	if refused != nil {
 		if refused.status == http.StatusMethodNotAllowed {
 			w.Header().Set("Allow", http.MethodPost)
@@ -57,9 +57,10 @@ func (a *publishAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// No character that a channel's name may have needs escaping.
-	answer := make([]byte, 0, len(channel)+48)
+	answer := make([]byte, 0, len(channel)+96)
 	answer = append(append(append(answer, `{"channel":"`...), channel...), `","subscribers":`...)
-	answer = append(strconv.AppendInt(answer, int64(subscribers), 10), '}', '\n')
+	answer = strconv.AppendInt(answer, int64(receipt.Subscribers), 10)
+	answer = append(receipt.Position.append(append(answer, `,"position":"`...)), `"}`+"\n"...)
 	w.Header()["Content-Type"] = []string{"application/json"}
 	_, _ = w.Write(answer) // a publisher that left does not want it
 }
@@ -86,39 +87,58 @@ func (a *publishAPI) authorize(r *http.Request) (problem string) {
 	return ""
 }
 
-func (a *publishAPI) publish(r *http.Request) (channel string, subscribers int, refused *refusal) {
+func (a *publishAPI) publish(r *http.Request) (channel string, receipt Receipt, refused *refusal) {
 	channel, ok := strings.CutPrefix(r.URL.Path, "/channels/")
 	if !ok || channel == "" {
-		return "", 0, &refusal{http.StatusNotFound, "nothing here; publish by POST /channels/NAME with the message as the body"}
+		return "", Receipt{}, &refusal{http.StatusNotFound, "nothing here; publish by POST /channels/NAME with the message as the body"}
 	}
 	if r.Method != http.MethodPost {
-		return "", 0, &refusal{http.StatusMethodNotAllowed, "a message is published by POST, with the message as the body"}
+		return "", Receipt{}, &refusal{http.StatusMethodNotAllowed, "a message is published by POST, with the message as the body"}
 	}
 	if !validChannel(channel) {
-		return "", 0, &refusal{http.StatusBadRequest, channelProblem(channel)}
+		return "", Receipt{}, &refusal{http.StatusBadRequest, channelProblem(channel)}
 	}
 	kind := bodyKind(r.Header.Get("Content-Type"))
 	if kind == bodyForm {
-		return "", 0, &refusal{http.StatusBadRequest, "this is an uploaded form; send the message itself as the body (curl --data-binary @-)"}
+		return "", Receipt{}, &refusal{http.StatusBadRequest, "this is an uploaded form; send the message itself as the body (curl --data-binary @-)"}
 	}
 	buf, refused := a.readBody(r)
 	if refused != nil {
-		return "", 0, refused
+		return "", Receipt{}, refused
 	}
-	subscribers, err := a.hub.publish(channel, kind == bodyText, buf)
+	receipt, err := a.hub.publish(r.Context(), channel, Message{Text: kind == bodyText, ID: r.Header.Get("Idempotency-Key")}, buf)
 	switch {
 	case errors.Is(err, ErrTooLarge):
-		return "", 0, a.tooLarge()
-	case err != nil: // ErrNotUTF8
-		return "", 0, &refusal{http.StatusBadRequest, "the message is not UTF-8, and text must be; " +
+		return "", Receipt{}, a.tooLarge()
+	case errors.Is(err, ErrNotUTF8):
+		return "", Receipt{}, &refusal{http.StatusBadRequest, "the message is not UTF-8, and text must be; " +
 			"send it as UTF-8, or as a binary message with Content-Type: application/octet-stream"}
+	case err != nil:
+		return "", Receipt{}, &refusal{http.StatusServiceUnavailable, err.Error()}
 	}
-	return channel, subscribers, nil
+	return channel, receipt, nil
 }
 
 func (a *publishAPI) tooLarge() *refusal {
 	return &refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf(
 		"the message is longer than %d bytes; send less, or raise max_message", a.hub.cfg.MaxMessage)}
+}
+
+// readAll appends what r has to buf.
+func readAll(buf []byte, r io.Reader) ([]byte, error) {
+	for {
+		if len(buf) == cap(buf) {
+			buf = append(buf, 0)[:len(buf)]
+		}
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if err == io.EOF {
+			return buf, nil
+		}
+		if err != nil {
+			return buf, err
+		}
+	}
 }
 
 // readBody reads the body behind room for a frame's header, as newMessage wants

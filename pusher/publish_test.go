@@ -106,7 +106,7 @@ func TestPublishAPI_Answers(t *testing.T) {
 }
 
 func TestPublishAPI_EmptyKeyAdmitsNobody(t *testing.T) {
-	hub, err := New(Config{}, nil)
+	hub, err := New(Config{}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ func overH2(s *httptest.Server)  { s.EnableHTTP2 = true; s.StartTLS() }
 func newService(t *testing.T, cfg Config, e Endpoint, start ...option) *service {
 	t.Helper()
 	log := &journal{}
-	hub, err := New(cfg, slog.New(log))
+	hub, err := New(cfg, nil, slog.New(log))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,11 +102,16 @@ func (s *service) tryDial(path string, header http.Header) (*websocket.Conn, *ht
 
 func (s *service) publishText(channel, text string) int {
 	s.t.Helper()
-	n, err := s.Publish(channel, Message{Text: true, Data: []byte(text)})
+	return s.publish(channel, Message{Text: true, Data: []byte(text)}).Subscribers
+}
+
+func (s *service) publish(channel string, m Message) Receipt {
+	s.t.Helper()
+	receipt, err := s.Publish(s.t.Context(), channel, m)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return n
+	return receipt
 }
 
 // expect reads one message.

@@ -2,126 +2,159 @@ package pusher
 
 import (
 	"context"
-	"io"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"time"
 )
 
-// stream is an event-stream client. Its writer is the goroutine that the HTTP
-// server started for the request.
+// stream is an event-stream client, and one poll of a polling one. Its writer is
+// the goroutine that the HTTP server started for the request.
 type stream struct {
-	client
-	hub     *Hub
+	*client
 	w       http.ResponseWriter
 	control *http.ResponseController
-	awake   chan struct{} // holds a token while take has something to say
+	awake   chan struct{} // holds a token while one of these has changed, under client.mu:
+	given   []byte        // to be written
+	last    bool          // nothing follows given
 }
 
-// heartbeat is a comment, which browsers do not show the page (HTML standard
-// §9.2.6).
-const heartbeat = ":\n\n"
-
-// serveStream answers an event stream and returns when it has ended.
-func (e *endpoint) serveStream(w http.ResponseWriter, r *http.Request, channel string) {
-	defer e.hub.exit()
-	s := &stream{hub: e.hub, w: w, control: http.NewResponseController(w), awake: make(chan struct{}, 1)}
-	s.client = e.hub.newClient(channel, r.RemoteAddr, s)
+// newStream is the line of a client by plain HTTP. It reports false if the
+// server cannot carry one, and has answered then.
+func (e *endpoint) newStream(w http.ResponseWriter, r *http.Request) (*stream, bool) {
+	s := &stream{w: w, control: http.NewResponseController(w), awake: make(chan struct{}, 1)}
 	// Without a deadline a reader that has stopped would hold this goroutine for
 	// ever.
 	if err := s.control.SetWriteDeadline(time.Now().Add(e.hub.silence())); err != nil {
 		e.hub.refuse(w, r, http.StatusInternalServerError, "no write deadlines: "+err.Error(),
 			"this server cannot set a write deadline; a ResponseWriter put in between needs an Unwrap method")
+		return nil, false
+	}
+	return s, true
+}
+
+// retryBase is how long browsers wait before they connect again, at least, in
+// milliseconds. Each is told up to as much more, so that they do not all come
+// back in the same moment.
+const retryBase = 1000
+
+// serveStream answers an event stream and returns when it has ended.
+func (e *endpoint) serveStream(w http.ResponseWriter, r *http.Request, a *arrival) {
+	s, ok := e.newStream(w, r)
+	if !ok {
 		return
 	}
-
+	c, how, at, ok := e.join(w, r, a, formEvent)
+	if !ok {
+		return
+	}
 	header := w.Header()
 	header.Set("Content-Type", "text/event-stream")
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Accel-Buffering", "no") // nginx would hold it back
-	if e.origins.foreign(r) {
-		header.Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
-		header.Add("Vary", "Origin")
-		if !e.origins.any {
-			header.Set("Access-Control-Allow-Credentials", "true")
-		}
+	e.shareWith(w, r)
+	s.client = c
+	c.mu.Lock()
+	c.control = fmt.Appendf(c.control, "retry: %d\n", retryBase+rand.IntN(retryBase))
+	c.mu.Unlock()
+	e.begin(c, a, how, at)
+	s.open(r.Context())
+}
+
+// shareWith lets a page of another host that may connect read the answer, which
+// its browser keeps from it else (Fetch standard §3.3).
+func (e *endpoint) shareWith(w http.ResponseWriter, r *http.Request) {
+	if !e.origins.foreign(r) {
+		return
 	}
-	s.hub.join(&s.client)
-	defer s.hangUp()
-	s.hub.log.LogAttrs(context.Background(), slog.LevelDebug, EventOpen, s.attrs()...)
-	s.run(r.Context())
+	header := w.Header()
+	header.Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
+	header.Set("Access-Control-Expose-Headers", "Next, Resume")
+	header.Add("Vary", "Origin")
+	if !e.origins.any {
+		header.Set("Access-Control-Allow-Credentials", "true")
+	}
+}
+
+// open lets the deliverer write and returns when the client has gone.
+func (s *stream) open(ctx context.Context) {
+	s.mu.Lock()
+	if s.state != gone {
+		s.start(s)
+	}
+	s.mu.Unlock()
+	s.hub.log.LogAttrs(ctx, slog.LevelDebug, EventOpen, s.attrs()...)
+	s.run(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.end(ending{reason: "client gone"}, false)
 }
 
 // run writes until the peer has left, is cut off, or Shutdown says goodbye.
 func (s *stream) run(ctx context.Context) {
 	if s.control.Flush() != nil { // the head of the answer: the page's onopen
-		s.cut(ending{reason: "client gone"})
 		return
 	}
-	ticker := time.NewTicker(s.hub.cfg.PingInterval)
-	defer ticker.Stop()
-	for s.isOpen() {
-		var err error
+	for {
 		select {
 		case <-ctx.Done():
-			s.cut(ending{reason: "client gone"})
-		case <-ticker.C:
-			err = s.beat()
+			return
 		case <-s.awake:
-			err = s.drain()
-		}
-		if err != nil {
-			s.cut(writeEnding(err))
-		}
-	}
-	// What was queued before a goodbye; nothing after a cut.
-	if err := s.drain(); err != nil {
-		s.cut(writeEnding(err))
-	}
-}
-
-// drain empties the queue.
-func (s *stream) drain() error {
-	var batch [][]byte
-	for {
-		if batch = s.take(batch); batch == nil {
-			return nil
-		}
-		if err := s.hub.writeBatch(s.w, batch); err != nil {
-			return err
-		}
-		if err := s.control.Flush(); err != nil {
-			return err
+			if !s.write() {
+				return
+			}
 		}
 	}
 }
 
-// beat keeps the connection in use, and finds out whether it still is one.
-func (s *stream) beat() error {
+// write writes what was given and reports whether more may follow.
+func (s *stream) write() bool {
 	s.mu.Lock()
-	if s.state == open {
-		s.allow()
+	given, last := s.given, s.last
+	s.given = nil
+	if s.state == gone {
+		s.mu.Unlock()
+		return false
 	}
 	s.mu.Unlock()
-	if _, err := io.WriteString(s.w, heartbeat); err != nil {
-		return err
+	if given == nil {
+		return !last
 	}
-	return s.control.Flush()
-}
-
-// hangUp leaves the connection to the HTTP server.
-func (s *stream) hangUp() {
-	s.hub.leave(&s.client)
+	_ = s.control.SetWriteDeadline(time.Now().Add(s.hub.silence()))
+	_, err := s.w.Write(given)
+	if err == nil {
+		err = s.control.Flush()
+	}
 	s.mu.Lock()
-	s.state = gone // from here on nobody touches the connection
-	s.mu.Unlock()
-	s.ending.code = 0 // streams have none
-	s.hub.logClosed(&s.client)
+	defer s.mu.Unlock()
+	if err != nil {
+		s.cutLocked(writeEnding(err))
+		return false
+	}
+	s.free()
+	return true
 }
 
-func (s *stream) transport() string        { return "event-stream" }
-func (s *stream) encode(m *message) []byte { return m.asEvent() }
-func (s *stream) farewell(string) []byte   { return nil }
+func (s *stream) send(b []byte) (sent, keeps bool, err error) {
+	s.given = b
+	s.wake()
+	return false, true, nil
+}
+
+func (s *stream) shut() {
+	s.last = true
+	s.wake()
+}
+
+func (s *stream) pause(bool) {}
+
+func (s *stream) hangUp(reset bool) {
+	if reset { // a write that is under way fails
+		_ = s.control.SetWriteDeadline(longAgo)
+	}
+	s.wake()
+}
 
 func (s *stream) wake() {
 	select {
@@ -130,12 +163,5 @@ func (s *stream) wake() {
 	}
 }
 
-// The server's connection takes deadlines: serveStream has tried.
-
-func (s *stream) allow() {
-	_ = s.control.SetWriteDeadline(time.Now().Add(s.hub.silence()))
-}
-
-func (s *stream) hurry(by time.Time) {
-	_ = s.control.SetWriteDeadline(by)
-}
+// longAgo is a deadline that has passed; the zero Time would mean none.
+var longAgo = time.Unix(1, 0)

@@ -10,11 +10,26 @@ import (
 	"testing"
 )
 
-// expectLines reads these lines from an event stream.
+// linesOf reads an event stream behind what it begins with.
+func linesOf(t *testing.T, answer *http.Response) *bufio.Reader {
+	t.Helper()
+	lines := bufio.NewReader(answer.Body)
+	for _, prefix := range []string{"retry: ", "id: ", "\n"} {
+		if line, err := lines.ReadString('\n'); err != nil || !strings.HasPrefix(line, prefix) {
+			t.Fatalf("the stream begins with %q, %v; want %q", line, err, prefix)
+		}
+	}
+	return lines
+}
+
+// expectLines reads these lines from an event stream, ids left out.
 func expectLines(t *testing.T, lines *bufio.Reader, want ...string) {
 	t.Helper()
 	for _, w := range want {
 		got, err := lines.ReadString('\n')
+		if strings.HasPrefix(got, "id: ") {
+			got, err = lines.ReadString('\n')
+		}
 		if err != nil || got != w+"\n" {
 			t.Fatalf("got line %q, %v; want %q", got, err, w)
 		}
@@ -43,11 +58,11 @@ func TestStream_CarriesTextAsEvents(t *testing.T) {
 					t.Errorf("%s: %q, want %q", key, got, want)
 				}
 			}
-			lines := bufio.NewReader(answer.Body)
+			lines := linesOf(t, answer)
 			s.publishText("board", "one")
 			expectLines(t, lines, "data: one", "")
-			if n, err := s.Publish("board", Message{Data: []byte("binary")}); n != 0 || err != nil {
-				t.Errorf("a binary message reached %d streams, %v", n, err)
+			if n := s.publish("board", Message{Data: []byte("binary")}).Subscribers; n != 1 {
+				t.Errorf("a binary message went to %d subscribers", n)
 			}
 			s.publishText("board", "two\nthree\r\nfour\rdata: five\n")
 			expectLines(t, lines, "data: two", "data: three", "data: four", "data: data: five", "data: ", "")
@@ -62,7 +77,7 @@ func TestStream_CarriesTextAsEvents(t *testing.T) {
 
 func TestStream_SilentOneHasHeartbeats(t *testing.T) {
 	s := newService(t, Config{PingInterval: brisk}, Endpoint{Channel: "board"})
-	lines := bufio.NewReader(s.listen("/websocket").Body)
+	lines := linesOf(t, s.listen("/websocket"))
 	expectLines(t, lines, ":", "", ":", "", ":", "", ":", "", ":", "") // twice past a write deadline
 	s.publishText("board", "still here")
 	expectLines(t, lines, "data: still here", "")
@@ -79,7 +94,7 @@ func TestStream_OutlivesTheServersTimeouts(t *testing.T) {
 				server.Config.WriteTimeout = brisk
 				start.start(server)
 			})
-			lines := bufio.NewReader(s.listen("/websocket").Body)
+			lines := linesOf(t, s.listen("/websocket"))
 			expectLines(t, lines, ":", "", ":", "", ":", "", ":", "", ":", "")
 		})
 	}

@@ -1,0 +1,105 @@
+package pusher
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+)
+
+// inboxBytes is how much of what a client sends may wait to be dealt with
+// before nothing more is read from it.
+const inboxBytes = 64 << 10
+
+// inbox is what a client has sent and what is being done with it, one message
+// after the other, by a goroutine that lives only while there is one.
+type inbox struct {
+	queue  []inboundMessage
+	bytes  int
+	paused bool
+	ctx    context.Context // done when the client has gone
+	cancel context.CancelFunc
+	worker sync.WaitGroup
+}
+
+type inboundMessage struct {
+	text bool
+	buf  []byte // behind headroom free bytes
+}
+
+// stop ends what is under way. It may be called on nil.
+func (in *inbox) stop() {
+	if in != nil {
+		in.queue = nil
+		in.cancel()
+	}
+}
+
+// receive takes a message that the client has sent. data is the caller's. c.mu
+// is held.
+func (c *client) receive(text bool, data []byte) {
+	e := c.info.endpoint
+	switch e.inbound {
+	case InboundDrop:
+		return
+	case InboundEcho:
+		c.echo(text, data)
+		return
+	}
+	buf := append(make([]byte, headroom, headroom+len(data)), data...)
+	if c.inbox == nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		c.inbox = &inbox{ctx: ctx, cancel: cancel}
+	}
+	in := c.inbox
+	in.queue = append(in.queue, inboundMessage{text, buf})
+	in.bytes += len(buf)
+	if !in.paused && in.bytes > inboxBytes {
+		in.paused = true
+		c.line.pause(true)
+	}
+	if len(in.queue) == 1 {
+		// Ends with the queue; depart waits.
+		in.worker.Go(c.work)
+	}
+}
+
+// echo sends a message back to its sender alone.
+func (c *client) echo(text bool, data []byte) {
+	m := newMessage(&Entry{Text: text, Data: data, Seq: c.hub.latest.Load()})
+	c.add(m.appendForm(nil, c.form.unpacked(), c.hub.epoch))
+}
+
+// work deals with what the client has sent. The first of the queue is the one
+// that is dealt with.
+func (c *client) work() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	in := c.inbox
+	for len(in.queue) > 0 && c.state != gone {
+		m := in.queue[0]
+		c.mu.Unlock()
+		c.deal(in.ctx, m)
+		c.mu.Lock()
+		if len(in.queue) == 0 { // stopped meanwhile
+			return
+		}
+		in.bytes -= len(m.buf)
+		in.queue[0] = inboundMessage{}
+		in.queue = in.queue[1:]
+		if in.paused && in.bytes <= inboxBytes/2 && c.state != gone {
+			in.paused = false
+			c.line.pause(false)
+		}
+	}
+	in.queue = nil
+}
+
+// deal does with a message what the endpoint says.
+func (c *client) deal(ctx context.Context, m inboundMessage) {
+	// MaxInbound is at most MaxMessage and the text has been checked: what can
+	// fail is the store, and the client could not be told.
+	channel := c.subs[0].shard.ch.name
+	if _, err := c.hub.publish(ctx, channel, Message{Text: m.text}, m.buf); err != nil && ctx.Err() == nil {
+		c.hub.log.LogAttrs(ctx, slog.LevelWarn, EventInboundLost, append(c.attrs(), slog.String("reason", err.Error()))...)
+	}
+}

@@ -1,0 +1,122 @@
+package pusher
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxWait is the longest time that a poll waits for a message, whatever it asks
+// for; defaultWait is that of a poll whose preference has no number.
+const (
+	maxWait     = 60 * time.Second
+	defaultWait = 25 * time.Second
+)
+
+// waitOf is for how long r is ready to wait (RFC 7240 §4.3), and whether it says
+// so at all: that makes it a poll.
+func waitOf(r *http.Request) (time.Duration, bool) {
+	if r.Method != http.MethodGet {
+		return 0, false
+	}
+	for _, field := range r.Header["Prefer"] {
+		for preference := range strings.SplitSeq(field, ",") {
+			preference, _, _ = strings.Cut(preference, ";")
+			name, value, given := strings.Cut(preference, "=")
+			if !strings.EqualFold(strings.TrimSpace(name), "wait") {
+				continue
+			}
+			seconds, err := strconv.ParseUint(strings.Trim(strings.TrimSpace(value), `"`), 10, 31)
+			if !given || err != nil {
+				return defaultWait, true
+			}
+			return min(time.Duration(seconds)*time.Second, maxWait), true
+		}
+	}
+	return 0, false
+}
+
+// poll is a client that is given one block of messages.
+type poll struct {
+	stream
+	next uint64 // what it has seen then
+}
+
+// servePoll answers with the messages behind the client's position: at once if
+// there are any, or when there is one, or with none when the time is over. The
+// field Next says where the following poll is to begin, and Resume how this one
+// continues the one before.
+func (e *endpoint) servePoll(w http.ResponseWriter, r *http.Request, a *arrival, wait time.Duration) {
+	s, ok := e.newStream(w, r)
+	if !ok {
+		return
+	}
+	f, kind := formLine, "text/plain; charset=utf-8"
+	if accepts(r, "application/json") || accepts(r, "application/x-ndjson") {
+		f, kind = formJSON, "application/x-ndjson"
+	}
+	c, how, at, ok := e.join(w, r, a, f)
+	if !ok {
+		return
+	}
+	s.client = c
+	p := &poll{stream: *s, next: at.Seq}
+	if how == resumeGap {
+		wait = 0 // that is news
+	}
+	block, failed := p.await(r, wait)
+	if failed {
+		e.hub.goingDown(w, r)
+		return
+	}
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	header.Set("Preference-Applied", "wait="+strconv.Itoa(int(wait/time.Second)))
+	header.Add("Vary", "Prefer, Accept")
+	header.Set("Resume", string(how))
+	header.Set("Next", Position{e.hub.epoch, p.next}.String())
+	e.shareWith(w, r)
+	if len(block) == 0 && how != resumeGap {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	header.Set("Content-Type", kind)
+	_, _ = w.Write(block) // whoever left does not want it
+}
+
+// await waits for a block.
+func (p *poll) await(r *http.Request, wait time.Duration) (block []byte, failed bool) {
+	p.mu.Lock()
+	if p.state == gone {
+		p.mu.Unlock()
+		return nil, true
+	}
+	p.start(p)
+	if wait == 0 { // what is there, or the word that nothing is
+		p.finish(nil, ending{reason: "answered"}, false)
+	}
+	p.mu.Unlock()
+	if wait == 0 {
+		wait = closeTimeout
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-p.awake:
+	case <-timer.C:
+	case <-r.Context().Done():
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	block = p.given
+	p.end(ending{reason: "answered"}, false)
+	return block, false
+}
+
+// send notes how far the block goes. Nothing follows it, as the line is busy from
+// then on.
+func (p *poll) send(b []byte) (sent, keeps bool, err error) {
+	p.next = max(p.next, p.seen)
+	return p.stream.send(b)
+}
