@@ -38,6 +38,10 @@ func (c *handedConn) ReadFrom(src io.Reader) (int64, error) {
 	return io.Copy(struct{ io.Writer }{c.Conn}, src)
 }
 
+// Bare is the connection below, unless bytes of it wait here to be read: this one
+// adds nothing else to it.
+func (c *handedConn) Bare() (net.Conn, bool) { return c.Conn, len(c.read) == 0 }
+
 // NetConn is the connection below: what looks for the socket finds it.
 func (c *handedConn) NetConn() net.Conn { return c.Conn }
 

@@ -17,12 +17,12 @@ func TestConfig_DefaultsGiveWayToWhatIsWritten(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ given, want Config }{
-		{Config{}, full(25*time.Second, MiB, MiB, 64 * KiB)},
+		{Config{}, full(25*time.Second, MiB, MiB, 64*KiB)},
 		{Config{QueueBytes: 100}, full(25*time.Second, 100, 100, 100)},
-		{Config{QueueBytes: 4 * MiB}, full(25*time.Second, 4 * MiB, MiB, 64 * KiB)},
-		{Config{MaxMessage: 4 * MiB}, full(25*time.Second, 4 * MiB, 4 * MiB, 64 * KiB)},
+		{Config{QueueBytes: 4 * MiB}, full(25*time.Second, 4*MiB, MiB, 64*KiB)},
+		{Config{MaxMessage: 4 * MiB}, full(25*time.Second, 4*MiB, 4*MiB, 64*KiB)},
 		{Config{MaxMessage: KiB}, full(25*time.Second, MiB, KiB, KiB)},
-		{Config{MaxInbound: 2 * MiB}, full(25*time.Second, 2 * MiB, 2 * MiB, 2 * MiB)},
+		{Config{MaxInbound: 2 * MiB}, full(25*time.Second, 2*MiB, 2*MiB, 2*MiB)},
 		{Config{PingInterval: time.Minute, QueueBytes: 3, MaxMessage: 2, MaxInbound: 1}, full(time.Minute, 3, 2, 1)},
 	} {
 		if err := c.given.Validate(); err != nil {

@@ -125,7 +125,7 @@ func (e *packedEcho) message(text bool, data []byte) {
 	if !packed {
 		buf = append(buf, data...)
 	}
-	frame := newMessage(text, buf).frame
+	frame := frameOf(text, buf)
 	if packed {
 		frame[0] |= rsv1Bit
 	}

@@ -72,7 +72,7 @@ func byGorilla(t *testing.T, stream []byte, limit int64, deflate bool) (events [
 		kind, data, err := ws.ReadMessage()
 		if err != nil {
 			if frame := c.out.Bytes(); len(frame) >= 4 {
-				code, _ = parseClose(frame)
+				code, _ = parseClose(frame[2:])
 			}
 			if err == websocket.ErrReadLimit {
 				code = websocket.CloseMessageTooBig

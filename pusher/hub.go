@@ -282,12 +282,26 @@ func (h *Hub) logClosed(c *client) {
 		slog.String("reason", c.ending.reason))...)
 }
 
+// spare is deferred by what serves a client's request, for a fault in it to end
+// that client and nothing else.
+func (h *Hub) spare(c *client) {
+	if fault := recover(); fault != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		h.fault(c, fault)
+	}
+}
+
 // contain is deferred by what runs for a client in a goroutine that others share:
 // a fault there ends that client and nothing else. c.mu is held.
 func (h *Hub) contain(c *client) {
 	if fault := recover(); fault != nil {
-		h.log.LogAttrs(context.Background(), slog.LevelError, EventPanic, append(c.attrs(),
-			slog.Any("panic", fault), slog.String("stack", string(debug.Stack())))...)
-		c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "fault in this program"})
+		h.fault(c, fault)
 	}
+}
+
+func (h *Hub) fault(c *client, fault any) {
+	h.log.LogAttrs(context.Background(), slog.LevelError, EventPanic, append(c.attrs(),
+		slog.Any("panic", fault), slog.String("stack", string(debug.Stack())))...)
+	c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "fault in this program"})
 }

@@ -255,4 +255,3 @@ func write(fd int32, p []byte) (int, error) {
 		}
 	}
 }
-

@@ -60,12 +60,9 @@ func (m *message) cost() int64 { return int64(len(m.frame) + slotBytes) }
 
 const slotBytes = 64
 
-// minPacked is the length of the shortest payload that is worth compressing.
-const minPacked = 256
-
 // pack is the message's compressed frame, empty when that is not worth it.
 func (m *message) pack(f form, epoch string) []byte {
-	if len(m.payload) < minPacked {
+	if len(m.payload) < minDeflated {
 		return nil
 	}
 	slot := &m.packed[f&formToken]

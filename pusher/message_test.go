@@ -50,7 +50,7 @@ func FuzzCloseFrame(f *testing.F) {
 		if len(frame) > 127 || int(frame[1]) != len(frame)-2 {
 			t.Fatalf("frame of %d bytes says %d", len(frame), frame[1])
 		}
-		gotCode, gotReason := parseClose(frame)
+		gotCode, gotReason := parseClose(frame[2:])
 		if gotCode != code || !strings.HasPrefix(reason, gotReason) || len(reason) <= 123 && gotReason != reason {
 			t.Errorf("%d %q became %d %q", code, reason, gotCode, gotReason)
 		}

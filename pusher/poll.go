@@ -60,6 +60,7 @@ func (e *endpoint) servePoll(w http.ResponseWriter, r *http.Request, a *arrival,
 	if !ok {
 		return
 	}
+	defer e.hub.spare(c)
 	s.client = c
 	p := &poll{stream: *s, next: at.Seq}
 	if how == resumeGap {

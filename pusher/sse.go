@@ -21,12 +21,13 @@ type stream struct {
 }
 
 // newStream is the line of a client by plain HTTP. It reports false if the
-// server cannot carry one, and has answered then.
+// server cannot carry one, and has answered, and left the hub, then.
 func (e *endpoint) newStream(w http.ResponseWriter, r *http.Request) (*stream, bool) {
 	s := &stream{w: w, control: http.NewResponseController(w), awake: make(chan struct{}, 1)}
 	// Without a deadline a reader that has stopped would hold this goroutine for
 	// ever.
 	if err := s.control.SetWriteDeadline(time.Now().Add(e.hub.silence())); err != nil {
+		e.hub.exit()
 		e.hub.refuse(w, r, http.StatusInternalServerError, "no write deadlines: "+err.Error(),
 			"this server cannot set a write deadline; a ResponseWriter put in between needs an Unwrap method")
 		return nil, false
@@ -49,6 +50,7 @@ func (e *endpoint) serveStream(w http.ResponseWriter, r *http.Request, a *arriva
 	if !ok {
 		return
 	}
+	defer e.hub.spare(c)
 	header := w.Header()
 	header.Set("Content-Type", "text/event-stream")
 	header.Set("Cache-Control", "no-store")

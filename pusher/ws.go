@@ -80,11 +80,10 @@ func (e *endpoint) serveSocket(w http.ResponseWriter, r *http.Request, a *arriva
 	}
 	header.Set("Resume", string(how)+" "+at.String())
 	wire := &wire{}
+	defer wire.release()
+	defer e.hub.spare(c)
 	_, err := upgrader.Upgrade(&takeover{ResponseWriter: w, wire: wire}, r, header)
 	if err != nil {
-		if wire.Conn != nil { // the 101 could not be written
-			_ = wire.Conn.Close()
-		}
 		c.cut(ending{code: websocket.CloseAbnormalClosure, reason: "handshake: " + err.Error()})
 		return
 	}
@@ -94,7 +93,9 @@ func (e *endpoint) serveSocket(w http.ResponseWriter, r *http.Request, a *arriva
 	if how == resumeGap && f&formToken == 0 {
 		c.tellGap()
 	}
-	e.hub.carry(c, wire.Conn)
+	conn := wire.Conn
+	wire.Conn = nil
+	e.hub.carry(c, conn)
 }
 
 // begin queues what a client gets before all messages.
@@ -109,7 +110,9 @@ func (e *endpoint) begin(c *client, a *arrival, how continuation, at Position) {
 
 // tellGap ends a raw client that has asked to go on from a position and cannot:
 // it has no other way to learn it.
-func (c *client) tellGap() { c.close(closeGap, "gap: messages since from are gone; load the page anew") }
+func (c *client) tellGap() {
+	c.close(closeGap, "gap: messages since from are gone; load the page anew")
+}
 
 // Close codes of our own (RFC 6455 §7.4.2).
 const (
@@ -143,6 +146,13 @@ func (t *takeover) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // wire is the connection as gorilla sees it: it writes the 101, and nothing else.
 type wire struct{ net.Conn }
+
+// release closes the connection if it is still here.
+func (w *wire) release() {
+	if w.Conn != nil {
+		_ = w.Conn.Close()
+	}
+}
 
 // carry leaves the client's connection to the poller, or where that cannot have
 // it, to goroutines of its own.

@@ -137,10 +137,11 @@ func (d *demo) tick(ctx context.Context, hub *pusher.Hub) {
 		case <-ctx.Done():
 			return
 		case now := <-every.C:
-			n, err := hub.Publish("board", pusher.Message{Text: true, Data: []byte(timedMessage(now))})
+			done, err := hub.Publish(ctx, "board", pusher.Message{Text: true, Data: []byte(timedMessage(now))})
 			if err != nil {
 				return // shutting down
 			}
+			n := done.Subscribers
 			sent++
 			if n != pages || sent == 1 {
 				d.out.printf("  %s  %s\n", now.Format(time.TimeOnly), watching(n))

@@ -60,7 +60,7 @@ type service struct {
 func newService(file *config.File, flags publishFlags, stdout, stderr io.Writer) (*service, error) {
 	s := &service{log: slog.New(file.Log.Handler(stderr)), file: file, flags: flags}
 	var err error
-	if s.hub, err = pusher.New(file.Push.Config, s.log); err != nil {
+	if s.hub, err = pusher.New(file.Push.Config, nil, s.log); err != nil {
 		return nil, err
 	}
 	cfg, err := file.Proxy(s.hub.Endpoint)

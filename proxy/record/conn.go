@@ -249,6 +249,9 @@ func (c *Conn) Detach() (nc net.Conn, k *Keys, plain, cipher []byte) {
 	return c.sock.Conn, c.keys, plain, cipher
 }
 
+// Release is Detach for whoever is not to know this package: keys are *Keys.
+func (c *Conn) Release() (nc net.Conn, keys any, plain, cipher []byte) { return c.Detach() }
+
 // NetConn returns the connection below, for its options. Reading or writing it
 // would break the stream.
 func (c *Conn) NetConn() net.Conn { return c.sock.Conn }
