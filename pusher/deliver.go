@@ -3,6 +3,7 @@ package pusher
 import (
 	"runtime"
 	"sync"
+	"time"
 )
 
 const (
@@ -12,6 +13,10 @@ const (
 	// turnClients is how many clients are served before others may run: those
 	// whose publishes make the next block longer, above all.
 	turnClients = 64
+	// pauseShare is what part of the time that the last work took may be spent
+	// on waiting for more, maxPause at most.
+	pauseShare = 16
+	maxPause   = time.Millisecond
 	// maxDeliverers bounds their number; one is busy for about 8 µs with a client.
 	maxDeliverers = 8
 )
@@ -31,6 +36,8 @@ type deliverer struct {
 	clients []*client // to be looked at
 
 	// Its own.
+	ended  time.Time     // the last work
+	pause  time.Duration // what gather may take
 	turn   [turnClients]*subscription
 	blocks [forms]block
 	own    []byte // a block for one client alone
@@ -54,12 +61,24 @@ func (d *deliverer) run(stop <-chan struct{}) {
 	for {
 		select {
 		case <-d.wake:
-			// Those that are ready to publish do so first.
-			runtime.Gosched()
+			d.gather()
+			began := time.Now()
 			d.work()
+			d.ended = time.Now()
+			d.pause = min(d.ended.Sub(began)/pauseShare, maxPause)
 		case <-stop:
 			return
 		}
+	}
+}
+
+// gather waits a moment for more to deliver, if the last work was much and is just
+// over: publishers that wait for it come back together, and to begin with the
+// first of them would take a whole pass for one message.
+func (d *deliverer) gather() {
+	runtime.Gosched() // those that are ready to publish do so first
+	if time.Since(d.ended) < d.pause {
+		time.Sleep(d.pause)
 	}
 }
 
