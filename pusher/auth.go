@@ -14,7 +14,7 @@ import (
 )
 
 // Authorizer decides who may listen. Its methods may be called concurrently.
-// NewAppAuth makes one.
+// NewAppAuth and NewTokenAuth make them.
 type Authorizer interface {
 	// Authorize decides about r, which asks for the channels want; none: those
 	// of the endpoint. A name that the client wrote into the URL's path is asked
