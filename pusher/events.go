@@ -19,11 +19,21 @@ const (
 	EventCut = "push.cut"
 	// EventRefused (info; warn for an origin or a key): a request was answered
 	// with an error. Attributes: status, reason, remote, method, path, and for
-	// an origin: origin, host.
+	// an origin: origin, host. Of the app that was asked: auth (the path), cookies
+	// (the names of those that came), origin, host, app_status, location, error,
+	// hint. Of a token: from (where it stood), kid, alg.
 	EventRefused = "push.refused"
 	// EventInboundLost (warn): what a client sent could not be published.
 	// Attributes: those of push.open, and reason.
 	EventInboundLost = "push.inbound.lost"
+	// EventRecheck (warn): whether clients may still listen could not be found
+	// out; they stay. Attributes: status, reason, clients (how many since the
+	// line before), and of the last one those of push.refused by the app.
+	EventRecheck = "push.recheck"
+	// EventKeys (info; warn when it failed, and the keys read before stay): the
+	// keys that tokens are verified by were read again. Attributes: source (a
+	// file or URL), keys (how many), and where it failed error and hint.
+	EventKeys = "push.keys"
 	// EventPanic (error): a fault in this program ended one connection.
 	// Attributes: those of push.open, panic, stack.
 	EventPanic = "push.panic"

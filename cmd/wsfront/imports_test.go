@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 // files need it.
 var onlyIn = map[string][]string{
 	"github.com/caddyserver/certmagic": {"proxy/acme.go"},
+	"github.com/go-jose/go-jose/v4":    {"pusher/token.go", "pusher/claims.go", "pusher/jwks.go"},
 	"github.com/gorilla/websocket":     {"pusher", "proxy/wsmessage.go"},
 	"github.com/koding/websocketproxy": {"proxy/wsmessage.go"},
 	"github.com/spf13/cobra":           {"cmd/wsfront"},
