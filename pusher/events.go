@@ -24,6 +24,20 @@ const (
 	// EventInboundLost (warn): what a client sent could not be published.
 	// Attributes: those of push.open, and reason.
 	EventInboundLost = "push.inbound.lost"
+	// EventHookRetry (warn): the app could not be told something and will be
+	// told again. For this and push.hook.lost, what happens often is counted and
+	// logged once in ten seconds. Attributes: event (connect, message,
+	// disconnect, occupy, vacate), cause (failed, lease not renewed, records not
+	// read, record not removed), count (since the last such line) and error (of
+	// the newest).
+	EventHookRetry = "push.hook.retry"
+	// EventHookLost (warn): the app will not be told something, or has given no
+	// verdict on a client's message. Attributes: those of push.hook.retry; the
+	// causes are refused, retried for long enough, queue full, no verdict, and
+	// client not recorded (its disconnect is told unless this process is killed).
+	EventHookLost = "push.hook.lost"
+	// EventHookSecret (info): a secret for webhooks was made. Attributes: file.
+	EventHookSecret = "push.hook.secret"
 	// EventPanic (error): a fault in this program ended one connection.
 	// Attributes: those of push.open, panic, stack.
 	EventPanic = "push.panic"
