@@ -34,6 +34,20 @@ const (
 	// keys that tokens are verified by were read again. Attributes: source (a
 	// file or URL), keys (how many), and where it failed error and hint.
 	EventKeys = "push.keys"
+	// EventHookRetry (warn): the app could not be told something and will be
+	// told again. For this and push.hook.lost, what happens often is counted and
+	// logged once in ten seconds. Attributes: event (connect, message,
+	// disconnect, occupy, vacate), cause (failed, lease not renewed, records not
+	// read, record not removed), count (since the last such line) and error (of
+	// the newest).
+	EventHookRetry = "push.hook.retry"
+	// EventHookLost (warn): the app will not be told something, or has given no
+	// verdict on a client's message. Attributes: those of push.hook.retry; the
+	// causes are refused, retried for long enough, queue full, no verdict, and
+	// client not recorded (its disconnect is told unless this process is killed).
+	EventHookLost = "push.hook.lost"
+	// EventHookSecret (info): a secret for webhooks was made. Attributes: file.
+	EventHookSecret = "push.hook.secret"
 	// EventPanic (error): a fault in this program ended one connection.
 	// Attributes: those of push.open, panic, stack.
 	EventPanic = "push.panic"

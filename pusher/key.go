@@ -21,72 +21,77 @@ const maxKeyFile = 4 << 10
 // do this at once, and whenever they are stopped, all end with the same whole
 // key. A file that others may read is refused, as is one without a usable key.
 func LoadKey(path string) (key string, created bool, err error) {
-	key, err = readKey(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return key, false, err
-	}
-	return createKey(path)
+	return loadSecret(path, "publish key")
 }
 
-func readKey(path string) (string, error) {
+// loadSecret is LoadKey for any secret; what is how errors call it.
+func loadSecret(path, what string) (secret string, created bool, err error) {
+	secret, err = readSecret(path, what)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return secret, false, err
+	}
+	return createSecret(path, what)
+}
+
+func readSecret(path, what string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return "", fmt.Errorf("read publish key: %w", err)
+		return "", fmt.Errorf("read %s: %w", what, err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return "", fmt.Errorf("read publish key: %w", err)
+		return "", fmt.Errorf("read %s: %w", what, err)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return "", fmt.Errorf("publish key %s may be read or written by others (mode %04o); run: chmod 600 %[1]s", path, mode)
+		return "", fmt.Errorf("%s %s may be read or written by others (mode %04o); run: chmod 600 %[2]s", what, path, mode)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
 	if err != nil {
-		return "", fmt.Errorf("read publish key: %w", err)
+		return "", fmt.Errorf("read %s: %w", what, err)
 	}
-	key := strings.TrimSpace(string(text))
+	secret := strings.TrimSpace(string(text))
 	switch {
-	case key == "":
-		return "", fmt.Errorf("publish key %s is empty; write a key into it, or delete it to have one made", path)
-	case len(text) > maxKeyFile, strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return "", fmt.Errorf("publish key %s is not one word of printable ASCII, as an HTTP header needs; "+
-			"write one into it, or delete it to have one made", path)
+	case secret == "":
+		return "", fmt.Errorf("%s %s is empty; write one into it, or delete it to have one made", what, path)
+	case len(text) > maxKeyFile, strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return "", fmt.Errorf("%s %s is not one word of printable ASCII, as an HTTP header needs; "+
+			"write one into it, or delete it to have one made", what, path)
 	}
-	return key, nil
+	return secret, nil
 }
 
-// createKey writes the key under another name first: the name that is looked
-// for appears only with a whole key behind it, and only once, since link, unlike
+// createSecret writes it under another name first: the name that is looked for
+// appears only with a whole secret behind it, and only once, since link, unlike
 // rename, replaces nothing.
-func createKey(path string) (key string, created bool, err error) {
+func createSecret(path, what string) (secret string, created bool, err error) {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", false, fmt.Errorf("create publish key: %w", err)
+		return "", false, fmt.Errorf("create %s: %w", what, err)
 	}
-	f, err := os.CreateTemp(dir, ".publish-key-*") // mode 0600
+	f, err := os.CreateTemp(dir, ".secret-*") // mode 0600
 	if err != nil {
-		return "", false, fmt.Errorf("create publish key: %w", err)
+		return "", false, fmt.Errorf("create %s: %w", what, err)
 	}
 	defer os.Remove(f.Name())
-	secret := make([]byte, 32)
-	_, _ = rand.Read(secret) // never fails
-	key = base64.RawURLEncoding.EncodeToString(secret)
-	_, err = f.WriteString(key + "\n")
+	random := make([]byte, 32)
+	_, _ = rand.Read(random) // never fails
+	secret = base64.RawURLEncoding.EncodeToString(random)
+	_, err = f.WriteString(secret + "\n")
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return "", false, fmt.Errorf("create publish key: %w", err)
+		return "", false, fmt.Errorf("create %s: %w", what, err)
 	}
 	switch err := os.Link(f.Name(), path); {
 	case errors.Is(err, fs.ErrExist): // another process was first
-		key, err = readKey(path)
-		return key, false, err
+		secret, err = readSecret(path, what)
+		return secret, false, err
 	case err != nil:
-		return "", false, fmt.Errorf("create publish key: %w", err)
+		return "", false, fmt.Errorf("create %s: %w", what, err)
 	}
 	if err := syncDir(dir); err != nil {
-		return "", false, fmt.Errorf("create publish key: %w", err)
+		return "", false, fmt.Errorf("create %s: %w", what, err)
 	}
-	return key, true, nil
+	return secret, true, nil
 }
 
 // syncDir makes a new name in dir outlive a power failure: an application may
