@@ -17,11 +17,11 @@ const (
 	Floor = 16 << 20
 
 	defaultPercent = 100 // Go's own
-	tick           = time.Second
+	tick           = time.Second / 2
 	// quietTicks is how long less than quietBytes must be allocated in a tick
 	// until the load counts as over.
 	quietTicks = 2
-	quietBytes = 1 << 20
+	quietBytes = 512 << 10
 )
 
 // Pace does so until ctx is done, and then leaves Go's default. Where the
