@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"proxy/relay":         {"proxy/record", "proxy/frame"},
 	"proxy/acmetest":      {},
 	"pusher":              {},
+	"pusher/schedule":     {"pusher"},
 }
 
 // onlyIn names the files that may import a library, or the folders where several
@@ -42,6 +43,7 @@ var onlyIn = map[string][]string{
 	"github.com/klauspost/compress":    {"proxy"},
 	"github.com/letsencrypt/pebble/v2": {"proxy/acmetest"},
 	"github.com/miekg/dns":             {"proxy/acmetest"},
+	"github.com/robfig/cron/v3":        {"pusher/schedule"},
 }
 
 // mayUse says what the folders that carry the bytes may import besides the
