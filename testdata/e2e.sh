@@ -14,7 +14,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 # libjs-jquery is only recommended by python3-django, whose admin links to it.
-packages=(apache2 libapache2-mod-wsgi-py3 python3-django libjs-jquery gunicorn python3-websockets chromium libnss3-tools curl openssl)
+packages=(apache2 libapache2-mod-wsgi-py3 python3-django libjs-jquery gunicorn python3-websockets chromium libnss3-tools curl openssl rsyslog bsdutils)
 missing=()
 for package in "${packages[@]}"; do
   status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)

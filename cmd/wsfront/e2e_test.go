@@ -18,7 +18,7 @@ import (
 const patience = 60 * time.Second
 
 // TestE2E drives the built binary with the true neighbours: Apache with
-// mod_wsgi, gunicorn, Chromium, curl, and pebble as the CA. testdata/e2e.sh
+// mod_wsgi, gunicorn, Chromium, curl, rsyslog, and pebble as the CA. testdata/e2e.sh
 // installs them and runs it. Nothing is skipped: what is missing is a failure.
 func TestE2E(t *testing.T) {
 	l := newLab(t)
@@ -33,6 +33,7 @@ func TestE2E(t *testing.T) {
 	t.Run("plain_http", l.testPlainHTTP)
 	t.Run("operator_errors", l.testOperatorErrors)
 	t.Run("demo", l.testDemo)
+	t.Run("rsyslog", l.testRsyslog)
 }
 
 // lab is what all tests share. It is not changed after newLab, but for ports,
@@ -52,7 +53,7 @@ func newLab(t *testing.T) *lab {
 	if os.Getuid() != 0 {
 		t.Fatal("the end-to-end tests start Apache as Debian does, drop to other users and mount a small disk: run testdata/e2e.sh as root")
 	}
-	for _, program := range []string{"apache2", "gunicorn", "chromium", "certutil", "curl", "setpriv", "unshare", "mount"} {
+	for _, program := range []string{"apache2", "gunicorn", "chromium", "certutil", "curl", "setpriv", "unshare", "mount", "rsyslogd", "logger"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Fatalf("%v; testdata/e2e.sh installs what is missing", err)
 		}

@@ -16,8 +16,8 @@ import (
 // itself. Arrows point one way: from cmd to the libraries, never back, and the
 // two libraries do not know each other.
 var mayImport = map[string][]string{
-	"cmd/wsfront":         {"cmd/internal/config", "cmd/internal/admin", "cmd/internal/heap", "proxy", "pusher"},
-	"cmd/internal/config": {"proxy", "pusher"},
+	"cmd/wsfront":         {"cmd/internal/config", "cmd/internal/admin", "cmd/internal/heap", "proxy", "pusher", "pusher/syslog", "pusher/schedule"},
+	"cmd/internal/config": {"proxy", "pusher", "pusher/syslog", "pusher/schedule"},
 	"cmd/internal/admin":  {},
 	"cmd/internal/heap":   {},
 	"proxy":               {"proxy/http1", "proxy/record", "proxy/frame", "proxy/relay", "proxy/park"},
@@ -28,6 +28,8 @@ var mayImport = map[string][]string{
 	"proxy/relay":         {"proxy/record", "proxy/frame"},
 	"proxy/acmetest":      {},
 	"pusher":              {},
+	"pusher/schedule":     {"pusher"},
+	"pusher/syslog":       {"pusher"},
 }
 
 // onlyIn names the files that may import a library, or the folders where several
@@ -42,6 +44,8 @@ var onlyIn = map[string][]string{
 	"github.com/klauspost/compress":    {"proxy"},
 	"github.com/letsencrypt/pebble/v2": {"proxy/acmetest"},
 	"github.com/miekg/dns":             {"proxy/acmetest"},
+	"github.com/robfig/cron/v3":        {"pusher/schedule"},
+	"github.com/leodido/go-syslog/v4":  {"pusher/syslog"},
 }
 
 // mayUse says what the folders that carry the bytes may import besides the

@@ -25,6 +25,7 @@ func TestMain(m *testing.M) {
 //	listening ADDR      waits until somebody listens there; ! says that nobody does
 //	subscribe NAME URL  opens a WebSocket
 //	received NAME TEXT  its next message is TEXT
+//	send ADDR TEXT      writes a line to a TCP address
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -40,6 +41,7 @@ func TestScripts(t *testing.T) {
 			"listening": listening,
 			"subscribe": subscribe,
 			"received":  received,
+			"send":      send,
 		},
 	})
 }
@@ -100,4 +102,12 @@ func received(ts *testscript.TestScript, _ bool, args []string) {
 	if kind != websocket.TextMessage || string(text) != args[1] {
 		ts.Fatalf("received %q", text)
 	}
+}
+
+func send(ts *testscript.TestScript, _ bool, args []string) {
+	conn, err := net.Dial("tcp", args[0])
+	ts.Check(err)
+	defer conn.Close()
+	_, err = conn.Write([]byte(args[1] + "\n"))
+	ts.Check(err)
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"reflect"
 	"sync"
 	"syscall"
 
@@ -36,8 +37,8 @@ const (
 	eventKeyCreated = "publish.key.created"
 )
 
-// service is one running wsfront: the front, its push service, and the two
-// local doors, for publishing and for orders.
+// service is one running wsfront: the front, its push service with its inputs,
+// and the two local doors, for publishing and for orders.
 type service struct {
 	log   *slog.Logger
 	hub   *pusher.Hub
@@ -50,6 +51,7 @@ type service struct {
 
 	flags   publishFlags
 	publish *publishServer // nil until a route needs it
+	inputs  *inputs
 	parts   context.Context
 	stop    context.CancelCauseFunc // ends the parts
 	wg      sync.WaitGroup          // of the parts
@@ -70,13 +72,18 @@ func newService(file *config.File, flags publishFlags, stdout, stderr io.Writer)
 	if s.front, err = proxy.New(cfg, s.log, stdout); err != nil {
 		return nil, err
 	}
+	if s.inputs, err = openInputs(file.Push, publishText(s.hub), s.log); err != nil {
+		return nil, err
+	}
 	if file.HasPush() {
 		if s.publish, err = s.openPublish(); err != nil {
+			s.inputs.close()
 			return nil, err
 		}
 	}
 	if err := s.front.Listen(); err != nil {
 		s.publish.close()
+		s.inputs.close()
 		return nil, err
 	}
 	return s, nil
@@ -99,6 +106,7 @@ func (s *service) run(ctx context.Context) error {
 	s.wg.Go(func() { s.listenHangup(hangup) })
 	s.wg.Go(s.partFromPages)
 	s.wg.Go(func() { heap.Pace(s.parts) })
+	s.startInputs()
 	err := s.front.Run(s.parts)
 	s.stop(nil)
 	s.wg.Wait()
@@ -127,7 +135,7 @@ func (s *service) apply(file *config.File) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
 	switch {
-	case file.Push != s.file.Push:
+	case !reflect.DeepEqual(file.Push, s.file.Push):
 		return fmt.Errorf("config reload not supported for push: old=%+v, new=%+v; restart instead", s.file.Push, file.Push)
 	case file.Log != s.file.Log:
 		return fmt.Errorf("config reload not supported for log: old=%+v, new=%+v; restart instead", s.file.Log, file.Log)

@@ -20,6 +20,12 @@ func (f *File) check() proxy.FieldErrors {
 		found = append(found, inProxy...)
 	}
 	found = append(found, inPusher("push", f.Push.Validate())...)
+	for i, c := range f.Push.Syslog {
+		found = append(found, inPusher(fmt.Sprintf("push.syslog[%d]", i), c.Validate())...)
+	}
+	for i, c := range f.Push.Schedules {
+		found = append(found, inPusher(fmt.Sprintf("push.schedules[%d]", i), c.Validate())...)
+	}
 	for i, s := range f.Sites {
 		for j, r := range s.Routes {
 			if r.Push != nil {

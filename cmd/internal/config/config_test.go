@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -14,6 +15,8 @@ import (
 
 	"wsfront/proxy"
 	"wsfront/pusher"
+	"wsfront/pusher/schedule"
+	"wsfront/pusher/syslog"
 )
 
 var update = flag.Bool("update", false, "write the expected texts of testdata/config/bad and deploy/wsfront.schema.json anew")
@@ -158,6 +161,14 @@ func TestParse_FullFileSetsEveryOption(t *testing.T) {
 		{"queue", f.Push.QueueBytes, int64(4 << 20)},
 		{"tls of the second site", f.Sites[1].TLS.Mode, proxy.TLSInternal},
 		{"publish", f.PublishAPI(), Publish{Listen: "unix:/run/wsfront/publish.sock", KeyFile: "/etc/wsfront/publish.key"}},
+		{"syslog by udp", f.Push.Syslog[0], syslog.Config{Listen: "udp://:5514", Channel: "board", Format: "json",
+			Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, MaxMessage: 2 << 10, Queue: 5000}},
+		{"syslog by tcp", f.Push.Syslog[1], syslog.Config{Listen: "tcp://127.0.0.1:5514", Channel: "board",
+			Format: "{{.Hostname}} {{.AppName}}: {{.Msg}}", MaxConnections: 10, IdleTimeout: time.Hour}},
+		{"schedule by interval", f.Push.Schedules[0], schedule.Config{Channel: "board", Every: 1500 * time.Millisecond,
+			Message: `It is {{.Time.Format "15:04:05"}}`}},
+		{"schedule by cron", f.Push.Schedules[1], schedule.Config{Channel: "board", Cron: "0 8-17 * * mon-fri", Zone: "Europe/Berlin",
+			Message: "{{.Count}} hours of work"}},
 		{"log", f.Log, Log{Level: "debug", Format: "json"}},
 	} {
 		if !reflect.DeepEqual(check.got, check.want) {

@@ -12,6 +12,8 @@ import (
 
 	"wsfront/proxy"
 	"wsfront/pusher"
+	"wsfront/pusher/schedule"
+	"wsfront/pusher/syslog"
 )
 
 // File is the whole configuration file. A program may also fill it in by
@@ -57,6 +59,12 @@ type Push struct {
 
 	// Publish says how the application publishes.
 	Publish Publish `yaml:"publish"`
+
+	// Syslog are sockets at which log lines are received, to be published.
+	Syslog []syslog.Config `yaml:"syslog"`
+
+	// Schedules are messages that are published by the clock.
+	Schedules []schedule.Config `yaml:"schedules"`
 }
 
 // Publish is the address and the key of the publish API.

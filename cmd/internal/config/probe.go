@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ import (
 
 	"wsfront/proxy"
 	"wsfront/pusher"
+	"wsfront/pusher/syslog"
 )
 
 // Warning is something outside the configuration file that does not fit it, as
@@ -68,6 +70,7 @@ func Probe(ctx context.Context, f *File) []Warning {
 		}
 	}
 	p.push()
+	p.syslog()
 	p.backends(ctx)
 	slices.SortStableFunc(p.found, func(a, b Warning) int {
 		return cmp.Or(cmp.Compare(a.Position.Line, b.Position.Line), cmp.Compare(a.Position.Column, b.Position.Column))
@@ -181,7 +184,7 @@ func (p *prober) folder(field, path string) {
 func (p *prober) push() {
 	f := p.file
 	if !f.HasPush() {
-		if f.Push != (Push{}) {
+		if !reflect.DeepEqual(f.Push, Push{}) {
 			p.warnf("push", "no route has push, so that this has no effect; add a route such as {path: /websocket, push: {channel: board}}")
 		}
 		return
@@ -204,6 +207,21 @@ func (p *prober) push() {
 	host, _, err := net.SplitHostPort(api.Listen)
 	if ip := net.ParseIP(host); err == nil && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		p.warnf("push.publish.listen", "%q can be reached from other machines, and the key goes there in plain text; write %s unless the network is private", api.Listen, DefaultPublishListen)
+	}
+}
+
+// syslog binds the address of each log input and gives it back at once.
+func (p *prober) syslog() {
+	for i, cfg := range p.file.Push.Syslog {
+		l, err := syslog.New(cfg, nil, nil)
+		if err != nil {
+			continue // what is wrong with the values is no warning
+		}
+		if err := l.Listen(); err != nil {
+			p.warnf(fmt.Sprintf("push.syslog[%d].listen", i), "%v, unless it is wsfront itself", err)
+			continue
+		}
+		_ = l.Close()
 	}
 }
 

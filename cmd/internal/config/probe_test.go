@@ -232,3 +232,21 @@ func TestProbe_OfAFileMadeByAProgramHasNoPosition(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+func TestProbe_LogInputsWhoseAddressIsTaken(t *testing.T) {
+	taken, socket := listen(t), filepath.Join(t.TempDir(), "log.sock")
+	got := probe(t, fmt.Sprintf(`http_listen: 127.0.0.1:0
+sites: [{hosts: [app.example.com], tls: off, routes: [{path: /ws, push: {channel: board}}]}]
+push:
+  publish: {listen: "off"}
+  syslog:
+    - {listen: "unix://%s", channel: board}
+    - {listen: "tcp://%s", channel: board}`, socket, taken))
+	want := fmt.Sprintf(`wsfront.yaml:7:16: push.syslog[1].listen: another program has "tcp://%s"; stop it, or choose another address, unless it is wsfront itself`, taken)
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if _, err := os.Stat(socket); !os.IsNotExist(err) {
+		t.Errorf("the probe leaves a socket behind: %v", err)
+	}
+}

@@ -55,8 +55,8 @@ func TestSchema_AcceptsGoodFiles(t *testing.T) {
 func TestSchema_RefusesUnknownKeysAndWrongTypes(t *testing.T) {
 	schema := compileSchema(t)
 	for _, name := range []string{
-		"durations", "just-a-word", "log", "many-at-once", "no-sites", "not-a-mapping", "null-values", "numbers", "route-kinds", "sites-a-mapping",
-		"sizes", "tls-cert-without-key", "tls-mapping-unknown-key", "tls-word", "trusted-proxies", "tunnel-mode", "tunnel-without-backend",
+		"durations", "just-a-word", "log", "many-at-once", "no-sites", "not-a-mapping", "null-values", "numbers", "route-kinds", "schedules", "sites-a-mapping",
+		"sizes", "syslog", "tls-cert-without-key", "tls-mapping-unknown-key", "tls-word", "trusted-proxies", "tunnel-mode", "tunnel-without-backend",
 		"unknown-keys", "wrong-types",
 	} {
 		if err := schema.Validate(instance(t, testdata+"bad/"+name+".yaml")); err == nil {
@@ -127,6 +127,9 @@ func generateSchema(t *testing.T) *reflector.Schema {
 	for _, kind := range []string{"app", "tunnel", "files", "push"} {
 		route.OneOf = append(route.OneOf, &reflector.Schema{Required: []string{kind}})
 	}
+	push := property(t, s, "push")
+	property(t, push, "syslog").Items.Required = []string{"listen", "channel"}
+	property(t, push, "schedules").Items.Required = []string{"channel", "message"}
 	property(t, property(t, s, "log"), "level").Enum = []any{"debug", "info", "warn", "error"}
 	property(t, property(t, s, "log"), "format").Enum = []any{"text", "json"}
 	return s
