@@ -34,6 +34,7 @@ type client struct {
 	busy      bool   // the line has not done with what it was given last
 	shut      bool   // the last was written
 	dropped   bool   // what waits is forgotten
+	told      bool   // webhooks know of it
 	busySince uint32 // in ticks of the hub's clock
 	heard     uint32 // when the peer was heard last, in those ticks
 	until     uint64 // when closing: the last message that is owed
@@ -51,6 +52,11 @@ type clientInfo struct {
 	bucket   int // of Hub.clock
 	place    int
 	endpoint *endpoint
+
+	key       string // what webhooks and the API know it by
+	admission Admission
+	arrival   *arrival  // until the client has started
+	watch     *admitted // over its admission; nil if there is nothing to watch
 }
 
 // line is a client's connection. Its methods are called with client.mu held, and
@@ -129,6 +135,8 @@ func (c *client) nextSub(limit uint64) *subscription {
 func (c *client) start(l line) {
 	c.line, c.held = l, false
 	c.heard = c.hub.ticks.Load()
+	c.watch()
+	c.hub.tellConnect(c)
 	if c.hub.leaving() {
 		c.finish(c.form.bye(goodbyeCode, goodbyeReason), ending{code: goodbyeCode, reason: goodbyeReason}, false)
 	}
@@ -198,6 +206,7 @@ func (c *client) end(e ending, reset bool) {
 	}
 	c.state, c.control, c.farewell = gone, nil, nil
 	c.inbox.stop()
+	c.info.watch.unwatch()
 	c.line.hangUp(reset)
 	// It takes locks that come before c.mu. Hub.Shutdown waits for it.
 	go c.hub.depart(c)
@@ -243,11 +252,15 @@ func (c *client) channelNames() string {
 	if len(c.subs) == 1 {
 		return c.subs[0].shard.ch.name
 	}
+	return strings.Join(c.names(), " ")
+}
+
+func (c *client) names() []string {
 	names := make([]string, len(c.subs))
 	for i := range c.subs {
 		names[i] = c.subs[i].shard.ch.name
 	}
-	return strings.Join(names, " ")
+	return names
 }
 
 // attrs are what every log line about a client begins with.

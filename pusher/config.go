@@ -1,7 +1,10 @@
 package pusher
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -54,6 +57,9 @@ type Config struct {
 	// History is how much of what is published is kept.
 	History History `yaml:"history"`
 
+	// Webhooks is what the application is told of clients.
+	Webhooks Webhooks `yaml:"webhooks"`
+
 	// MaxInbound is the length of the longest message that is accepted from a
 	// client; a longer one closes its connection with code 1009 (RFC 6455
 	// §7.4.1). At most MaxMessage. Default 64KiB, or MaxMessage where that is
@@ -82,6 +88,9 @@ const (
 	// InboundPublish publishes each to the client's own channel, to the sender
 	// as well.
 	InboundPublish Inbound = "publish"
+	// InboundApp asks the application by a webhook, which publishes, changes or
+	// drops it by its answer.
+	InboundApp Inbound = "app"
 )
 
 // Endpoint is one URL at which clients connect.
@@ -92,16 +101,29 @@ type Endpoint struct {
 	// route or mux pattern such as /push/{channel} sets it.
 	Channel string `yaml:"channel"`
 
+	// Auth has the application decide who may listen, and to what: the path at
+	// which it is asked, with the browser's own cookies. Default: everybody may.
+	Auth *AppAuth `yaml:"auth"`
+
+	// Token admits clients that have a signed token (JWT, RFC 7519). With Auth
+	// as well, the application is asked about those that have none.
+	Token *TokenAuth `yaml:"token"`
+
+	// App is how the application of Auth is reached, and AppURL its address.
+	App    http.RoundTripper `yaml:"-"`
+	AppURL *url.URL          `yaml:"-"`
+
 	// Channels lists what clients may ask for by ?channel= in the URL, as often
 	// as they like: names, or beginnings of names with a * behind them. Default
-	// none where the URL has a channel, or else any.
+	// none where the URL has a channel, or else any. Where clients are admitted by
+	// Auth or Token, these decide.
 	Channels []string `yaml:"channels"`
 
 	// MaxChannels is how many channels one connection may listen to. Default 32.
 	MaxChannels int `yaml:"max_channels"`
 
-	// Inbound says what becomes of what clients send: drop (default), echo or
-	// publish.
+	// Inbound says what becomes of what clients send: drop (default), echo,
+	// publish or app.
 	Inbound Inbound `yaml:"inbound"`
 
 	// Origins lists the pages that may connect, as the browser names them in
@@ -151,6 +173,16 @@ func (e FieldErrors) orNil() error {
 	return e
 }
 
+// include adds what is wrong with a part, under its key.
+func (e *FieldErrors) include(key string, err error) {
+	var list FieldErrors
+	if errors.As(err, &list) {
+		for _, f := range list {
+			e.add(key+"."+f.Field, "%s", f.Message)
+		}
+	}
+}
+
 func (e *FieldErrors) add(field, format string, args ...any) {
 	*e = append(*e, FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
 }
@@ -193,6 +225,7 @@ func (c Config) Validate() error {
 		errs.add("slow", "%q is neither cut nor skip; write one of them, or leave it out for cut", string(c.Slow))
 	}
 	c.History.validate(&errs, "history")
+	errs.include("webhooks", c.Webhooks.Validate())
 	if len(errs) > 0 {
 		return errs
 	}
@@ -256,13 +289,19 @@ func (e Endpoint) Validate() error {
 			errs.add(fmt.Sprintf("channels[%d]", i), "%s", p.problem())
 		}
 	}
+	if e.Auth != nil {
+		errs.include("auth", e.Auth.Validate())
+	}
+	if e.Token != nil {
+		errs.include("token", e.Token.Validate())
+	}
 	if e.MaxChannels < 0 {
 		errs.add("max_channels", "%d is negative; write how many channels a connection may have, such as 32", e.MaxChannels)
 	}
 	switch e.Inbound {
-	case "", InboundDrop, InboundEcho, InboundPublish:
+	case "", InboundDrop, InboundEcho, InboundPublish, InboundApp:
 	default:
-		errs.add("inbound", "%q is none of drop, echo and publish; write one of them, or leave it out for drop", string(e.Inbound))
+		errs.add("inbound", "%q is none of drop, echo, publish and app; write one of them, or leave it out for drop", string(e.Inbound))
 	}
 	for i, origin := range e.Origins {
 		if problem := originProblem(origin); problem != "" {

@@ -2,6 +2,7 @@ package pusher
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ func TestConfig_DefaultsGiveWayToWhatIsWritten(t *testing.T) {
 		if err := c.given.Validate(); err != nil {
 			t.Errorf("%+v: %v", c.given, err)
 		}
-		if got := c.given.withDefaults(); got != c.want {
+		if got := c.given.withDefaults(); !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%+v becomes %+v, want %+v", c.given, got, c.want)
 		}
 	}
@@ -57,7 +58,7 @@ max_inbound: -3 is negative; write a size such as 1MiB, or leave it out`},
 			"https://app.test", "app.test", "", "https://*.app.test", "https://app.test/", "https://app.test/page",
 			"wss://app.test", "https://", "app.test/", "https://u@app.test"}},
 			`channel: "the board" is no channel name; write 1 to 164 letters (a-z), digits or any of _-=@,.;:
-inbound: "Echo" is none of drop, echo and publish; write one of them, or leave it out for drop
+inbound: "Echo" is none of drop, echo, publish and app; write one of them, or leave it out for drop
 origins[1]: "app.test" has no scheme; write "https://app.test"
 origins[2]: is empty; write an origin such as "https://app.example.com", or "*" for every page
 origins[3]: "https://*.app.test": a "*" stands only alone, for every page; list each origin, such as "https://app.example.com"

@@ -21,6 +21,9 @@ type endpoint struct {
 	inbound  Inbound
 	origins  origins
 	maxNames int
+	byToken  Authorizer // nil without tokens
+	byApp    Authorizer // nil if the app is not asked
+	token    TokenAuth  // where byToken finds them
 }
 
 // Endpoint makes the handler of one URL at which clients connect: WebSockets
@@ -35,6 +38,9 @@ func (h *Hub) Endpoint(e Endpoint) (http.Handler, error) {
 	if err := e.Validate(); err != nil {
 		return nil, err
 	}
+	if e.Inbound == InboundApp && !h.tells(HookMessage) {
+		return nil, FieldErrors{{Field: "inbound", Message: "app needs webhooks that tell of messages; write webhooks: {url: http://127.0.0.1:8000/push/events, secret_file: ...}"}}
+	}
 	made := &endpoint{
 		hub:      h,
 		channel:  e.Channel,
@@ -42,17 +48,23 @@ func (h *Hub) Endpoint(e Endpoint) (http.Handler, error) {
 		origins:  newOrigins(e.Origins),
 		maxNames: cmp.Or(e.MaxChannels, defaultMaxChannels),
 	}
+	if err := made.authorizeBy(e); err != nil {
+		return nil, err
+	}
 	for _, pattern := range e.Channels {
 		made.extra = append(made.extra, channelPattern(pattern))
 	}
 	return made, nil
 }
 
-// arrival is what a request that may listen asks for.
+// arrival is a request that may listen, and what it asks for.
 type arrival struct {
-	channels []string
-	start    start
-	greeting string // sent to this client alone; "" for none
+	request   *http.Request
+	want      []string // the channels that it names
+	channels  []string // those it gets
+	start     start
+	admission Admission
+	by        Authorizer // who gave that; nil for nobody
 }
 
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -62,7 +74,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.refuseOther(w, r)
 		return
 	}
-	channels, problem := e.channelsOf(r)
+	want, problem := e.wanted(r)
 	if problem != "" {
 		e.hub.refuse(w, r, http.StatusBadRequest, "bad channel name", problem)
 		return
@@ -71,7 +83,10 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.refuseOrigin(w, r)
 		return
 	}
-	a := &arrival{channels: channels, start: startOf(r)}
+	a := &arrival{request: r, want: want, start: startOf(r)}
+	if !e.authorize(w, r, a) {
+		return
+	}
 	if !e.hub.enter() {
 		e.hub.goingDown(w, r)
 		return
@@ -86,29 +101,19 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// channelsOf is what r asks to listen to: the endpoint's channel or that of the
-// path, and those named by ?channel= as far as they are allowed; problem says
+// wanted is the channels that r names, in its path or by ?channel=; problem says
 // what is wrong with them.
-func (e *endpoint) channelsOf(r *http.Request) (names []string, problem string) {
+func (e *endpoint) wanted(r *http.Request) (names []string, problem string) {
 	asked := r.URL.Query()["channel"]
-	switch {
-	case e.channel != "":
-		names = append(names, e.channel)
-	case r.PathValue("channel") != "" || len(asked) == 0:
-		names = append(names, strings.Clone(r.PathValue("channel")))
+	if name := r.PathValue("channel"); name != "" || e.channel == "" && len(asked) == 0 {
+		asked = append([]string{strings.Clone(name)}, asked...)
 	}
-	own := len(names)
 	for _, name := range asked {
+		if !validChannel(name) {
+			return nil, channelProblem(name)
+		}
 		if !slices.Contains(names, name) {
 			names = append(names, name)
-		}
-	}
-	for i, name := range names {
-		switch {
-		case !validChannel(name):
-			return nil, channelProblem(name)
-		case i >= own && !e.allows(name):
-			return nil, fmt.Sprintf("this URL gives no access to channel %q; the operator allows it by channels of this push endpoint", name)
 		}
 	}
 	if len(names) > e.maxNames {
@@ -117,12 +122,80 @@ func (e *endpoint) channelsOf(r *http.Request) (names []string, problem string) 
 	return names, ""
 }
 
+// authorize finds out what a may listen to, or answers why it may not.
+func (e *endpoint) authorize(w http.ResponseWriter, r *http.Request, a *arrival) bool {
+	if a.by = e.authorizer(r); a.by == nil {
+		return e.bound(w, r, a)
+	}
+	admission, refusal := a.by.Authorize(r, a.want)
+	if refusal == nil && len(admission.Channels) > e.maxNames {
+		refusal = refuse(http.StatusForbidden, "too many channels",
+			fmt.Sprintf("%d channels were granted, and one connection may have %d", len(admission.Channels), e.maxNames))
+	}
+	if refusal != nil {
+		e.refuseClient(w, r, refusal)
+		return false
+	}
+	a.admission = admission
+	switch a.channels = admission.Channels; {
+	case a.channels != nil:
+	case a.want != nil:
+		a.channels = a.want
+	default:
+		a.channels = []string{e.channel}
+	}
+	return true
+}
+
+// authorizer is who decides about r; nil if everybody may listen. A token speaks
+// for itself, so the application is asked where there is none.
+func (e *endpoint) authorizer(r *http.Request) Authorizer {
+	if e.byToken == nil || e.byApp == nil {
+		return cmp.Or(e.byToken, e.byApp)
+	}
+	if token, _ := e.token.TokenFromRequest(r); token != "" {
+		return e.byToken
+	}
+	return e.byApp
+}
+
+// bound gives a what the endpoint gives everybody: its channel, and those that
+// the client names as far as they are allowed.
+func (e *endpoint) bound(w http.ResponseWriter, r *http.Request, a *arrival) bool {
+	if e.channel != "" {
+		a.channels = append(a.channels, e.channel)
+	}
+	for _, name := range a.want {
+		if name == e.channel {
+			continue
+		}
+		if name != r.PathValue("channel") && !e.allows(name) {
+			e.hub.refuse(w, r, http.StatusForbidden, "channel not allowed", fmt.Sprintf(
+				"this URL gives no access to channel %q; the operator allows it by channels of this push endpoint", name))
+			return false
+		}
+		a.channels = append(a.channels, name)
+	}
+	return true
+}
+
 // allows says whether a client may name a channel by itself.
 func (e *endpoint) allows(name string) bool {
 	if e.channel == "" && len(e.extra) == 0 {
 		return true // the path takes any name as well
 	}
 	return slices.ContainsFunc(e.extra, func(p channelPattern) bool { return p.match(name) })
+}
+
+// refuseClient answers what an Authorizer says.
+func (e *endpoint) refuseClient(w http.ResponseWriter, r *http.Request, refusal *Refusal) {
+	for name, values := range refusal.Header {
+		w.Header()[name] = values
+	}
+	e.shareWith(w, r)
+	e.hub.logRefused(r, refusal.Status, refusal.Reason, refusal.Attrs...)
+	w.WriteHeader(refusal.Status)
+	_, _ = w.Write(refusal.Body)
 }
 
 // startOf is where r wants to begin.
@@ -147,6 +220,7 @@ func startOf(r *http.Request) start {
 // and from here on has nothing to do with its exit.
 func (e *endpoint) join(w http.ResponseWriter, r *http.Request, a *arrival, f form) (*client, continuation, Position, bool) {
 	c := e.hub.newClient(e, strings.Clone(r.RemoteAddr), f)
+	c.info.admission, c.info.arrival = a.admission, a
 	how, at, err := e.hub.join(r.Context(), c, a.channels, a.start)
 	if err != nil {
 		e.hub.exit()
@@ -210,6 +284,11 @@ func (e *endpoint) refuseOrigin(w http.ResponseWriter, r *http.Request) {
 
 // refuse answers r with an error in plain words and logs it.
 func (h *Hub) refuse(w http.ResponseWriter, r *http.Request, status int, reason, text string, more ...slog.Attr) {
+	h.logRefused(r, status, reason, more...)
+	http.Error(w, fmt.Sprintf("%d %s: %s", status, http.StatusText(status), text), status)
+}
+
+func (h *Hub) logRefused(r *http.Request, status int, reason string, more ...slog.Attr) {
 	level := slog.LevelInfo
 	if status == http.StatusForbidden || status == http.StatusUnauthorized {
 		level = slog.LevelWarn
@@ -221,5 +300,4 @@ func (h *Hub) refuse(w http.ResponseWriter, r *http.Request, status int, reason,
 		slog.String("method", r.Method),
 		slog.String("path", r.URL.Path),
 	}, more...)...)
-	http.Error(w, fmt.Sprintf("%d %s: %s", status, http.StatusText(status), text), status)
 }

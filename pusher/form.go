@@ -40,6 +40,10 @@ func (f form) transport() string {
 	return "websocket"
 }
 
+// lasts says whether a connection stays, and so stands for somebody who listens;
+// polls come and go.
+func (f form) lasts() bool { return f != formLine && f != formJSON }
+
 // answers says whether clients answer pings.
 func (f form) answers() bool { return f.socket() }
 

@@ -32,6 +32,7 @@ type Hub struct {
 	cfg      Config
 	log      *slog.Logger
 	broker   Broker
+	hooks    *Hooks // nil without
 	epoch    string
 	plain    websocket.Upgrader // without compression
 	packing  websocket.Upgrader // with it
@@ -80,6 +81,13 @@ func New(cfg Config, broker Broker, log *slog.Logger) (*Hub, error) {
 	}
 	for i := range min(runtime.GOMAXPROCS(0), maxDeliverers) {
 		h.deliverers = append(h.deliverers, newDeliverer(h, i))
+	}
+	if cfg.Webhooks.URL != "" {
+		hooks, err := NewHooks(cfg.Webhooks, broker.KV(), log)
+		if err != nil {
+			return nil, err
+		}
+		h.hooks = hooks
 	}
 	h.plain, h.packing = h.newUpgrader(false), h.newUpgrader(true)
 	position, err := broker.Watch(h.deliver)
@@ -211,7 +219,9 @@ func (h *Hub) hold(name string) *channel {
 		}
 		h.channels[name] = ch
 	}
-	ch.members++
+	if ch.members++; ch.members == 1 && h.tells(HookOccupy) {
+		h.hooks.Occupied(name)
+	}
 	return ch
 }
 
@@ -222,8 +232,12 @@ func (h *Hub) release(names []string) {
 	defer h.mu.Unlock()
 	for _, name := range names {
 		ch := h.channels[name]
-		if ch.members--; ch.members == 0 {
-			delete(h.channels, name)
+		if ch.members--; ch.members > 0 {
+			continue
+		}
+		delete(h.channels, name)
+		if h.tells(HookVacate) {
+			h.hooks.Vacated(name)
 		}
 	}
 }
@@ -243,13 +257,11 @@ func (h *Hub) depart(c *client) {
 		c.inbox.worker.Wait()
 	}
 	h.clock.remove(c)
-	names := make([]string, len(c.subs))
 	for i := range c.subs {
-		s := &c.subs[i]
-		s.shard.remove(s)
-		names[i] = s.shard.ch.name
+		c.subs[i].shard.remove(&c.subs[i])
 	}
-	h.release(names)
+	h.tellDisconnect(c)
+	h.release(c.names())
 	h.logClosed(c)
 }
 
@@ -259,7 +271,7 @@ func (h *Hub) newClient(e *endpoint, remote string, f form) *client {
 	return &client{
 		hub: h, line: opening{}, form: f, held: true,
 		d:    h.deliverers[id%uint64(len(h.deliverers))],
-		info: &clientInfo{id: id, remote: remote, opened: time.Now(), endpoint: e},
+		info: &clientInfo{id: id, key: newClientKey(), remote: remote, opened: time.Now(), endpoint: e},
 	}
 }
 

@@ -1,6 +1,7 @@
 package pusher
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -96,10 +97,18 @@ func (c *client) work() {
 
 // deal does with a message what the endpoint says.
 func (c *client) deal(ctx context.Context, m inboundMessage) {
-	// MaxInbound is at most MaxMessage and the text has been checked: what can
-	// fail is the store, and the client could not be told.
-	channel := c.subs[0].shard.ch.name
-	if _, err := c.hub.publish(ctx, channel, Message{Text: m.text}, m.buf); err != nil && ctx.Err() == nil {
+	channel, buf := c.subs[0].shard.ch.name, m.buf
+	if c.info.endpoint.inbound == InboundApp {
+		verdict, err := c.hub.hooks.Message(ctx, c.asClient(), m.text, m.buf[headroom:])
+		if err != nil || !verdict.Publish { // an error has been logged
+			return
+		}
+		channel, m.text = cmp.Or(verdict.Channel, channel), verdict.Text
+		buf = append(make([]byte, headroom, headroom+len(verdict.Data)), verdict.Data...)
+	}
+	// What can fail is the store, or what the app has made of it; the client
+	// could not be told.
+	if _, err := c.hub.publish(ctx, channel, Message{Text: m.text}, buf); err != nil && ctx.Err() == nil {
 		c.hub.log.LogAttrs(ctx, slog.LevelWarn, EventInboundLost, append(c.attrs(), slog.String("reason", err.Error()))...)
 	}
 }

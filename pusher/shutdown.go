@@ -2,6 +2,7 @@ package pusher
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -41,6 +42,9 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	}
 	h.poller.close()
 	h.running.Wait()
+	if h.hooks != nil {
+		err = errors.Join(err, h.hooks.Shutdown(ctx))
+	}
 	return err
 }
 

@@ -103,8 +103,8 @@ func (e *endpoint) begin(c *client, a *arrival, how continuation, at Position) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.control = append(c.control, statusOf(c.form, at, how)...)
-	if a.greeting != "" {
-		c.control = append(c.control, c.greeting(a.greeting, at)...)
+	if a.admission.Greeting != "" {
+		c.control = append(c.control, c.greeting(a.admission.Greeting, at)...)
 	}
 }
 
