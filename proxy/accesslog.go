@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -155,7 +156,7 @@ func appendCombinedHead(b []byte, x *exchange) []byte {
 	b = append(b, ` "`...)
 	b = appendApache(b, x.req.Method)
 	b = append(b, ' ')
-	b = appendApache(b, x.req.Target)
+	b = appendApache(b, x.shownTarget())
 	b = append(b, ' ')
 	b = appendApache(b, x.proto)
 	return append(b, `" `...)
@@ -191,7 +192,7 @@ func appendJSONHead(b []byte, x *exchange) []byte {
 	b = appendField(b, "user", x.user())
 	b = appendField(b, "method", x.req.Method)
 	b = appendField(b, "host", x.host)
-	b = appendField(b, "uri", x.req.Target)
+	b = appendField(b, "uri", x.shownTarget())
 	b = appendField(b, "proto", x.proto)
 	version := ""
 	if x.tls != 0 {
@@ -240,6 +241,29 @@ func (x *exchange) user() []byte {
 		return nil
 	}
 	return name
+}
+
+// shownTarget is the request's target without the secret that its query may hold.
+func (x *exchange) shownTarget() []byte {
+	if x.route == nil || x.route.SecretQuery == "" {
+		return x.req.Target
+	}
+	path, query, ok := bytes.Cut(x.req.Target, []byte{'?'})
+	if !ok {
+		return x.req.Target
+	}
+	shown := append(bytes.Clone(path), '?')
+	for i, item := range bytes.Split(query, []byte{'&'}) {
+		if i > 0 {
+			shown = append(shown, '&')
+		}
+		name, _, _ := bytes.Cut(item, []byte{'='})
+		if plain, err := url.QueryUnescape(string(name)); err != nil || plain == x.route.SecretQuery {
+			item = append(bytes.Clone(name), "=***"...)
+		}
+		shown = append(shown, item...)
+	}
+	return shown
 }
 
 // merged is a field's value; several lines are one list (RFC 9110 §5.3).

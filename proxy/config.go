@@ -212,10 +212,18 @@ type Route struct {
 	// behind Path.
 	Files string `yaml:"files"`
 
-	// Handler gets WebSocket handshakes and requests that accept
-	// text/event-stream. Plain requests on the same path fall through to the
-	// next route. It is how a program adds its own push service.
+	// Handler gets WebSocket handshakes, requests that accept text/event-stream,
+	// and those that prefer to wait (RFC 7240 §4.3). Plain requests on the same
+	// path fall through to the next route. It is how a program adds its own push
+	// service.
 	Handler http.Handler `yaml:"-"`
+
+	// Whole has Handler get every request for the path.
+	Whole bool `yaml:"-"`
+
+	// SecretQuery names a parameter of the query whose value the access log does
+	// not show, such as that of a token. Default none.
+	SecretQuery string `yaml:"-"`
 
 	// Host is the Host field sent to the backend. Default the client's own.
 	Host string `yaml:"host"`

@@ -47,10 +47,11 @@
 //
 // # The walk of a push client
 //
-// A route with a Handler gets WebSocket handshakes and requests that accept
-// text/event-stream; everything else on the same path falls through to the
-// next route. The handler takes the connection over by http.Hijacker, so a
-// push service in the same process costs no second connection.
+// A route with a Handler gets WebSocket handshakes, requests that accept
+// text/event-stream, and polls (Prefer: wait); everything else on the same path
+// falls through to the next route, unless the route is for the Handler as a
+// whole. The handler takes the connection over by http.Hijacker, so a push
+// service in the same process costs no second connection.
 //
 // # Who owns what
 //

@@ -34,21 +34,31 @@ func isHandshake(r *http1.Request) bool {
 	return hasToken(r.Fields, http1.Upgrade, "websocket") && hasToken(r.Fields, http1.Connection, "upgrade")
 }
 
-// isEventStream reports whether a request asks for server-sent events, as a
-// browser's EventSource does.
-func isEventStream(r *http1.Request) bool {
+// isStream reports whether a request is for a push service although it is no
+// handshake: for server-sent events, as a browser's EventSource is, or for a
+// poll, which prefers to wait (RFC 7240 §4.3).
+func isStream(r *http1.Request) bool {
 	if string(r.Method) != http.MethodGet {
 		return false
 	}
 	for i := range r.Fields {
-		if r.Fields[i].Known != http1.Accept {
-			continue
+		f := &r.Fields[i]
+		switch {
+		case f.Known == http1.Accept && hasItem(f.Value, ';', "text/event-stream"),
+			f.Known == http1.Other && equalFold(f.Name, "prefer") && hasItem(f.Value, '=', "wait"):
+			return true
 		}
-		for item := range bytes.SplitSeq(r.Fields[i].Value, []byte{','}) {
-			kind, _, _ := bytes.Cut(item, []byte{';'})
-			if equalFold(bytes.Trim(kind, " \t"), "text/event-stream") {
-				return true
-			}
+	}
+	return false
+}
+
+// hasItem reports whether a list has an item of that name, up to a separator.
+func hasItem(list []byte, separator byte, name string) bool {
+	for item := range bytes.SplitSeq(list, []byte{','}) {
+		head, _, _ := bytes.Cut(item, []byte{separator})
+		head, _, _ = bytes.Cut(head, []byte{';'})
+		if equalFold(bytes.Trim(head, " \t"), name) {
+			return true
 		}
 	}
 	return false

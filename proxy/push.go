@@ -19,6 +19,8 @@ func (p pushHandler) serveHTTP(x *httpExchange, r *http.Request) {
 		r.SetPathValue(p.route.variable, unescapePath(string(x.path[len(p.route.prefix):])))
 	}
 	r.URL.Path, r.URL.RawPath = unescapePath(string(x.path)), string(x.path)
+	// What net/http leaves empty says how the client came, through whatever proxies.
+	r.URL.Scheme, r.Host = x.scheme, string(x.host)
 	if x.client != x.peer {
 		r.RemoteAddr = netip.AddrPortFrom(x.client, 0).String() // only its proxy knows the port
 	}

@@ -51,7 +51,7 @@ type httpHandler interface {
 func (rt *route) takes(path []byte, upgrade, stream bool) bool {
 	rest, below := cutPrefix(path, rt.prefix)
 	switch {
-	case rt.Tunnel.Backend != "" && !upgrade, rt.Handler != nil && !upgrade && !stream, rt.Files != "" && upgrade:
+	case rt.Tunnel.Backend != "" && !upgrade, rt.Handler != nil && !rt.Whole && !upgrade && !stream, rt.Files != "" && upgrade:
 		return false
 	case rt.variable != "":
 		return below && len(rest) > 0 && bytes.IndexByte(rest, '/') < 0

@@ -129,7 +129,7 @@ func (s *Server) find(x *exchange) bool {
 		x.fail(http.StatusBadRequest, err.Error(), "The address is not one this server understands.")
 		return false
 	}
-	rt := x.site.route(x.path, x.upgrade, isEventStream(x.req))
+	rt := x.site.route(x.path, x.upgrade, isStream(x.req))
 	if rt == nil {
 		x.fail(http.StatusNotFound, fmt.Sprintf("no route of %s takes %s; add one, such as path: / with app", x.site.name, x.path),
 			"There is nothing at this address.")
