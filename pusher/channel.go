@@ -99,7 +99,7 @@ type shard struct {
 	d  *deliverer
 
 	queued   bool  // of d.mu
-	retained int64 // of d: what of the chain is kept for its slowest client
+	retained atomic.Int64 // what of the chain is kept for its slowest client; written by d
 
 	mu      sync.Mutex
 	subs    []*subscription
@@ -125,6 +125,9 @@ func (sh *shard) remove(s *subscription) {
 	sh.subs[last] = nil
 	sh.subs = sh.subs[:last]
 	sh.moved = sh.passing
+	if sh.retained.Load() != 0 { // it may have been for this one
+		sh.d.post(sh)
+	}
 }
 
 // each calls f for every client of the channel. f must not wait.

@@ -167,9 +167,8 @@ func (d *deliverer) pass(sh *shard) {
 // note keeps account of what is kept in memory for slow clients only.
 func (d *deliverer) note(sh *shard, slowest int64) {
 	retained := sh.ch.end.Load() - slowest
-	if retained != sh.retained {
-		d.hub.retained.Add(retained - sh.retained)
-		sh.retained = retained
+	if before := sh.retained.Swap(retained); retained != before {
+		d.hub.retained.Add(retained - before)
 	}
 }
 
@@ -198,7 +197,7 @@ func (d *deliverer) serve(s *subscription) (at int64) {
 // together are too much.
 func (d *deliverer) tooSlow(s *subscription, lag int64) bool {
 	cfg := &d.hub.cfg
-	return lag > cfg.QueueBytes+s.grace || d.hub.retained.Load() > cfg.QueueTotal && lag >= s.shard.retained/2 && lag > 0
+	return lag > cfg.QueueBytes+s.grace || d.hub.retained.Load() > cfg.QueueTotal && lag >= s.shard.retained.Load()/2 && lag > 0
 }
 
 func (d *deliverer) look(c *client) {
