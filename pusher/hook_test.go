@@ -143,6 +143,11 @@ func runHooks(t *testing.T, k *Hooks) (kill func()) {
 	}()
 	kill = func() { cancel(); <-ran }
 	t.Cleanup(kill)
+	eventually(t, "webhooks run", func() bool {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		return k.running
+	})
 	return kill
 }
 

@@ -1,0 +1,78 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// AppTransport reaches the App of a route by net/http, for questions of our own
+// such as a push service's. The URL is that of the app without a path: requests
+// to it have the path that a browser would ask for, and get the one that App says,
+// and the Host that the route says.
+func (r Route) AppTransport() (http.RoundTripper, *url.URL, error) {
+	b, err := parseBackend(r.App, "http", "https")
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := b.secure(r.BackendTLS); err != nil {
+		return nil, nil, err
+	}
+	prefix, _, err := parsePath(r.Path)
+	if err != nil {
+		return nil, nil, err
+	}
+	scheme := "http"
+	if b.tls != nil {
+		scheme = "https"
+	}
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	return &appTransport{
+		Transport: &http.Transport{
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				conn, err := dialer.DialContext(ctx, b.network, b.address)
+				if err != nil {
+					return nil, fmt.Errorf("dial backend %s: %w", b.written, err)
+				}
+				return conn, nil
+			},
+			TLSClientConfig:     b.tls,
+			MaxIdleConnsPerHost: maxIdleQuestions,
+			IdleConnTimeout:     idleQuestion,
+		},
+		prefix: prefix, path: b.path, host: r.Host,
+	}, &url.URL{Scheme: scheme, Host: b.host}, nil
+}
+
+const (
+	// maxIdleQuestions is how many connections are kept for further questions,
+	// and idleQuestion for how long; less than gunicorn's keep-alive would be too
+	// short to be of use, and a connection that the app has closed is noticed.
+	maxIdleQuestions = 16
+	idleQuestion     = 30 * time.Second
+)
+
+// appTransport maps paths as the route does.
+type appTransport struct {
+	*http.Transport
+	prefix, path, host string
+}
+
+// RoundTrip is that of http.RoundTripper.
+func (t *appTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if t.path != "" || t.host != "" {
+		r = r.Clone(r.Context())
+	}
+	if t.host != "" {
+		r.Host = t.host
+	}
+	if t.path != "" {
+		rest := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, t.prefix), "/")
+		r.URL.Path, r.URL.RawPath = strings.TrimSuffix(t.path, "/")+"/"+rest, ""
+	}
+	return t.Transport.RoundTrip(r)
+}
