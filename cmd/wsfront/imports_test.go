@@ -28,6 +28,8 @@ var mayImport = map[string][]string{
 	"proxy/relay":         {"proxy/record", "proxy/frame"},
 	"proxy/acmetest":      {},
 	"pusher":              {},
+	"pusher/natsbroker":   {"pusher"},
+	"pusher/brokertest":   {"pusher"},
 }
 
 // onlyIn names the files that may import a library, or the folders where several
@@ -39,6 +41,8 @@ var onlyIn = map[string][]string{
 	"github.com/spf13/cobra":           {"cmd/wsfront"},
 	"go.yaml.in/yaml/v3":               {"cmd/internal/config"},
 	"github.com/klauspost/compress":    {"proxy"},
+	"github.com/nats-io/nats-server":   {"pusher/natsbroker"},
+	"github.com/nats-io/nats.go":       {"pusher/natsbroker"},
 	"github.com/letsencrypt/pebble/v2": {"proxy/acmetest"},
 	"github.com/miekg/dns":             {"proxy/acmetest"},
 }

@@ -1,0 +1,136 @@
+package natsbroker
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"wsfront/pusher"
+)
+
+// end is what is known of the end of a channel.
+type end struct {
+	// head is the number of the newest stored message, or 0.
+	head uint64
+	// last is the number of the newest one that was published, stored or not.
+	// When it is 0, there may have been some up to certain.
+	last, certain uint64
+	// total is the bytes of all that was ever published.
+	total int64
+}
+
+// end looks for the end of a channel: in its newest message, in the mark of its
+// last purge, in what this process remembers, and at last in where the stream
+// begins, since it forgets the end of a channel only together with everything
+// older than that.
+func (b *Broker) end(ctx context.Context, name string) (end, error) {
+	token := channelToken(name)
+	s, found, err := b.getLast(ctx, b.names.messages+token)
+	if err != nil {
+		return end{}, err
+	}
+	if found {
+		return end{head: s.seq, last: s.seq, certain: s.seq, total: s.total}, nil
+	}
+	if s, found, err = b.getLast(ctx, b.names.purges+token); err != nil {
+		return end{}, err
+	}
+	if found {
+		return end{last: s.prev, total: s.total}, nil
+	}
+	if b.server != nil { // no other process writes
+		if prev := b.channels.prev(name); prev != 0 {
+			return end{last: prev}, nil
+		}
+	}
+	state, err := b.state(ctx, b.names.stream, "")
+	if err != nil {
+		return end{}, err
+	}
+	return end{certain: max(state.FirstSeq, 1) - 1}, nil
+}
+
+func (b *Broker) Head(ctx context.Context, name string) (pusher.Head, error) {
+	end, err := b.end(ctx, name)
+	if err != nil {
+		return pusher.Head{}, err
+	}
+	head := pusher.Head{Last: end.last, Certain: end.certain}
+	if end.head != 0 {
+		subject := b.names.messages + channelToken(name)
+		state, err := b.state(ctx, b.names.stream, subject)
+		if err != nil {
+			return pusher.Head{}, err
+		}
+		head.Count = state.Subjects[subject]
+	}
+	return head, nil
+}
+
+func (b *Broker) Next(ctx context.Context, name string, after uint64, maxCount int, maxBytes int64) ([]*pusher.Entry, error) {
+	var list []*pusher.Entry
+	subject := b.names.messages + channelToken(name)
+	now := time.Now()
+	for more := true; more; {
+		var batch []stored
+		var err error
+		// The server counts more than the data: what is asked for is the least
+		// that can still be wanted.
+		if batch, more, err = b.getFrom(ctx, subject, after+1, maxCount-len(list), maxBytes); err != nil {
+			return nil, err
+		}
+		for _, s := range batch {
+			after = s.seq
+			if s.expired(now) {
+				continue
+			}
+			if maxBytes -= int64(len(s.data)); len(list) > 0 && (len(list) >= maxCount || maxBytes < 0) {
+				return list, nil
+			}
+			list = append(list, s.entry(name))
+		}
+		if len(list) > 0 && (len(list) >= maxCount || maxBytes <= 0) {
+			return list, nil
+		}
+	}
+	return list, nil
+}
+
+// Last goes back from message to message, since the server can only go forward.
+func (b *Broker) Last(ctx context.Context, name string, maxCount int, maxBytes int64) ([]*pusher.Entry, error) {
+	subject := b.names.messages + channelToken(name)
+	now := time.Now()
+	var list []*pusher.Entry // newest first
+	s, found, err := b.getLast(ctx, subject)
+	for ; ; s, found, err = b.getSeq(ctx, s.prev) {
+		if err != nil {
+			return nil, err
+		}
+		if !found || s.subject != subject || s.expired(now) {
+			break
+		}
+		if maxBytes -= int64(len(s.data)); len(list) > 0 && maxBytes < 0 {
+			break
+		}
+		list = append(list, s.entry(name))
+		if len(list) >= maxCount || s.prev == 0 {
+			break
+		}
+	}
+	slices.Reverse(list)
+	return list, nil
+}
+
+func (b *Broker) Channels(ctx context.Context, limit int) (map[string]int, error) {
+	subjects, err := b.subjectCounts(ctx, b.names.stream, b.names.messages+"*", limit)
+	if err != nil {
+		return nil, err
+	}
+	channels := make(map[string]int, len(subjects))
+	for subject, n := range subjects {
+		if name, ok := b.channelOf(subject, b.names.messages); ok {
+			channels[name] = n
+		}
+	}
+	return channels, nil
+}
