@@ -16,13 +16,13 @@ import (
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
-		child(dir)
-		return
+		os.Exit(child(dir))
 	}
 	goleak.VerifyTestMain(m)
 }
 
-const patience_ = 20 * time.Second
+// testPatience is how long a test waits for what must happen.
+const testPatience = 20 * time.Second
 
 func limited(o Options, limits pusher.History) Options {
 	o.Messages, o.Bytes, o.Age = limits.Messages, limits.Bytes, limits.Age
@@ -32,12 +32,26 @@ func limited(o Options, limits pusher.History) Options {
 // open opens a broker that ends with the test, if not before.
 func open(t testing.TB, o Options) *Broker {
 	t.Helper()
-	b, err := Open(t.Context(), o, slog.New(slog.DiscardHandler))
+	return openLogging(t, o, slog.DiscardHandler)
+}
+
+func openLogging(t testing.TB, o Options, log slog.Handler) *Broker {
+	t.Helper()
+	b, err := Open(t.Context(), o, slog.New(log))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.Close() })
 	return b
+}
+
+func eventually(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(testPatience); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %s: %s", testPatience, what)
+		}
+	}
 }
 
 // external is a NATS server as anybody would run one: its address.
@@ -54,7 +68,7 @@ func external(t testing.TB) string {
 		s.Shutdown()
 		s.WaitForShutdown()
 	})
-	if !s.ReadyForConnections(patience_) {
+	if !s.ReadyForConnections(testPatience) {
 		t.Fatal("the NATS server does not start")
 	}
 	return s.ClientURL()
@@ -82,7 +96,3 @@ func mustAppend(t testing.TB, b *Broker, channel string, d pusher.Draft) uint64 
 	}
 	return a.Seq
 }
-
-const childDir = "WSFRONT_TEST_CHILD"
-
-func child(string) {}

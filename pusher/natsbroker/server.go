@@ -18,6 +18,7 @@ const (
 	// maxPayload is the longest message that the embedded server takes, far above
 	// what a Hub lets through.
 	maxPayload = 64 << 20
+	unlimited  = 1 << 50
 	// startPatience is how long the embedded server may take until it answers,
 	// once it has read its store.
 	startPatience = time.Minute
@@ -42,9 +43,9 @@ func startEmbedded(o Options, log *slog.Logger) (*embedded, error) {
 		NoSigs:     true,
 		JetStream:  true,
 		StoreDir:   o.Dir,
-		// What the streams may reserve together, so that the server does not
-		// derive it from the disk that is free at the moment.
-		JetStreamMaxStore:  o.Total + kvTotal,
+		// Each stream has its own limit; the server's would be derived from the
+		// disk that is free at the moment, and refuse to start with less.
+		JetStreamMaxStore:  unlimited,
 		JetStreamMaxMemory: 1, // no stream of ours is in memory
 		MaxPayload:         maxPayload,
 		MaxPending:         2 * maxPayload,

@@ -162,4 +162,3 @@ func (w *watch) check() {
 		w.mu.Unlock()
 	}
 }
-

@@ -1,0 +1,53 @@
+package natsbroker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+)
+
+func TestChannels_ForgetsThoseNotInUse(t *testing.T) {
+	var c channels
+	c.init(3)
+	held, err := c.lock(t.Context(), "held")
+	if err != nil {
+		t.Fatal(err)
+	}
+	held.prev.Store(7)
+	for i := range 10 {
+		ch, err := c.lock(t.Context(), fmt.Sprint(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.unlock(ch)
+	}
+	if len(c.list) != 3 || c.prev("held") != 7 {
+		t.Errorf("%d are known, of held %d", len(c.list), c.prev("held"))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.lock(ctx, "held"); !errors.Is(err, context.Canceled) {
+		t.Errorf("locked twice: %v", err)
+	}
+	c.unlock(held)
+	if held.refs != 0 {
+		t.Errorf("%d still use it", held.refs)
+	}
+}
+
+// The numbers of a channel that was forgotten are read again.
+func TestAppend_MoreChannelsThanAreRemembered(t *testing.T) {
+	b := open(t, Options{Dir: t.TempDir()})
+	b.channels.max = 2
+	prev := map[string]uint64{}
+	for i := range 30 {
+		name := fmt.Sprint(i % 5)
+		seq := mustAppend(t, b, name, draft("x"))
+		list := next(t, b, name, prev[name])
+		if len(list) != 1 || list[0].Prev != prev[name] || list[0].Seq != seq {
+			t.Fatalf("message %d of %s: %+v", seq, name, list)
+		}
+		prev[name] = seq
+	}
+}
