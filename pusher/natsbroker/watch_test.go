@@ -112,6 +112,30 @@ func TestWatch_WhatWasDroppedIsReadFromTheStore(t *testing.T) {
 	f.await(t, n+1)
 }
 
+// Behind what was dropped there is a message that comes live.
+func TestWatch_HoleIsFilledBeforeWhatFollows(t *testing.T) {
+	b := open(t, Options{Dir: t.TempDir()})
+	f := watchAll(t, b)
+	limit := func(messages int) {
+		t.Helper()
+		if err := b.watch.sub.SetPendingLimits(messages, 1<<20); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(2)
+	f.gate.Lock()
+	for range 20 {
+		mustAppend(t, b, "a", draft("x"))
+	}
+	limit(100)
+	mustAppend(t, b, "a", draft("x"))
+	if pending, _, err := b.watch.sub.Pending(); err != nil || pending == 0 {
+		t.Errorf("%d wait, %v: the test proves nothing", pending, err)
+	}
+	f.gate.Unlock()
+	f.await(t, 21)
+}
+
 func TestWatch_OnlyOne(t *testing.T) {
 	b := open(t, Options{Dir: t.TempDir()})
 	watchAll(t, b)
@@ -136,11 +160,14 @@ func TestExternal_TwoProcessesShareOneStore(t *testing.T) {
 	for p := range publishers {
 		wg.Go(func() {
 			for i := range each {
-				for _, node := range nodes { // each message twice, over one and then the other
-					d := pusher.Draft{Data: fmt.Appendf(nil, "%d-%d", p, i), ID: fmt.Sprintf("%d-%d", p, i)}
-					if _, err := node.Append(context.Background(), "a", d); err != nil {
-						t.Error(err)
-					}
+				d := pusher.Draft{Data: fmt.Appendf(nil, "%d-%d", p, i), ID: fmt.Sprintf("%d-%d", p, i)}
+				first, err := nodes[p%2].Append(context.Background(), "a", d)
+				if err != nil || first.Duplicate {
+					t.Errorf("message %s: %+v, %v", d.ID, first, err)
+				}
+				again, err := nodes[1-p%2].Append(context.Background(), "a", d)
+				if err != nil || !again.Duplicate || again.Seq != first.Seq {
+					t.Errorf("message %s is %+v and over the other one %+v, %v", d.ID, first, again, err)
 				}
 			}
 		})
