@@ -18,8 +18,7 @@ import (
 type NewBroker func(t *testing.T, limits pusher.History) pusher.Broker
 
 // Run tests the broker that newBroker makes, each part of the contract with a
-// fresh one. Together they take about ten seconds, most of it waiting for
-// messages and values to be too old.
+// fresh one, several at a time.
 func Run(t *testing.T, newBroker NewBroker) {
 	for _, test := range []struct {
 		name   string
@@ -56,6 +55,7 @@ func Run(t *testing.T, newBroker NewBroker) {
 		{"KV_TTL", pusher.History{}, kvTTL},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			b := &broker{newBroker(t, test.limits), t}
 			t.Cleanup(func() {
 				if err := b.Close(); err != nil {

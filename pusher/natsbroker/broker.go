@@ -110,7 +110,8 @@ func (b *Broker) connect() (*nats.Conn, error) {
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
 	}
 	if b.server != nil {
-		options = append(options, nats.InProcessServer(b.server))
+		// A pipe in memory needs no deadline for each write.
+		options = append(options, nats.InProcessServer(b.server), nats.FlusherTimeout(0))
 	}
 	conn, err := nats.Connect(b.options.URL, options...)
 	if err != nil {
@@ -167,7 +168,8 @@ func (b *Broker) failed(err error) error {
 	case errors.Is(err, nats.ErrNoResponders):
 		return errors.New("store: the NATS server has no JetStream stream for it at the moment")
 	case errors.Is(err, nats.ErrMaxPayload):
-		return fmt.Errorf("store: the message is too long for the NATS server; raise its max_payload (now %d)", b.conn.MaxPayload())
+		return fmt.Errorf("store: the message is too long; with its headers it may have %d bytes (max_payload of the NATS server)",
+			b.conn.MaxPayload())
 	}
 	return fmt.Errorf("store: %w", err)
 }

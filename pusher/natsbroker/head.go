@@ -2,8 +2,6 @@ package natsbroker
 
 import (
 	"context"
-	"slices"
-	"time"
 
 	"wsfront/pusher"
 )
@@ -50,6 +48,7 @@ func (b *Broker) end(ctx context.Context, name string) (end, error) {
 	return end{certain: max(state.FirstSeq, 1) - 1}, nil
 }
 
+// Head asks the stream; what this process remembers is for when it has nothing.
 func (b *Broker) Head(ctx context.Context, name string) (pusher.Head, error) {
 	end, err := b.end(ctx, name)
 	if err != nil {
@@ -65,60 +64,6 @@ func (b *Broker) Head(ctx context.Context, name string) (pusher.Head, error) {
 		head.Count = state.Subjects[subject]
 	}
 	return head, nil
-}
-
-func (b *Broker) Next(ctx context.Context, name string, after uint64, maxCount int, maxBytes int64) ([]*pusher.Entry, error) {
-	var list []*pusher.Entry
-	subject := b.names.messages + channelToken(name)
-	now := time.Now()
-	for more := true; more; {
-		var batch []stored
-		var err error
-		// The server counts more than the data: what is asked for is the least
-		// that can still be wanted.
-		if batch, more, err = b.getFrom(ctx, subject, after+1, maxCount-len(list), maxBytes); err != nil {
-			return nil, err
-		}
-		for _, s := range batch {
-			after = s.seq
-			if s.expired(now) {
-				continue
-			}
-			if maxBytes -= int64(len(s.data)); len(list) > 0 && (len(list) >= maxCount || maxBytes < 0) {
-				return list, nil
-			}
-			list = append(list, s.entry(name))
-		}
-		if len(list) > 0 && (len(list) >= maxCount || maxBytes <= 0) {
-			return list, nil
-		}
-	}
-	return list, nil
-}
-
-// Last goes back from message to message, since the server can only go forward.
-func (b *Broker) Last(ctx context.Context, name string, maxCount int, maxBytes int64) ([]*pusher.Entry, error) {
-	subject := b.names.messages + channelToken(name)
-	now := time.Now()
-	var list []*pusher.Entry // newest first
-	s, found, err := b.getLast(ctx, subject)
-	for ; ; s, found, err = b.getSeq(ctx, s.prev) {
-		if err != nil {
-			return nil, err
-		}
-		if !found || s.subject != subject || s.expired(now) {
-			break
-		}
-		if maxBytes -= int64(len(s.data)); len(list) > 0 && maxBytes < 0 {
-			break
-		}
-		list = append(list, s.entry(name))
-		if len(list) >= maxCount || s.prev == 0 {
-			break
-		}
-	}
-	slices.Reverse(list)
-	return list, nil
 }
 
 func (b *Broker) Channels(ctx context.Context, limit int) (map[string]int, error) {

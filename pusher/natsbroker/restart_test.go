@@ -375,3 +375,52 @@ func TestTotal_OldestGiveWay(t *testing.T) {
 		t.Errorf("head of a channel that never was: %+v, %v", head, err)
 	}
 }
+
+// Next finds what a channel has far back among those of others, few messages or
+// many.
+func TestNext_FarBehind(t *testing.T) {
+	b := open(t, Options{Dir: t.TempDir()})
+	for _, test := range []struct{ stored, missed int }{{1, 0}, {10, 9}, {10, 10}, {200, 65}, {200, 200}} {
+		name := fmt.Sprintf("c%d-%d", test.stored, test.missed)
+		var seqs []uint64
+		for range test.stored {
+			seqs = append(seqs, mustAppend(t, b, name, draft("x")))
+		}
+		other := pusher.Draft{Data: []byte("x")}
+		for i := range farBehind + 10 {
+			mustAppend(t, b, fmt.Sprint("other", i%3), other)
+		}
+		after := uint64(0)
+		if test.missed < test.stored {
+			after = seqs[test.stored-test.missed-1]
+		}
+		list := next(t, b, name, after)
+		if len(list) != test.missed {
+			t.Fatalf("%+v: %d messages", test, len(list))
+		}
+		for i, e := range list {
+			if e.Seq != seqs[test.stored-test.missed+i] {
+				t.Fatalf("%+v: message %d is %d", test, i, e.Seq)
+			}
+		}
+		if list, err := b.Next(t.Context(), name, after, 3, 1<<20); err != nil || len(list) != min(3, test.missed) || len(list) > 0 && list[0].Seq != seqs[test.stored-test.missed] {
+			t.Errorf("%+v: the first three are %d, %v", test, len(list), err)
+		}
+	}
+}
+
+func TestAppend_LongestMessage(t *testing.T) {
+	log := newJournal()
+	b := openLogging(t, Options{Dir: t.TempDir(), Bytes: 32 << 20}, log)
+	longest := pusher.Draft{Data: make([]byte, MaxMessage), ID: strings.Repeat("x", 1000), TTL: time.Hour}
+	mustAppend(t, b, strings.Repeat("x", 164), longest)
+	if _, err := b.Append(t.Context(), "a", pusher.Draft{Data: make([]byte, maxPayload)}); err == nil || !strings.Contains(err.Error(), "too long") {
+		t.Errorf("a longer one: %v", err)
+	}
+	if list := next(t, b, strings.Repeat("x", 164), 0); len(list) != 1 || len(list[0].Data) != MaxMessage {
+		t.Errorf("%d messages", len(list))
+	}
+	if log.has("push.store") {
+		t.Errorf("the log is not empty: %s", log.text.String())
+	}
+}

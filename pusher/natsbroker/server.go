@@ -14,10 +14,15 @@ import (
 	"wsfront/pusher"
 )
 
+// MaxMessage is the length of the longest message that a store in a folder takes.
+const MaxMessage = maxPayload - 4<<10 // for the headers
+
 const (
-	// maxPayload is the longest message that the embedded server takes, far above
-	// what a Hub lets through.
-	maxPayload = 64 << 20
+	// maxPayload is the most that NATS recommends, and takes without a warning.
+	maxPayload = 8 << 20
+	// maxPending is how much may wait for this process in the embedded server. It
+	// holds several answers of maxBatchBytes and what Watch has not taken yet.
+	maxPending = 128 << 20
 	unlimited  = 1 << 50
 	// startPatience is how long the embedded server may take until it answers,
 	// once it has read its store.
@@ -48,7 +53,7 @@ func startEmbedded(o Options, log *slog.Logger) (*embedded, error) {
 		JetStreamMaxStore:  unlimited,
 		JetStreamMaxMemory: 1, // no stream of ours is in memory
 		MaxPayload:         maxPayload,
-		MaxPending:         2 * maxPayload,
+		MaxPending:         maxPending,
 		SyncInterval:       max(o.Sync, minSync),
 		SyncAlways:         o.Sync < 0,
 	})
