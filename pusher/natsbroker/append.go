@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -26,11 +25,6 @@ func (b *Broker) Append(ctx context.Context, name string, d pusher.Draft) (pushe
 	if b.ctx.Err() != nil {
 		return pusher.Appended{}, pusher.ErrBrokerClosed
 	}
-	ch, err := b.channels.lock(ctx, name)
-	if err != nil {
-		return pusher.Appended{}, fmt.Errorf("store: wait for other messages of the channel: %w", err)
-	}
-	defer b.channels.unlock(ch)
 	m := nats.NewMsg(b.names.messages + channelToken(name))
 	m.Data = d.Data
 	if d.ID != "" {
@@ -43,71 +37,46 @@ func (b *Broker) Append(ctx context.Context, name string, d pusher.Draft) (pushe
 	if d.TTL > 0 {
 		r.expires = time.Now().Add(max(d.TTL, time.Second))
 	}
-	for range maxConflicts {
-		ack, conflict, err := b.appendTo(ctx, ch, m, r)
-		if err != nil {
-			ch.forget()
-			return pusher.Appended{}, err
-		}
-		if !conflict {
-			return pusher.Appended{Seq: ack.Seq, Duplicate: ack.Duplicate}, nil
-		}
-		ch.known = false
+	ack, err := b.send(ctx, name, m, r)
+	if err != nil {
+		return pusher.Appended{}, err
 	}
-	return pusher.Appended{}, errConflict
+	return pusher.Appended{Seq: ack.Seq, Duplicate: ack.Duplicate}, nil
 }
 
-// appendTo tries to store m as the message behind the newest one that is known.
-func (b *Broker) appendTo(ctx context.Context, ch *channel, m *nats.Msg, r record) (ack pubAck, conflict bool, err error) {
-	if !ch.known {
-		if err := b.learn(ctx, ch); err != nil {
-			return pubAck{}, false, err
-		}
-	}
-	if ch.head == 0 {
-		b.newcomers.Add(1)
-		defer b.newcomers.Add(-1)
-		if err := b.admit(ctx); err != nil {
-			return pubAck{}, false, err
-		}
-	}
-	r.prev, r.total = ch.prev.Load(), ch.total+int64(len(m.Data))+messageBytes
-	m.Header.Set(headerExpected, strconv.FormatUint(ch.head, 10))
-	m.Header.Set(headerRecord, r.String())
-	ack, conflict, err = b.publish(ctx, m)
-	if err != nil || conflict || ack.Duplicate {
-		return ack, conflict, err
-	}
-	ch.head, ch.total = ack.Seq, r.total
-	ch.prev.Store(ack.Seq)
-	raise(&b.stored, ack.Seq)
-	b.trim(ctx, ch)
-	return ack, false, nil
-}
-
-// learn reads what the stream has of a channel.
+// learn reads what the stream has of a channel, whose turn is the caller's. If it
+// has nothing, the channel needs to be admitted.
 func (b *Broker) learn(ctx context.Context, ch *channel) error {
 	end, err := b.end(ctx, ch.name)
 	if err != nil {
 		return err
 	}
-	ch.head, ch.total, ch.base = end.head, end.total, 0
-	ch.prev.Store(max(end.last, end.certain))
-	ch.known = true
+	if end.head == 0 {
+		if err := b.admit(ctx); err != nil {
+			return err
+		}
+	}
+	b.order.mu.Lock()
+	defer b.order.mu.Unlock()
+	ch.known, ch.newcomer = true, end.head == 0
+	ch.head, ch.prev, ch.total, ch.base = end.head, max(end.last, end.certain), end.total, 0
+	ch.expires = time.Now().Add(b.options.Age)
+	ch.acked.Store(end.last)
 	return nil
 }
 
-// admit refuses a channel that would be one too many. Appends to such channels
-// that are under way count, so that they do not pass together.
+// admit refuses a channel that would be one too many. Those whose first message
+// is under way count, so that they do not pass together.
 func (b *Broker) admit(ctx context.Context) error {
+	newcomers := b.newcomers.Add(1)
 	state, err := b.state(ctx, b.names.stream, "")
+	if err == nil && int64(state.NumSubjects)+newcomers > int64(b.options.Channels) {
+		err = fmt.Errorf("%w: %d channels have stored messages, which is the limit (channels)", pusher.ErrStoreFull, state.NumSubjects)
+	}
 	if err != nil {
-		return err
+		b.newcomers.Add(-1)
 	}
-	if int64(state.NumSubjects)+b.newcomers.Load() > int64(b.options.Channels) {
-		return fmt.Errorf("%w: %d channels have stored messages, which is the limit (channels)", pusher.ErrStoreFull, state.NumSubjects)
-	}
-	return nil
+	return err
 }
 
 // messageID is a publisher's ID within its channel, of a length and of

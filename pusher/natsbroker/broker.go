@@ -31,16 +31,16 @@ type Broker struct {
 	replies  *replies
 	epochs   epochs
 	channels channels
+	order    order
 	watch    watch
 	kv       *kv
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
 
-	// newcomers counts the Appends under way to channels that have nothing
-	// stored, so that together they do not exceed Options.Channels.
+	// newcomers counts messages under way to channels that have nothing stored.
 	newcomers atomic.Int64
-	// stored is the highest number that an Append of this process was given.
+	// stored is the highest number that the stream is known to have given.
 	stored atomic.Uint64
 
 	closing sync.Once
@@ -85,7 +85,8 @@ func (b *Broker) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if b.server == nil {
+	b.stored.Store(state.LastSeq)
+	if !b.sole() {
 		b.epochs = epochs{{id, 0}}
 		return nil
 	}
@@ -124,7 +125,7 @@ func (b *Broker) connect() (*nats.Conn, error) {
 func (b *Broker) Epoch() string { return b.epochs[len(b.epochs)-1].id }
 
 func (b *Broker) Reaches(ctx context.Context, p pusher.Position) (bool, error) {
-	// What this process has stored itself needs no question, which spares most.
+	// Most need no question to the stream.
 	if last := b.stored.Load(); p.Seq <= last && b.epochs.reaches(p, last) {
 		return true, nil
 	}

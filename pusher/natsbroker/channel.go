@@ -4,34 +4,44 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
-// channel is what this process knows of a channel. All but prev belongs to who
-// has locked it.
+// channel is what this process knows of a channel. Where nothing else is said,
+// order.mu is the lock.
 type channel struct {
 	name string
-	// turn is the lock: one message is on its way to the stream at a time, since
-	// the next one must tell the number of this one.
+	// turn belongs to who prepares a message: one at a time.
 	turn chan struct{}
 	refs int // of channels.mu
 
-	// known says that what follows is so, as far as this process knows.
+	// known says that what follows is so, if all that is under way is stored.
 	known bool
 	// head is the number of the newest stored message; 0 if there is none.
 	head uint64
-	// prev is the number of the newest message that was published, or one that
-	// is above it if that is not known any more; 0 if nothing is known. It
-	// outlives the message.
-	prev atomic.Uint64
+	// prev is the number of the newest message that was sent, or one above it if
+	// that is not known any more; 0 if there was none.
+	prev uint64
 	// total is the bytes that the channel has ever had, and base those up to the
 	// oldest message that is stored, or less.
 	total, base int64
+	// expires is when nothing of it may be stored any more, because of its age.
+	expires time.Time
+
+	flying   int  // messages under way
+	newcomer bool // the next one is counted by Broker.newcomers
+	trimming bool // somebody does it
+
+	// acked is prev of what is known to have been stored; 0 if nothing is known.
+	// It has no lock, and outlives the message.
+	acked atomic.Uint64
 }
 
-// forget is for when a message may have been stored, or not.
-func (ch *channel) forget() {
-	ch.known = false
-	ch.prev.Store(0)
+// passed notes that a flight has, or will have, the number seq.
+func (ch *channel) passed(f *flight, seq uint64, age time.Duration) {
+	if f.record.kind != kindPurge {
+		ch.head, ch.prev, ch.total, ch.expires = seq, seq, f.record.total, time.Now().Add(age)
+	}
 }
 
 // channels keeps what is known of channels, most of all the numbers, which are
@@ -47,7 +57,8 @@ func (c *channels) init(limit int) {
 	c.max, c.list = limit, map[string]*channel{}
 }
 
-// lock gives the caller the channel alone, until unlock.
+// lock gives the caller the channel's turn, until pass, and the channel, until
+// release.
 func (c *channels) lock(ctx context.Context, name string) (*channel, error) {
 	c.mu.Lock()
 	ch := c.list[name]
@@ -69,10 +80,7 @@ func (c *channels) lock(ctx context.Context, name string) (*channel, error) {
 	}
 }
 
-func (c *channels) unlock(ch *channel) {
-	<-ch.turn
-	c.release(ch)
-}
+func (*channels) pass(ch *channel) { <-ch.turn }
 
 func (c *channels) release(ch *channel) {
 	c.mu.Lock()
@@ -91,12 +99,12 @@ func (c *channels) forgetOne() {
 	}
 }
 
-// prev is the number of the last message of a channel as far as it is known.
-func (c *channels) prev(name string) uint64 {
+// acked is the number of the last message of a channel, or 0.
+func (c *channels) acked(name string) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if ch := c.list[name]; ch != nil {
-		return ch.prev.Load()
+		return ch.acked.Load()
 	}
 	return 0
 }

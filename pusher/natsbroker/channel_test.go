@@ -15,23 +15,25 @@ func TestChannels_ForgetsThoseNotInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	held.prev.Store(7)
+	held.acked.Store(7)
 	for i := range 10 {
 		ch, err := c.lock(t.Context(), fmt.Sprint(i))
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.unlock(ch)
+		c.pass(ch)
+		c.release(ch)
 	}
-	if len(c.list) != 3 || c.prev("held") != 7 {
-		t.Errorf("%d are known, of held %d", len(c.list), c.prev("held"))
+	if len(c.list) != 3 || c.acked("held") != 7 {
+		t.Errorf("%d are known, of held %d", len(c.list), c.acked("held"))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := c.lock(ctx, "held"); !errors.Is(err, context.Canceled) {
 		t.Errorf("locked twice: %v", err)
 	}
-	c.unlock(held)
+	c.pass(held)
+	c.release(held)
 	if held.refs != 0 {
 		t.Errorf("%d still use it", held.refs)
 	}

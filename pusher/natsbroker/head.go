@@ -36,9 +36,9 @@ func (b *Broker) end(ctx context.Context, name string) (end, error) {
 	if found {
 		return end{last: s.prev, total: s.total}, nil
 	}
-	if b.server != nil { // no other process writes
-		if prev := b.channels.prev(name); prev != 0 {
-			return end{last: prev}, nil
+	if b.sole() {
+		if last := b.channels.acked(name); last != 0 {
+			return end{last: last}, nil
 		}
 	}
 	state, err := b.state(ctx, b.names.stream, "")

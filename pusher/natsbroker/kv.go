@@ -87,7 +87,11 @@ func (kv *kv) set(ctx context.Context, key string, value []byte, ttl time.Durati
 	if expected != "" {
 		m.Header.Set(headerExpected, expected)
 	}
-	ack, conflict, err := kv.b.publish(ctx, m)
+	answer, err := kv.b.request(ctx, m)
+	if err != nil {
+		return 0, false, err
+	}
+	ack, conflict, err := kv.b.readAck(answer)
 	return ack.Seq, conflict, err
 }
 

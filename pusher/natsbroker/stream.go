@@ -188,40 +188,17 @@ func (b *Broker) call(ctx context.Context, m *nats.Msg, answer any) error {
 	return nil
 }
 
-// publish stores a message. conflict says that the subject's last number is not
-// the expected one any more.
-func (b *Broker) publish(ctx context.Context, m *nats.Msg) (ack pubAck, conflict bool, err error) {
-	reply, err := b.request(ctx, m)
-	if err != nil {
-		return pubAck{}, false, err
-	}
-	if err := json.Unmarshal(reply.Data, &ack); err != nil {
-		return pubAck{}, false, fmt.Errorf("store: answer of the NATS server: %w", err)
-	}
-	switch {
-	case ack.Error == nil:
-		return ack, false, nil
-	case ack.Error.Code == errWrongLastSequence:
-		return pubAck{}, true, nil
-	}
-	return pubAck{}, false, fmt.Errorf("store: %s", ack.Error.Description)
-}
-
-type pubAck struct {
-	Seq       uint64    `json:"seq"`
-	Duplicate bool      `json:"duplicate"`
-	Error     *apiError `json:"error"`
-}
-
 const (
-	headerExpected = "Nats-Expected-Last-Subject-Sequence"
-	headerID       = "Nats-Msg-Id"
-	headerTTL      = "Nats-TTL"
-	headerSubject  = "Nats-Subject"
-	headerSeq      = "Nats-Sequence"
-	headerTime     = "Nats-Time-Stamp"
-	headerPending  = "Nats-Num-Pending"
-	headerStatus   = "Status"
+	headerExpected    = "Nats-Expected-Last-Subject-Sequence"
+	headerExpectedOf  = "Nats-Expected-Last-Subject-Sequence-Subject"
+	headerExpectedAll = "Nats-Expected-Last-Sequence"
+	headerID          = "Nats-Msg-Id"
+	headerTTL         = "Nats-TTL"
+	headerSubject     = "Nats-Subject"
+	headerSeq         = "Nats-Sequence"
+	headerTime        = "Nats-Time-Stamp"
+	headerPending     = "Nats-Num-Pending"
+	headerStatus      = "Status"
 )
 
 // seconds is a time to live as the server takes it.

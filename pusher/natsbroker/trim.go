@@ -2,7 +2,6 @@ package natsbroker
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/nats-io/nats.go"
 
@@ -17,60 +16,66 @@ func (s stored) before() int64 { return s.total - int64(len(s.data)) - messageBy
 // dropping an eighth at a time makes it cheap when it is reached. If it fails,
 // the next message tries again.
 func (b *Broker) trim(ctx context.Context, ch *channel) {
-	if ch.total-ch.base <= b.options.Bytes {
+	o := &b.order
+	o.mu.Lock()
+	total := ch.total
+	if ch.trimming || total-ch.base <= b.options.Bytes {
+		o.mu.Unlock()
 		return
 	}
-	subject := b.names.messages + channelToken(ch.name)
-	oldest, _, err := b.getFrom(ctx, subject, 1, 1, 1)
-	if err != nil || len(oldest) == 0 {
-		return
-	}
-	// Most have gone already because of their number or age.
-	if ch.base = oldest[0].before(); ch.total-ch.base <= b.options.Bytes {
-		return
-	}
+	ch.trimming = true
+	o.mu.Unlock()
+	base := b.trimTo(ctx, b.names.messages+channelToken(ch.name), total)
+	o.mu.Lock()
+	ch.base, ch.trimming = max(ch.base, base), false
+	o.mu.Unlock()
+}
+
+// trimTo drops the oldest messages of a channel that has had so many bytes. It
+// returns those that it had had before the oldest message that is left, or less.
+func (b *Broker) trimTo(ctx context.Context, subject string, total int64) (base int64) {
+	limit := b.options.Bytes
 	for from, more := uint64(1), true; more; {
 		var batch []stored
+		var err error
 		if batch, more, err = b.getFrom(ctx, subject, from, maxBatch, maxBatchBytes); err != nil {
-			return
+			return base
 		}
-		for _, s := range batch {
-			from = s.seq + 1
-			if s.seq != ch.head && ch.total-s.before() > b.options.Bytes-b.options.Bytes/8 {
-				continue
+		for i, s := range batch {
+			if from == 1 && i == 0 {
+				// Most have gone already because of their number or age.
+				if base = s.before(); total-base <= limit {
+					return base
+				}
 			}
-			if b.purge(ctx, b.names.stream, subject, s.seq) == nil {
-				ch.base = s.before()
+			newest := i == len(batch)-1 && !more
+			if newest || total-s.before() <= limit-limit/8 {
+				if b.purge(ctx, b.names.stream, subject, s.seq) == nil {
+					base = s.before()
+				}
+				return base
 			}
-			return
+		}
+		if len(batch) > 0 {
+			from = batch[len(batch)-1].seq + 1
 		}
 	}
+	return base
 }
 
 // Purge leaves a mark behind, with the number of the last message that there
-// was. The mark is stored first: in between, the messages are what counts.
+// was. The mark is stored first: until the messages have gone, they count.
 func (b *Broker) Purge(ctx context.Context, name string) error {
 	if b.ctx.Err() != nil {
 		return pusher.ErrBrokerClosed
 	}
-	ch, err := b.channels.lock(ctx, name)
-	if err != nil {
-		return fmt.Errorf("store: wait for messages of the channel: %w", err)
-	}
-	defer b.channels.unlock(ch)
-	if err := b.learn(ctx, ch); err != nil || ch.head == 0 {
-		return err
-	}
 	token := channelToken(name)
-	mark := nats.NewMsg(b.names.purges + token)
-	mark.Header.Set(headerRecord, record{kind: kindPurge, prev: ch.head, total: ch.total}.String())
-	if _, _, err := b.publish(ctx, mark); err != nil {
+	if _, found, err := b.getLast(ctx, b.names.messages+token); err != nil || !found {
 		return err
 	}
-	if err := b.purge(ctx, b.names.stream, b.names.messages+token, ch.head+1); err != nil {
-		ch.known = false
+	ack, err := b.send(ctx, name, nats.NewMsg(b.names.purges+token), record{kind: kindPurge})
+	if err != nil {
 		return err
 	}
-	ch.head, ch.base = 0, ch.total
-	return nil
+	return b.purge(ctx, b.names.stream, b.names.messages+token, ack.Seq)
 }

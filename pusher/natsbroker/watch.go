@@ -107,7 +107,7 @@ func (w *watch) handOut(s stored) {
 // fill hands out what the stream has behind position, up to a number. It does
 // not give up before the broker is closed: nothing may be left out.
 func (w *watch) fill(to uint64) {
-	from := w.position + 1
+	from, found := w.position+1, false
 	for w.position < to {
 		batch, more, err := w.b.getFrom(w.b.ctx, w.b.names.messages+"*", w.position+1, maxBatch, maxBatchBytes)
 		if err != nil {
@@ -124,7 +124,7 @@ func (w *watch) fill(to uint64) {
 				break
 			}
 			w.handOut(s)
-			w.position = s.seq
+			w.position, found = s.seq, true
 		}
 		if !more && to != math.MaxUint64 {
 			w.position = to
@@ -133,7 +133,7 @@ func (w *watch) fill(to uint64) {
 			break
 		}
 	}
-	if w.position >= from {
+	if found {
 		w.b.log.Info(pusher.EventStoreHole, "from", from, "to", w.position)
 	}
 }
@@ -154,7 +154,7 @@ func (w *watch) check() {
 		}
 		w.mu.Lock()
 		// Other processes may have stored what this one does not know of.
-		missing := w.b.server == nil || w.b.stored.Load() > w.position
+		missing := !w.b.sole() || w.b.stored.Load() > w.position
 		if w.position == before && missing {
 			w.fill(math.MaxUint64)
 		}
