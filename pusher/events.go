@@ -52,3 +52,20 @@ const (
 	// Attributes: those of push.open, panic, stack.
 	EventPanic = "push.panic"
 )
+
+// What a store of messages tells. Of EventStoreWarning the attribute is detail,
+// of EventStoreDown error, and of EventStoreHole from and to: the numbers of the
+// first and last message that did not come by themselves.
+const (
+	// EventStoreWarning (warn or error): the embedded store says that something
+	// is wrong with it.
+	EventStoreWarning = "push.store.warning"
+	// EventStoreDown (warn): the connection to the servers that keep the store
+	// is lost; it is made again by itself.
+	EventStoreDown = "push.store.down"
+	// EventStoreUp (info): the connection is there again.
+	EventStoreUp = "push.store.up"
+	// EventStoreHole (info): live messages were lost between store and hub, and
+	// are read from the store.
+	EventStoreHole = "push.store.hole"
+)

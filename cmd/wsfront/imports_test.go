@@ -30,6 +30,8 @@ var mayImport = map[string][]string{
 	"pusher":              {},
 	"pusher/schedule":     {"pusher"},
 	"pusher/syslog":       {"pusher"},
+	"pusher/natsbroker":   {"pusher"},
+	"pusher/brokertest":   {"pusher"},
 }
 
 // onlyIn names the files that may import a library, or the folders where several
@@ -42,6 +44,8 @@ var onlyIn = map[string][]string{
 	"github.com/spf13/cobra":           {"cmd/wsfront"},
 	"go.yaml.in/yaml/v3":               {"cmd/internal/config"},
 	"github.com/klauspost/compress":    {"proxy"},
+	"github.com/nats-io/nats-server":   {"pusher/natsbroker"},
+	"github.com/nats-io/nats.go":       {"pusher/natsbroker"},
 	"github.com/letsencrypt/pebble/v2": {"proxy/acmetest"},
 	"github.com/miekg/dns":             {"proxy/acmetest"},
 	"github.com/robfig/cron/v3":        {"pusher/schedule"},

@@ -1,0 +1,120 @@
+package natsbroker
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"wsfront/pusher"
+)
+
+// MaxMessage is the length of the longest message that a store in a folder takes.
+const MaxMessage = maxPayload - 4<<10 // for the headers
+
+const (
+	// maxPayload is the most that NATS recommends, and takes without a warning.
+	maxPayload = 8 << 20
+	// maxPending is how much may wait for this process in the embedded server. It
+	// holds several answers of maxBatchBytes and what Watch has not taken yet.
+	maxPending = 128 << 20
+	unlimited  = 1 << 50
+	// startPatience is how long the embedded server may take until it answers,
+	// once it has read its store.
+	startPatience = time.Minute
+)
+
+// embedded is a server inside the process, and the lock on its folder.
+type embedded struct {
+	*server.Server
+	lock *os.File
+}
+
+// startEmbedded runs a server on the store in o.Dir. It listens to no port,
+// handles no signal and has no accounts: the way in is a pipe in memory.
+func startEmbedded(o Options, log *slog.Logger) (*embedded, error) {
+	lock, err := lockFolder(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s, err := server.NewServer(&server.Options{
+		ServerName: "wsfront",
+		DontListen: true,
+		NoSigs:     true,
+		JetStream:  true,
+		StoreDir:   o.Dir,
+		// Each stream has its own limit; the server's would be derived from the
+		// disk that is free at the moment, and refuse to start with less.
+		JetStreamMaxStore:  unlimited,
+		JetStreamMaxMemory: 1, // no stream of ours is in memory
+		MaxPayload:         maxPayload,
+		MaxPending:         maxPending,
+		SyncInterval:       max(o.Sync, minSync),
+		SyncAlways:         o.Sync < 0,
+	})
+	if err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("embedded NATS server: %w", err)
+	}
+	s.SetLoggerV2(serverLog{log}, false, false, false)
+	s.Start()
+	e := &embedded{s, lock}
+	if !s.ReadyForConnections(startPatience) || !s.JetStreamEnabled() {
+		e.stop()
+		return nil, fmt.Errorf("embedded NATS server: the store in %s does not start; the log says why (%s)",
+			o.Dir, pusher.EventStoreWarning)
+	}
+	return e, nil
+}
+
+// stop returns when everything is on the disk.
+func (e *embedded) stop() {
+	if e == nil {
+		return
+	}
+	e.Shutdown()
+	e.WaitForShutdown()
+	e.lock.Close()
+}
+
+// lockFolder makes sure that no other process has the same store open: the
+// server itself would not notice, and both would destroy it. The lock goes with
+// the process, however that ends.
+func lockFolder(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("store: another process has %s open; end it first, or give this one a folder of its own", dir)
+		}
+		return nil, fmt.Errorf("store: lock %s: %w", dir, err)
+	}
+	return f, nil
+}
+
+// serverLog passes on what the embedded server warns of.
+type serverLog struct{ log *slog.Logger }
+
+func (l serverLog) Warnf(format string, v ...any) {
+	l.log.Warn(pusher.EventStoreWarning, "detail", fmt.Sprintf(format, v...))
+}
+
+func (l serverLog) Errorf(format string, v ...any) {
+	l.log.Error(pusher.EventStoreWarning, "detail", fmt.Sprintf(format, v...))
+}
+
+func (l serverLog) Fatalf(format string, v ...any) { l.Errorf(format, v...) }
+func (serverLog) Noticef(string, ...any)           {}
+func (serverLog) Debugf(string, ...any)            {}
+func (serverLog) Tracef(string, ...any)            {}
