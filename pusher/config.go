@@ -54,8 +54,9 @@ type Config struct {
 	// on.
 	Compression *bool `yaml:"compression"`
 
-	// History is how much of what is published is kept.
-	History History `yaml:"history"`
+	// History is how much of what is published is kept in memory, where New is
+	// given no broker.
+	History History `yaml:"-"`
 
 	// Webhooks is what the application is told of clients.
 	Webhooks Webhooks `yaml:"webhooks"`
@@ -224,7 +225,7 @@ func (c Config) Validate() error {
 	default:
 		errs.add("slow", "%q is neither cut nor skip; write one of them, or leave it out for cut", string(c.Slow))
 	}
-	c.History.validate(&errs, "history")
+	errs.include("history", c.History.Validate())
 	errs.include("webhooks", c.Webhooks.Validate())
 	if len(errs) > 0 {
 		return errs

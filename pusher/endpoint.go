@@ -141,6 +141,9 @@ func (e *endpoint) authorize(w http.ResponseWriter, r *http.Request, a *arrival)
 	case a.channels != nil:
 	case a.want != nil:
 		a.channels = a.want
+	case e.channel == "":
+		e.refuseClient(w, r, refuse(http.StatusForbidden, "no channel", "this URL has no channel of its own, and neither the application nor the request names one"))
+		return false
 	default:
 		a.channels = []string{e.channel}
 	}

@@ -42,18 +42,20 @@ func (h History) withDefaults() History {
 	return h
 }
 
-// validate adds what is wrong with h to errs, under its key.
-func (h History) validate(errs *FieldErrors, key string) {
+// Validate reports everything that is wrong with h as FieldErrors, or nil.
+func (h History) Validate() error {
+	var errs FieldErrors
 	if h.Messages < 0 {
-		errs.add(key+".messages", "%d is negative; write how many messages to keep, such as 1000", h.Messages)
+		errs.add("messages", "%d is negative; write how many messages to keep, such as 1000", h.Messages)
 	}
 	if h.Bytes < 0 {
-		errs.add(key+".bytes", "%d is negative; write a size such as 8MiB, or leave it out", h.Bytes)
+		errs.add("bytes", "%d is negative; write a size such as 8MiB, or leave it out", h.Bytes)
 	}
 	if h.Age < 0 {
-		errs.add(key+".age", "%s is negative; write how long to keep messages, such as 1h", h.Age)
+		errs.add("age", "%s is negative; write how long to keep messages, such as 1h", h.Age)
 	}
 	if h.Total < 0 {
-		errs.add(key+".total", "%d is negative; write a size such as 256MiB, or leave it out", h.Total)
+		errs.add("total", "%d is negative; write a size such as 256MiB, or leave it out", h.Total)
 	}
+	return errs.orNil()
 }

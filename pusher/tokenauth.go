@@ -86,7 +86,9 @@ const (
 	defaultLeeway      = 30 * time.Second
 	maxLeeway          = 10 * time.Minute
 	defaultTokenCookie = "push_token"
-	defaultTokenQuery  = "token"
+
+	// DefaultTokenQuery is the parameter of the query that holds a token.
+	DefaultTokenQuery = "token"
 
 	// TokenProtocolPrefix begins the subprotocol that carries a token: a page can
 	// set no header on a WebSocket. A server must not choose it in its answer
@@ -129,7 +131,7 @@ func (c TokenAuth) Validate() error {
 		errs.add("cookie", "%q is no name of a cookie; write letters, digits, - and _, such as %s", c.Cookie, defaultTokenCookie)
 	}
 	if c.Query != "" && url.QueryEscape(c.Query) != c.Query {
-		errs.add("query", "%q is no name of a query parameter; write letters, digits, - and _, such as %s", c.Query, defaultTokenQuery)
+		errs.add("query", "%q is no name of a query parameter; write letters, digits, - and _, such as %s", c.Query, DefaultTokenQuery)
 	}
 	return errs.orNil()
 }
@@ -220,7 +222,7 @@ func (c TokenAuth) withDefaults() TokenAuth {
 		c.Cookie = defaultTokenCookie
 	}
 	if c.Query == "" {
-		c.Query = defaultTokenQuery
+		c.Query = DefaultTokenQuery
 	}
 	return c
 }

@@ -23,6 +23,7 @@ type frontFlags struct {
 	push     string
 	channel  string
 	inbound  string
+	history  string
 	tunnels  []string
 	tls      string
 	cert     string
@@ -46,6 +47,7 @@ func (f *frontFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.push, "push", "", "`PATH` at which pages open their WebSocket: served by the built-in push service")
 	flags.StringVar(&f.channel, "channel", "board", "channel `NAME` that pages at --push listen to")
 	flags.StringVar(&f.inbound, "inbound", "drop", "what becomes of messages from pages: drop, echo or publish")
+	flags.StringVar(&f.history, "history", "", "where the push service keeps what was published: memory, or durable, in the state folder (default memory)")
 	flags.StringArrayVar(&f.tunnels, "tunnel", nil, "`PATH=URL` whose WebSockets go to ws://HOST:PORT, the path kept (repeatable)")
 	flags.StringVar(&f.tls, "tls", "auto", "where certificates come from: auto (ACME), internal (a CA of its own) or off")
 	flags.StringVar(&f.cert, "cert", "", "PEM `FILE` with the certificate and its chain, in place of --tls")
@@ -79,6 +81,11 @@ func (f *frontFlags) file(cmd *cobra.Command) (*config.File, error) {
 	}
 	if f.access != "" {
 		file.AccessLog = proxy.AccessFormat(f.access)
+	}
+	if f.history != "" {
+		if err := file.Push.History.UnmarshalText([]byte(f.history)); err != nil {
+			return nil, fmt.Errorf("--history: %w", err)
+		}
 	}
 	if f.logLevel != "" {
 		file.Log.Level = f.logLevel
@@ -191,6 +198,7 @@ var flagOf = []struct{ field, flag string }{
 	{"access_log", "--access-log"},
 	{"log.level", "--log-level"},
 	{"push.publish.listen", "--publish-listen"},
+	{"push.history", "--history"},
 }
 
 // inFlags says mistakes in the words of the flags that made the file; pushFlag

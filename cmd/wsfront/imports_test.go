@@ -16,8 +16,8 @@ import (
 // itself. Arrows point one way: from cmd to the libraries, never back, and the
 // two libraries do not know each other.
 var mayImport = map[string][]string{
-	"cmd/wsfront":         {"cmd/internal/config", "cmd/internal/admin", "cmd/internal/heap", "proxy", "pusher", "pusher/syslog", "pusher/schedule"},
-	"cmd/internal/config": {"proxy", "pusher", "pusher/syslog", "pusher/schedule"},
+	"cmd/wsfront":         {"cmd/internal/config", "cmd/internal/admin", "cmd/internal/heap", "proxy", "pusher", "pusher/natsbroker", "pusher/syslog", "pusher/schedule"},
+	"cmd/internal/config": {"proxy", "pusher", "pusher/natsbroker", "pusher/syslog", "pusher/schedule"},
 	"cmd/internal/admin":  {},
 	"cmd/internal/heap":   {},
 	"proxy":               {"proxy/http1", "proxy/record", "proxy/frame", "proxy/relay", "proxy/park"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ import (
 func newPush() *cobra.Command {
 	var (
 		listen, path, channel, inbound, state, access, level string
+		history                                              string
 		origins                                              []string
 		publish                                              publishFlags
 	)
@@ -38,6 +40,9 @@ func newPush() *cobra.Command {
 				Log: config.Log{Level: level},
 			}
 			file.Push.Publish.Listen = publish.listen
+			if err := file.Push.History.UnmarshalText([]byte(history)); err != nil {
+				return fmt.Errorf("--history: %w", err)
+			}
 			if err := file.Validate(); err != nil {
 				return inFlags(err, file, "--path")
 			}
@@ -54,7 +59,8 @@ func newPush() *cobra.Command {
 	flags.StringVar(&channel, "channel", "board", "channel `NAME` that clients listen to")
 	flags.StringVar(&inbound, "inbound", "drop", "what becomes of messages from clients: drop, echo or publish")
 	flags.StringArrayVar(&origins, "origin", nil, "`ORIGIN` of pages that may connect, such as https://app.example.com (repeatable; default pages of the host asked for)")
-	flags.StringVar(&state, "state", "", "`DIR` for the publish key (default "+proxy.DefaultState()+")")
+	flags.StringVar(&history, "history", config.HistoryMemory, "where what was published is kept: memory, or durable, in the state folder")
+	flags.StringVar(&state, "state", "", "`DIR` for the publish key and a durable history (default "+proxy.DefaultState()+")")
 	flags.StringVar(&access, "access-log", "off", "form of the access log on standard output: off, combined or json")
 	flags.StringVar(&level, "log-level", "info", "least severe event on standard error: debug, info, warn or error")
 	publish.add(cmd)

@@ -18,6 +18,7 @@ import (
 	"wsfront/cmd/internal/heap"
 	"wsfront/proxy"
 	"wsfront/pusher"
+	"wsfront/pusher/natsbroker"
 )
 
 // The events of the command itself.
@@ -41,7 +42,8 @@ const (
 // and the two local doors, for publishing and for orders.
 type service struct {
 	log   *slog.Logger
-	hub   *pusher.Hub
+	broker pusher.Broker
+	hub    *pusher.Hub
 	front *proxy.Server
 	// reload reads the configuration again and applies it; nil when there is
 	// no file.
@@ -59,10 +61,17 @@ type service struct {
 
 // newService checks the configuration and binds its addresses. What is wrong
 // with a value of file is a proxy.FieldError.
-func newService(file *config.File, flags publishFlags, stdout, stderr io.Writer) (*service, error) {
+func newService(file *config.File, flags publishFlags, stdout, stderr io.Writer) (_ *service, err error) {
 	s := &service{log: slog.New(file.Log.Handler(stderr)), file: file, flags: flags}
-	var err error
-	if s.hub, err = pusher.New(file.Push.Config, nil, s.log); err != nil {
+	if s.broker, err = openBroker(file, s.log); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.broker.Close())
+		}
+	}()
+	if s.hub, err = pusher.New(file.Push.Config, s.broker, s.log); err != nil {
 		return nil, err
 	}
 	cfg, err := file.Proxy(s.hub.Endpoint)
@@ -105,15 +114,35 @@ func (s *service) run(ctx context.Context) error {
 	s.wg.Go(func() { s.takeOrders(state) })
 	s.wg.Go(func() { s.listenHangup(hangup) })
 	s.wg.Go(s.partFromPages)
+	// The hub goes on telling the app of clients while they leave.
+	telling, stopTelling := context.WithCancel(context.Background())
+	defer stopTelling()
+	var told sync.WaitGroup
+	told.Go(func() { _ = s.hub.Run(telling) }) // it fails only if it runs already
 	s.wg.Go(func() { heap.Pace(s.parts) })
 	s.startInputs()
 	err := s.front.Run(s.parts)
 	s.stop(nil)
 	s.wg.Wait()
+	stopTelling()
+	told.Wait()
+	err = errors.Join(err, s.broker.Close())
 	if cause := context.Cause(s.parts); err == nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}
 	return err
+}
+
+// openBroker opens the history of the push service.
+func openBroker(file *config.File, log *slog.Logger) (pusher.Broker, error) {
+	if !file.Push.History.Durable() {
+		return pusher.NewMemory(file.Push.History.Memory()), nil
+	}
+	b, err := natsbroker.Open(context.Background(), file.Store(), log)
+	if err != nil {
+		return nil, fmt.Errorf("open the history of the push service: %w", err)
+	}
+	return b, nil
 }
 
 // partFromPages has push clients leave, once the service ends, while open

@@ -9,6 +9,7 @@ import (
 
 	"wsfront/proxy"
 	"wsfront/pusher"
+	"wsfront/pusher/natsbroker"
 )
 
 // check finds every mistake in what the file says, by field.
@@ -20,6 +21,7 @@ func (f *File) check() proxy.FieldErrors {
 		found = append(found, inProxy...)
 	}
 	found = append(found, inPusher("push", f.Push.Validate())...)
+	found = append(found, f.checkHistory()...)
 	for i, c := range f.Push.Syslog {
 		found = append(found, inPusher(fmt.Sprintf("push.syslog[%d]", i), c.Validate())...)
 	}
@@ -65,10 +67,36 @@ func checkPushRoute(at string, r Route) proxy.FieldErrors {
 		failf(at+".path", "a push route's variable segment is the channel; write %s{channel}", stem)
 	case varies && r.Push.Channel != "":
 		failf(at+".push.channel", "the channel is named by {channel} in the path already; remove channel, or write path: %s", stem)
-	case !varies && r.Push.Channel == "" && r.Path != "":
+	case !varies && r.Push.Channel == "" && r.Path != "" && r.Push.Channels == nil && r.Push.Auth == nil && r.Push.Token == nil:
 		failf(at+".push.channel", "missing; write push: {channel: board}, or path: %s/{channel}", strings.TrimSuffix(r.Path, "/"))
 	}
 	return found
+}
+
+// checkHistory checks the store of what was published.
+func (f *File) checkHistory() proxy.FieldErrors {
+	const at = "push.history"
+	h := f.Push.History
+	if h.Durable() {
+		return inPusher(at, f.Store().Validate())
+	}
+	var found proxy.FieldErrors
+	if h.Mode != "" && h.Mode != HistoryMemory {
+		found = append(found, proxy.FieldError{Field: at + ".mode", Message: fmt.Sprintf("%q is no kind of history; write memory or durable", h.Mode)})
+	}
+	kept := natsbroker.Options{Messages: h.Messages, Bytes: h.Bytes, Age: h.Age, Total: h.Total}
+	for _, o := range []struct {
+		key   string
+		given bool
+	}{
+		{"dir", h.Dir != kept.Dir}, {"url", h.URL != kept.URL}, {"name", h.Name != kept.Name}, {"channels", h.Channels != kept.Channels},
+		{"duplicates", h.Duplicates != kept.Duplicates}, {"sync", h.Sync != kept.Sync},
+	} {
+		if o.given {
+			found = append(found, proxy.FieldError{Field: at + "." + o.key, Message: "has no effect on a history in memory; remove it, or write mode: durable"})
+		}
+	}
+	return append(found, inPusher(at, h.Memory().Validate())...)
 }
 
 // checkPublish checks the address of the publish API.

@@ -123,7 +123,7 @@ func TestParse_FullFileSetsEveryOption(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range leaves(reflect.TypeFor[File](), "") {
-		found := false
+		found := path == "push.history.url" // in place of dir: see nats.yaml
 		for place := range f.source.places {
 			found = found || indexes.ReplaceAllString(place, "[]") == path
 		}

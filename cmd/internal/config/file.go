@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -9,9 +10,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"wsfront/proxy"
 	"wsfront/pusher"
+	"wsfront/pusher/natsbroker"
 	"wsfront/pusher/schedule"
 	"wsfront/pusher/syslog"
 )
@@ -57,6 +61,9 @@ type Route struct {
 type Push struct {
 	pusher.Config `yaml:",inline"`
 
+	// History is how much of what is published is kept, and how safely.
+	History History `yaml:"history"`
+
 	// Publish says how the application publishes.
 	Publish Publish `yaml:"publish"`
 
@@ -65,6 +72,52 @@ type Push struct {
 
 	// Schedules are messages that are published by the clock.
 	Schedules []schedule.Config `yaml:"schedules"`
+}
+
+// History is the store of what was published: one of the words memory and
+// durable, or a mapping.
+type History struct {
+	// Mode is memory, whose life is that of the process, or durable, which
+	// outlives it. Default memory, or durable where dir or url is given.
+	Mode string `yaml:"mode"`
+
+	natsbroker.Options `yaml:",inline"`
+}
+
+// The modes of History.
+const (
+	HistoryMemory  = "memory"
+	HistoryDurable = "durable"
+)
+
+// UnmarshalText reads the short form: memory or durable.
+func (h *History) UnmarshalText(text []byte) error {
+	switch mode := string(text); mode {
+	case HistoryMemory, HistoryDurable:
+		*h = History{Mode: mode}
+		return nil
+	}
+	return fmt.Errorf("%q is no kind of history; write memory, durable, or {mode: durable, messages: 10000}", text)
+}
+
+// Durable reports whether what was published outlives the process.
+func (h History) Durable() bool {
+	return h.Mode == HistoryDurable || h.Mode == "" && (h.Dir != "" || h.URL != "")
+}
+
+// Memory is the history as pusher.NewMemory wants it.
+func (h History) Memory() pusher.History {
+	return pusher.History{Messages: h.Messages, Bytes: h.Bytes, Age: h.Age, Total: h.Total}
+}
+
+// Store is the options of a durable history: its folder is push in the state
+// folder where neither that nor a URL is given.
+func (f *File) Store() natsbroker.Options {
+	o := f.Push.History.Options
+	if o.Dir == "" && o.URL == "" && f.StateDir() != "" {
+		o.Dir = filepath.Join(f.StateDir(), "push")
+	}
+	return o
 }
 
 // Publish is the address and the key of the publish API.
@@ -148,6 +201,7 @@ func (f *File) Explain(err error) error {
 // Proxy makes the configuration of the proxy, in which each push endpoint is
 // the handler that push returns for it.
 func (f *File) Proxy(push func(pusher.Endpoint) (http.Handler, error)) (proxy.Config, error) {
+	script := pusher.Script()
 	c := f.Config
 	c.Sites = make([]proxy.Site, len(f.Sites))
 	for i, s := range f.Sites {
@@ -158,14 +212,72 @@ func (f *File) Proxy(push func(pusher.Endpoint) (http.Handler, error)) (proxy.Co
 			if r.Push == nil {
 				continue
 			}
-			h, err := push(*r.Push)
+			at := fmt.Sprintf("sites[%d].routes[%d].push", i, j)
+			endpoint, err := s.endpoint(*r.Push)
 			if err != nil {
-				return proxy.Config{}, fmt.Errorf("sites[%d].routes[%d].push: %w", i, j, err)
+				return proxy.Config{}, proxy.FieldError{Field: at + ".auth", Message: err.Error()}
 			}
-			c.Sites[i].Routes[j].Handler = h
+			h, err := push(endpoint)
+			if err != nil {
+				return proxy.Config{}, inEndpoint(at, err)
+			}
+			own := &c.Sites[i].Routes[j]
+			own.Handler = h
+			if t := r.Push.Token; t != nil {
+				own.SecretQuery = cmp.Or(t.Query, pusher.DefaultTokenQuery)
+			}
+			if path := scriptPath(r.Path); !s.hasPath(path) {
+				c.Sites[i].Routes = append(c.Sites[i].Routes, proxy.Route{Path: path, Handler: script, Whole: true})
+			}
 		}
 	}
 	return c, nil
+}
+
+// scriptPath is where the script for the pages of a push route is.
+func scriptPath(path string) string {
+	stem, _, _ := strings.Cut(path, "{")
+	return strings.TrimSuffix(stem, "/") + "/push.js"
+}
+
+func (s Site) hasPath(path string) bool {
+	return slices.ContainsFunc(s.Routes, func(r Route) bool { return r.Path == path })
+}
+
+// endpoint fills in how the application is asked who may listen.
+func (s Site) endpoint(e pusher.Endpoint) (pusher.Endpoint, error) {
+	if e.Auth == nil || e.Auth.Path == "" {
+		return e, nil
+	}
+	app, ok := s.appFor(e.Auth.Path)
+	if !ok {
+		return e, fmt.Errorf("no app route of this site takes %s; add one, such as {path: /, app: \"http://127.0.0.1:8080\"}", e.Auth.Path)
+	}
+	var err error
+	e.App, e.AppURL, err = app.AppTransport()
+	return e, err
+}
+
+// appFor is the app route that a plain request for path takes.
+func (s Site) appFor(path string) (best proxy.Route, ok bool) {
+	path, _, _ = strings.Cut(path, "?")
+	for _, r := range s.Routes {
+		rest, below := strings.CutPrefix(path, r.Path)
+		below = below && (rest == "" || strings.HasSuffix(r.Path, "/") || rest[0] == '/')
+		if r.App != "" && below && (!ok || len(r.Path) > len(best.Path)) {
+			best, ok = r.Route, true
+		}
+	}
+	return best, ok
+}
+
+// inEndpoint gives mistakes in a push endpoint that show only when it is made
+// their place in the file.
+func inEndpoint(at string, err error) error {
+	if found := inPusher(at, err); len(found) > 0 {
+		return found
+	}
+	return fmt.Errorf("%s: %w", at, err)
 }
 
 // HasPush reports whether any route has push, so that the push service and its

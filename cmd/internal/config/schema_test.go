@@ -164,7 +164,7 @@ func schemaOf(r *reflector.Reflector, typ reflect.Type) *reflector.Schema {
 	case reflect.TypeFor[proxy.AccessFormat]():
 		return words("combined", "json", "off")
 	case reflect.TypeFor[pusher.Inbound]():
-		return words("drop", "echo", "publish")
+		return words("drop", "echo", "publish", "app")
 	}
 	return nil
 }
