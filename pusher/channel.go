@@ -98,7 +98,7 @@ type shard struct {
 	ch *channel
 	d  *deliverer
 
-	queued   bool  // of d.mu
+	queued   bool         // of d.mu
 	retained atomic.Int64 // what of the chain is kept for its slowest client; written by d
 
 	mu      sync.Mutex

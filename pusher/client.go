@@ -22,9 +22,9 @@ type client struct {
 	subs []subscription // fixed once the client has joined
 	form form
 
-	// Of the deliverer.
+	// Written by the deliverer, with mu held.
 	messages, bytes int64
-	seen            uint64 // number of the last message that was written
+	seen            uint64 // number of the last message that was written, or where the client began
 
 	kicked bool // of d.mu
 

@@ -63,6 +63,7 @@ type arrival struct {
 	want      []string // the channels that it names
 	channels  []string // those it gets
 	start     start
+	status    bool // an event stream is to begin with an event that says how it goes on
 	admission Admission
 	by        Authorizer // who gave that; nil for nobody
 }
@@ -83,7 +84,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.refuseOrigin(w, r)
 		return
 	}
-	a := &arrival{request: r, want: want, start: startOf(r)}
+	a := &arrival{request: r, want: want, start: startOf(r), status: r.URL.Query().Has("status")}
 	if !e.authorize(w, r, a) {
 		return
 	}

@@ -72,7 +72,8 @@ func (f form) bye(code int, reason string) []byte {
 }
 
 // appendForm appends the message in a form. A mark has none, and a binary
-// message none in forms that are text.
+// message none in forms that are text. One for its receiver alone has no number,
+// and so no token: it changes nothing about what has been seen.
 func (m *message) appendForm(dst []byte, f form, epoch string) []byte {
 	if m.frame == nil {
 		return dst
@@ -80,11 +81,13 @@ func (m *message) appendForm(dst []byte, f form, epoch string) []byte {
 	at := Position{epoch, m.seq}
 	switch f {
 	case formEvent:
-		if m.text {
-			dst = append(at.append(append(dst, "id: "...)), '\n')
-			dst = appendEventData(dst, m.payload)
+		if !m.text {
+			return dst
 		}
-		return dst
+		if m.seq > 0 {
+			dst = append(at.append(append(dst, "id: "...)), '\n')
+		}
+		return appendEventData(dst, m.payload)
 	case formLine:
 		if m.text {
 			dst = append(append(dst, m.payload...), '\n')
@@ -107,7 +110,11 @@ func (m *message) appendForm(dst []byte, f form, epoch string) []byte {
 // appendFrame appends a frame with the token in front of the payload.
 func (p Position) appendFrame(dst []byte, op byte, payload []byte) []byte {
 	var room [maxEpoch + 22]byte
-	head := append(p.append(room[:0]), '\n')
+	head := room[:0]
+	if p.Seq > 0 {
+		head = p.append(head)
+	}
+	head = append(head, '\n')
 	dst = appendHeader(dst, op, len(head)+len(payload))
 	return append(append(dst, head...), payload...)
 }

@@ -66,7 +66,7 @@ func (c *client) receive(text bool, data []byte) {
 
 // echo sends a message back to its sender alone.
 func (c *client) echo(text bool, data []byte) {
-	m := newMessage(&Entry{Text: text, Data: data, Seq: c.hub.latest.Load()})
+	m := newMessage(&Entry{Text: text, Data: data})
 	c.add(m.appendForm(nil, c.form.unpacked(), c.hub.epoch))
 }
 

@@ -492,3 +492,24 @@ func TestSocket_CompressedOnceForAll(t *testing.T) {
 		}
 	}
 }
+
+// What is for one client alone has no token, and changes nothing about what it
+// has seen.
+func TestResume_EchoHasNoToken(t *testing.T) {
+	s := newService(t, Config{}, Endpoint{Channel: "board", Inbound: InboundEcho})
+	l := s.resuming(t, "/websocket?")
+	l.is(l.connect(), "new")
+	s.publishText("board", "one")
+	l.expect("one")
+	at := l.token
+	_ = l.conn.WriteMessage(websocket.TextMessage, []byte("mine"))
+	l.expect("mine")
+	if l.token != "" {
+		t.Errorf("an echo has the token %q", l.token)
+	}
+	l.conn.Close()
+	l.token = at
+	s.publishText("board", "two")
+	l.is(l.connect(), "resumed")
+	l.expect("two")
+}

@@ -102,9 +102,14 @@ func (e *endpoint) serveSocket(w http.ResponseWriter, r *http.Request, a *arriva
 func (e *endpoint) begin(c *client, a *arrival, how continuation, at Position) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.control = append(c.control, statusOf(c.form, at, how)...)
+	c.seen = at.Seq
+	if a.status && c.form == formEvent {
+		c.control = fmt.Appendf(c.control, "event: status\nid: %s\ndata: %s\n\n", at, how)
+	} else {
+		c.control = append(c.control, statusOf(c.form, at, how)...)
+	}
 	if a.admission.Greeting != "" {
-		c.control = append(c.control, c.greeting(a.admission.Greeting, at)...)
+		c.control = append(c.control, c.greeting(a.admission.Greeting)...)
 	}
 }
 
@@ -186,9 +191,9 @@ func (v *conversation) received(b []byte) {
 }
 
 // greeting is what the app has the client alone be told first.
-func (c *client) greeting(text string, at Position) []byte {
-	m := newMessage(&Entry{Seq: at.Seq, Text: true, Data: []byte(text)})
-	return m.appendForm(nil, c.form.unpacked(), at.Epoch)
+func (c *client) greeting(text string) []byte {
+	m := newMessage(&Entry{Text: true, Data: []byte(text)})
+	return m.appendForm(nil, c.form.unpacked(), c.hub.epoch)
 }
 
 // message is that of frameHandler, as is control.

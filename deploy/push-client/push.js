@@ -108,9 +108,10 @@ export default class Push extends EventTarget {
 
   #openStream(url) {
     url.protocol = url.protocol.replace("ws", "http");
+    url.searchParams.set("status", 1);
     const link = new EventSource(url, { withCredentials: true });
     link.onmessage = e => this.#message(e.lastEventId, e.data);
-    link.addEventListener("open", e => e.data && this.#status(e.lastEventId, e.data)); // the browser's own has no data
+    link.addEventListener("status", e => this.#status(e.lastEventId, e.data));
     link.addEventListener("gap", e => this.#status(e.lastEventId, "gap"));
     link.onerror = () => link == this.#link && this.#lost();
     return link;
@@ -152,8 +153,8 @@ export default class Push extends EventTarget {
 
   #message(token, data) {
     const [epoch, seq] = token.split("."), [hadEpoch, had] = this.#position.split(".");
-    if (this.#state != OPEN || epoch == hadEpoch && +seq <= +had) return;
-    this.#keep(token);
+    if (this.#state != OPEN || token && epoch == hadEpoch && +seq <= +had) return;
+    if (token) this.#keep(token); // one without is for this page alone
     this.dispatchEvent(new MessageEvent("message", { data, origin: this.#origin, lastEventId: token }));
   }
 

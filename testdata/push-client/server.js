@@ -95,7 +95,7 @@ export class Board {
     const client = {
       write: text => this.#faulty(client) || response.write(text),
       event: (type, data) => client.write(`event: ${type}\nid: ${this.token(this.position(client))}\ndata: ${data}\n\n`),
-      status: word => client.event(client.opened ? word : "open", word),
+      status: word => client.event(client.opened ? word : "status", word),
       send: (seq, data) => client.write(`id: ${this.token(seq)}\n${data.split("\n").map(line => `data: ${line}\n`).join("")}\n`),
       cut: () => request.socket.destroy(),
       end: () => response.end(),
