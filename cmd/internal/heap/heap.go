@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// Floor is how much garbage may pile up before it is collected, in bytes,
-	// where Go's default (as much as is live) would allow less.
+	// Floor is how large the heap may become, in bytes, before garbage is
+	// collected, where Go's default (twice of what is live) would allow less.
 	Floor = 16 << 20
 
 	defaultPercent = 100 // Go's own
@@ -77,13 +77,13 @@ func (p *pacer) watch() {
 // sentinel is garbage that tells by its finalizer that it was collected.
 type sentinel struct{ p *pacer }
 
-// adjust allows floor bytes of garbage at least. To change the percentage stops
+// adjust allows a heap of floor bytes at least. To change the percentage stops
 // the world for a moment, so small differences are left.
 func (p *pacer) adjust() {
 	if p.over.Load() {
 		return
 	}
-	percent := wanted(read("/gc/heap/live:bytes"), p.floor)
+	percent := wanted(read("/gc/heap/live:bytes")+read("/gc/scan/globals:bytes")+read("/gc/scan/stack:bytes"), p.floor)
 	old := p.percent.Load()
 	if math.Abs(float64(percent-old)) > float64(old)/8 {
 		debug.SetGCPercent(int(percent))
@@ -91,8 +91,18 @@ func (p *pacer) adjust() {
 	}
 }
 
-func wanted(live, floor uint64) int64 {
-	return max(defaultPercent, int64(floor*100/max(live, 1<<20)))
+// leastHeap is the size of the heap below which Go does not collect at 100 %, and
+// which grows with the percentage (runtime/mgcpacer.go).
+const leastHeap = 4 << 20
+
+// wanted is the percentage by which the heap becomes as large as floor. The garbage
+// collector takes it of what is live and of all else that it looks through,
+// stacks and global variables.
+func wanted(scanned, floor uint64) int64 {
+	if scanned >= floor {
+		return defaultPercent
+	}
+	return max(defaultPercent, int64(min(floor*100/leastHeap, (floor-scanned)*100/max(scanned, 1))))
 }
 
 // tick gives memory back when the load is over.

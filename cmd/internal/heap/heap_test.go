@@ -13,10 +13,12 @@ func TestWanted_FloorBelowWhichDefaultAbove(t *testing.T) {
 		live, floor uint64
 		percent     int64
 	}{
-		{2 << 20, 32 << 20, 1600},
+		{2 << 20, 32 << 20, 800},
+		{8 << 20, 32 << 20, 300},
+		{16 << 20, 32 << 20, 100},
 		{32 << 20, 32 << 20, 100},
 		{500 << 20, 32 << 20, 100},
-		{0, 32 << 20, 3200}, // nothing was collected yet
+		{0, 32 << 20, 800}, // nothing was collected yet
 		{8 << 20, 4 << 20, 100},
 	} {
 		if got := wanted(c.live, c.floor); got != c.percent {
