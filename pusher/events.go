@@ -21,7 +21,8 @@ const (
 	// with an error. Attributes: status, reason, remote, method, path, and for
 	// an origin: origin, host. Of the app that was asked: auth (the path), cookies
 	// (the names of those that came), origin, host, app_status, location, error,
-	// hint. Of a token: from (where it stood), kid, alg.
+	// hint. Of a token: from (where it stood), kid, alg. Of a key of the publish
+	// API that is not for what it was used: key (its name).
 	EventRefused = "push.refused"
 	// EventInboundLost (warn): what a client sent could not be published.
 	// Attributes: those of push.open, and reason.
@@ -48,6 +49,10 @@ const (
 	EventHookLost = "push.hook.lost"
 	// EventHookSecret (info): a secret for webhooks was made. Attributes: file.
 	EventHookSecret = "push.hook.secret"
+	// EventPublishKey (info; warn when it cannot be used, and what was read before
+	// stays valid): a key file of the publish API has changed. Attributes: key
+	// (its name), file, secrets (how many it holds), or error and hint.
+	EventPublishKey = "push.publish.key"
 	// EventPanic (error): a fault in this program ended one connection.
 	// Attributes: those of push.open, panic, stack.
 	EventPanic = "push.panic"

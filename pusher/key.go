@@ -19,9 +19,44 @@ const maxKeyFile = 4 << 10
 // makes one, of 32 random bytes in base64url, that its owner alone may read, in
 // a folder that it creates if need be; created says so. However many processes
 // do this at once, and whenever they are stopped, all end with the same whole
-// key. A file that others may read is refused, as is one without a usable key.
+// key. A file that others may read is refused, as is one without a usable key. Of
+// several keys in the file (see Key.KeyFile) it is the first.
 func LoadKey(path string) (key string, created bool, err error) {
-	return loadSecret(path, "publish key")
+	keys, err := readKeys(path)
+	switch {
+	case err == nil:
+		return keys[0], false, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return "", false, err
+	}
+	return createSecret(path, "publish key")
+}
+
+// readKeys reads the keys in the file at path, one in each line.
+func readKeys(path string) ([]string, error) {
+	text, err := readGuarded(path, "publish key")
+	if err != nil {
+		return nil, err
+	}
+	var keys []string
+	for line := range strings.Lines(text) {
+		switch key := strings.TrimSpace(line); {
+		case key != "" && !isSecret(key):
+			return nil, fmt.Errorf("publish key %s has a line that is not one word of printable ASCII, as an HTTP header needs; "+
+				"write one key into each line, or delete the file to have one made", path)
+		case key != "":
+			keys = append(keys, key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("publish key %s is empty; write one into it, or delete it to have one made", path)
+	}
+	return keys, nil
+}
+
+// isSecret reports whether a text can stand in an HTTP header as one word.
+func isSecret(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // loadSecret is LoadKey for any secret; what is how errors call it.
@@ -34,6 +69,23 @@ func loadSecret(path, what string) (secret string, created bool, err error) {
 }
 
 func readSecret(path, what string) (string, error) {
+	text, err := readGuarded(path, what)
+	if err != nil {
+		return "", err
+	}
+	secret := strings.TrimSpace(text)
+	switch {
+	case secret == "":
+		return "", fmt.Errorf("%s %s is empty; write one into it, or delete it to have one made", what, path)
+	case !isSecret(secret):
+		return "", fmt.Errorf("%s %s is not one word of printable ASCII, as an HTTP header needs; "+
+			"write one into it, or delete it to have one made", what, path)
+	}
+	return secret, nil
+}
+
+// readGuarded reads a small file that its owner alone may read.
+func readGuarded(path, what string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", fmt.Errorf("read %s: %w", what, err)
@@ -47,18 +99,13 @@ func readSecret(path, what string) (string, error) {
 		return "", fmt.Errorf("%s %s may be read or written by others (mode %04o); run: chmod 600 %[2]s", what, path, mode)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
-	if err != nil {
-		return "", fmt.Errorf("read %s: %w", what, err)
-	}
-	secret := strings.TrimSpace(string(text))
 	switch {
-	case secret == "":
-		return "", fmt.Errorf("%s %s is empty; write one into it, or delete it to have one made", what, path)
-	case len(text) > maxKeyFile, strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return "", fmt.Errorf("%s %s is not one word of printable ASCII, as an HTTP header needs; "+
-			"write one into it, or delete it to have one made", what, path)
+	case err != nil:
+		return "", fmt.Errorf("read %s: %w", what, err)
+	case len(text) > maxKeyFile:
+		return "", fmt.Errorf("%s %s has more than %d bytes, and so is some other file; name the right one", what, path, maxKeyFile)
 	}
-	return secret, nil
+	return string(text), nil
 }
 
 // createSecret writes it under another name first: the name that is looked for

@@ -69,10 +69,10 @@ func TestLoadKey_RefusesWhatIsNoSafeKey(t *testing.T) {
 		{"readable by all", "secret\n", 0o604, "", "(mode 0604); run: chmod 600 "},
 		{"empty", "", 0o600, "", "is empty; write one into it, or delete it"},
 		{"blank", " \n", 0o600, "", "is empty; write one into it, or delete it"},
-		{"two words", "secret key\n", 0o600, "", "is not one word of printable ASCII"},
-		{"two lines", "secret\nkey\n", 0o600, "", "is not one word of printable ASCII"},
+		{"two words", "secret key\n", 0o600, "", "a line that is not one word of printable ASCII"},
+		{"two keys", "\nsecret\r\nkey\n", 0o600, "secret", ""},
 		{"not ASCII", "sécret\n", 0o600, "", "is not one word of printable ASCII"},
-		{"some other file", strings.Repeat("x", maxKeyFile+1), 0o600, "", "is not one word of printable ASCII"},
+		{"some other file", strings.Repeat("x", maxKeyFile+1), 0o600, "", "has more than 4096 bytes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "publish.key")

@@ -1,122 +1,111 @@
 package pusher
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// publishAPI answers POST /channels/{name} for Hub.PublishAPI.
-type publishAPI struct {
-	hub *Hub
-	key [sha256.Size]byte
-}
-
-// PublishAPI makes the handler by which applications publish:
-//
-//	POST /channels/{name}
-//	Authorization: Bearer KEY    (or X-API-Key: KEY)
-//
-// The body is the message, sent on as it is. It is text when the Content-Type
-// says so (text/*, JSON, XML), is that of curl -d, or is missing, and binary
-// otherwise. The answer to a message that was taken is 200 and
-//
-//	{"channel":"board","subscribers":3}
-//
-// and to any other an error in plain words: 400 for a bad channel name, text
-// that is not UTF-8 or an uploaded form, 401 for the key, 404 for the path, 405
-// for the method, 413 for a message longer than Config.MaxMessage. An empty key
-// admits nobody.
-func (h *Hub) PublishAPI(key string) http.Handler {
-	return &publishAPI{hub: h, key: sha256.Sum256([]byte(key))}
-}
-
-// refusal is an error answer.
-type refusal struct {
-	status int
-	text   string
-}
-
-func (a *publishAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if problem := a.authorize(r); problem != "" {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="publish"`) // RFC 9110 §11.6.1
-		a.hub.refuse(w, r, http.StatusUnauthorized, "publish key", problem)
-		return
-	}
-	channel, receipt, refused := a.publish(r)
+// publish is POST /channels/{name}: its body is the message.
+func (a *publishAPI) publish(w http.ResponseWriter, r *http.Request, key *Key) *refusal {
+	channel, refused := channelOf(r, key, RightPublish)
 	if refused != nil {
-		if refused.status == http.StatusMethodNotAllowed {
-			w.Header().Set("Allow", http.MethodPost)
-		}
-		http.Error(w, fmt.Sprintf("%d %s: %s", refused.status, http.StatusText(refused.status), refused.text), refused.status)
-		return
+		return refused
 	}
-	// No character that a channel's name may have needs escaping.
-	answer := make([]byte, 0, len(channel)+96)
-	answer = append(append(append(answer, `{"channel":"`...), channel...), `","subscribers":`...)
-	answer = strconv.AppendInt(answer, int64(receipt.Subscribers), 10)
-	answer = append(receipt.Position.append(append(answer, `,"position":"`...)), `"}`+"\n"...)
-	w.Header()["Content-Type"] = []string{"application/json"}
-	_, _ = w.Write(answer) // a publisher that left does not want it
-}
-
-// authorize says what is wrong with the key of r; nothing when it is right.
-func (a *publishAPI) authorize(r *http.Request) (problem string) {
-	key := r.Header.Get("X-API-Key")
-	if authorization := r.Header.Get("Authorization"); authorization != "" {
-		scheme, token, _ := strings.Cut(authorization, " ")
-		if !strings.EqualFold(scheme, "Bearer") {
-			return `the Authorization header is not of the form "Authorization: Bearer KEY"`
-		}
-		key = strings.TrimSpace(token)
-	}
-	if key == "" {
-		return `no key; send "Authorization: Bearer KEY" with the publish key`
-	}
-	// Hashing makes both the same length, so that the comparison tells neither
-	// length nor content by its time.
-	sum := sha256.Sum256([]byte(key))
-	if subtle.ConstantTimeCompare(sum[:], a.key[:]) != 1 {
-		return "wrong key; send the one that is in this service's key file"
-	}
-	return ""
-}
-
-func (a *publishAPI) publish(r *http.Request) (channel string, receipt Receipt, refused *refusal) {
-	channel, ok := strings.CutPrefix(r.URL.Path, "/channels/")
-	if !ok || channel == "" {
-		return "", Receipt{}, &refusal{http.StatusNotFound, "nothing here; publish by POST /channels/NAME with the message as the body"}
-	}
-	if r.Method != http.MethodPost {
-		return "", Receipt{}, &refusal{http.StatusMethodNotAllowed, "a message is published by POST, with the message as the body"}
-	}
-	if !validChannel(channel) {
-		return "", Receipt{}, &refusal{http.StatusBadRequest, channelProblem(channel)}
-	}
-	kind := bodyKind(r.Header.Get("Content-Type"))
-	if kind == bodyForm {
-		return "", Receipt{}, &refusal{http.StatusBadRequest, "this is an uploaded form; send the message itself as the body (curl --data-binary @-)"}
+	m, refused := messageOf(r)
+	if refused != nil {
+		return refused
 	}
 	buf, refused := a.readBody(r)
 	if refused != nil {
-		return "", Receipt{}, refused
+		return refused
 	}
-	receipt, err := a.hub.publish(r.Context(), channel, Message{Text: kind == bodyText, ID: r.Header.Get("Idempotency-Key")}, buf)
+	receipt, err := a.hub.publish(r.Context(), channel, m, buf)
+	if err != nil {
+		return a.refusalOf(err, m.ID)
+	}
+	// No character that a channel's name may have needs escaping.
+	answer := make([]byte, 0, len(channel)+128)
+	answer = append(append(append(answer, `{"channel":"`...), channel...), `","subscribers":`...)
+	answer = strconv.AppendInt(answer, int64(receipt.Subscribers), 10)
+	answer = append(receipt.Position.append(append(answer, `,"position":"`...)), '"')
+	if receipt.Duplicate {
+		answer = append(answer, `,"duplicate":true`...)
+	}
+	w.Header()["Content-Type"] = []string{"application/json"}
+	_, _ = w.Write(append(answer, "}\n"...)) // a publisher that left does not want it
+	return nil
+}
+
+// messageOf is what the headers of r say of the message that is its body.
+func messageOf(r *http.Request) (Message, *refusal) {
+	var m Message
+	if ids, given := r.Header["Idempotency-Key"]; given {
+		if m.ID = ids[0]; m.ID == "" || len(ids) > 1 {
+			return m, &refusal{http.StatusBadRequest, fmt.Sprintf("Idempotency-Key is to have one value, which is not empty; "+
+				"write 1 to %d characters that are this message's alone, such as a UUID, or leave it out", MaxID)}
+		}
+	}
+	if ttls, given := r.Header["Ttl"]; given {
+		var problem string
+		if m.TTL, problem = parseTTL(ttls[0]); problem != "" {
+			return m, &refusal{http.StatusBadRequest, "TTL: " + problem}
+		}
+	}
+	var contentType string
+	if types := r.Header["Content-Type"]; len(types) > 0 {
+		contentType = types[0]
+	}
+	kind := bodyKind(contentType)
+	if kind == bodyForm {
+		return m, &refusal{http.StatusBadRequest, "this is an uploaded form; send the message itself as the body (curl --data-binary @-)"}
+	}
+	m.Text = kind == bodyText
+	return m, nil
+}
+
+// maxTTL is the longest TTL.
+const maxTTL = 100 * 365 * 24 * time.Hour
+
+// parseTTL reads for how many seconds a message is to be kept (RFC 8030 §5.2),
+// or says what to write instead. 0 is as short as there is.
+func parseTTL(text string) (ttl time.Duration, problem string) {
+	seconds, err := strconv.ParseUint(text, 10, 64)
+	tooLong := errors.Is(err, strconv.ErrRange) || err == nil && seconds > uint64(maxTTL/time.Second)
+	switch {
+	case tooLong:
+		return 0, fmt.Sprintf("%.40s seconds are more than 100 years; leave it out for as long as the channel's history allows", text)
+	case err == nil:
+		return max(time.Duration(seconds)*time.Second, 1), ""
+	}
+	if d, err := time.ParseDuration(strings.Trim(text, `"`)); err == nil && d >= time.Second && d <= maxTTL {
+		return 0, fmt.Sprintf("%.40q is no number of seconds; write %d", text, d/time.Second)
+	}
+	return 0, fmt.Sprintf("%.40q is no number of seconds; write digits alone, such as 90", text)
+}
+
+// refusalOf is what publishing's errors are to the publisher, whose message has
+// this ID.
+func (a *publishAPI) refusalOf(err error, id string) *refusal {
 	switch {
 	case errors.Is(err, ErrTooLarge):
-		return "", Receipt{}, a.tooLarge()
+		return a.tooLarge()
 	case errors.Is(err, ErrNotUTF8):
-		return "", Receipt{}, &refusal{http.StatusBadRequest, "the message is not UTF-8, and text must be; " +
+		return &refusal{http.StatusBadRequest, "the message is not UTF-8, and text must be; " +
 			"send it as UTF-8, or as a binary message with Content-Type: application/octet-stream"}
-	case err != nil:
-		return "", Receipt{}, &refusal{http.StatusServiceUnavailable, err.Error()}
+	case errors.Is(err, ErrBadID):
+		return &refusal{http.StatusBadRequest, err.Error() + "; write a shorter one, such as a UUID"}
+	case errors.Is(err, ErrStoreFull):
+		return &refusal{http.StatusInsufficientStorage, err.Error() + "; raise its limit, or delete the history of channels that nobody needs"}
+	case id == "":
+		return &refusal{http.StatusServiceUnavailable, err.Error() + "; whether the message was published is not known: " +
+			"trying again may publish it twice, which an Idempotency-Key with the first try prevents"}
 	}
-	return channel, receipt, nil
+	return &refusal{http.StatusServiceUnavailable, err.Error() + "; try again with the same Idempotency-Key"}
 }
 
 func (a *publishAPI) tooLarge() *refusal {

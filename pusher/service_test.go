@@ -47,7 +47,9 @@ func newService(t *testing.T, cfg Config, e Endpoint, start ...option) *service 
 	mux := http.NewServeMux()
 	mux.Handle("/websocket", endpointOf(t, hub, e))
 	mux.Handle("/push/{channel}", endpointOf(t, hub, named))
-	mux.Handle("/channels/", hub.PublishAPI(testKey))
+	for _, path := range []string{"/channels", "/channels/", "/publish", "/clients/", "/users/"} {
+		mux.Handle(path, hub.PublishAPI(testKey))
+	}
 	s := &service{Hub: hub, t: t, server: httptest.NewUnstartedServer(mux), log: log}
 	if len(start) == 0 {
 		s.server.Start()

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,6 +29,8 @@ func newPublish() *cobra.Command {
 		server stateFlags
 		api    publishFlags
 		every  time.Duration
+		id     string
+		ttl    time.Duration
 	)
 	cmd := &cobra.Command{
 		Use:   "publish CHANNEL [TEXT]",
@@ -36,7 +40,8 @@ standard input is a message. With --every the message is sent again and again;
 without TEXT it is then one that tells its number and the time.
 
 While lines or timed messages are sent, a push service that is away for a while
-is waited for.`,
+is waited for. Each message is sent with an Idempotency-Key of its own, so that
+trying again publishes nothing twice.`,
 		Example: `  wsfront publish board "hello, everybody"
   wsfront publish board --every 1.5s
   tail -f /var/log/syslog | wsfront publish board`,
@@ -47,18 +52,25 @@ is waited for.`,
 				return err
 			}
 			p.warn = cmd.ErrOrStderr()
+			p.ttl = ttl
 			switch {
+			case cmd.Flags().Changed("ttl") && ttl < time.Second:
+				return errors.New("--ttl needs a second or more, such as 90s")
+			case cmd.Flags().Changed("id") && (len(args) == 1 || cmd.Flags().Changed("every")):
+				return errors.New("--id is for one message; give TEXT, and no --every")
 			case every < 0 || cmd.Flags().Changed("every") && every == 0:
 				return errors.New("--every needs a time above zero, such as 1.5s")
 			case every > 0:
 				return p.timed(cmd.Context(), every, args[1:])
 			case len(args) == 2:
-				return p.send(cmd.Context(), args[1])
+				return p.send(cmd.Context(), message{cmp.Or(id, rand.Text()), args[1]})
 			}
 			return p.lines(cmd.Context(), cmd.InOrStdin())
 		},
 	}
 	cmd.Flags().DurationVar(&every, "every", 0, "send the message again after each `TIME`, such as 1.5s")
+	cmd.Flags().StringVar(&id, "id", "", "`KEY` of the message (Idempotency-Key): what was sent with it in the last minutes is not published again (default a random one)")
+	cmd.Flags().DurationVar(&ttl, "ttl", 0, "`TIME` for which the message is kept, such as 90s (default as long as the channel's history allows)")
 	server.add(cmd)
 	api.add(cmd)
 	return cmd
@@ -70,7 +82,11 @@ type publisher struct {
 	key    string
 	client *http.Client
 	warn   io.Writer
+	ttl    time.Duration // 0: none
 }
+
+// message is a text with what makes sending it again harmless.
+type message struct{ id, text string }
 
 // newPublisher finds the publish API's address and key: by flags, by the
 // configuration file, or where a server that runs by flags puts them.
@@ -105,18 +121,25 @@ func newPublisher(server stateFlags, flags publishFlags, channel string) (*publi
 	if err != nil {
 		return nil, fmt.Errorf("no key for the publish API: %w; wsfront run makes it at its first start, else name it by --publish-key or --state", err)
 	}
-	p.key = strings.TrimSpace(string(b))
+	// Of several keys the first, as the service itself takes it.
+	if words := strings.Fields(string(b)); len(words) > 0 {
+		p.key = words[0]
+	}
 	return p, nil
 }
 
 // send publishes one message.
-func (p *publisher) send(ctx context.Context, text string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, strings.NewReader(text))
+func (p *publisher) send(ctx context.Context, m message) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, strings.NewReader(m.text))
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
 	req.Header.Set("Authorization", "Bearer "+p.key)
 	req.Header.Set("Content-Type", "text/plain; charset=utf-8")
+	req.Header.Set("Idempotency-Key", m.id)
+	if p.ttl > 0 {
+		req.Header.Set("TTL", strconv.FormatInt(int64((p.ttl+time.Second-1)/time.Second), 10))
+	}
 	resp, err := p.client.Do(req)
 	if err != nil {
 		return &unreachable{err}
@@ -127,7 +150,7 @@ func (p *publisher) send(ctx context.Context, text string) error {
 	case err != nil:
 		return &unreachable{err}
 	case resp.StatusCode == http.StatusServiceUnavailable:
-		return &unreachable{errors.New("the push service is shutting down")}
+		return &unreachable{fmt.Errorf("%s: %s", resp.Status, bytes.TrimSpace(answer))}
 	case resp.StatusCode != http.StatusOK:
 		return fmt.Errorf("publish: %s: %s", resp.Status, bytes.TrimSpace(answer))
 	}
@@ -145,8 +168,9 @@ func (u *unreachable) Unwrap() error { return u.err }
 
 // persist sends a message, and while the service is away tries again.
 func (p *publisher) persist(ctx context.Context, text string) error {
+	m := message{rand.Text(), text}
 	for wait := 250 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
-		err := p.send(ctx, text)
+		err := p.send(ctx, m)
 		var away *unreachable
 		if !errors.As(err, &away) || ctx.Err() != nil {
 			return err
@@ -166,11 +190,11 @@ func (p *publisher) timed(ctx context.Context, every time.Duration, text []strin
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		message := timedMessage(time.Now())
+		tell := timedMessage(time.Now())
 		if len(text) > 0 {
-			message = text[0]
+			tell = text[0]
 		}
-		if err := p.persist(ctx, message); err != nil && ctx.Err() == nil {
+		if err := p.persist(ctx, tell); err != nil && ctx.Err() == nil {
 			return err
 		}
 		select {

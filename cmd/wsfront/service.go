@@ -34,17 +34,18 @@ const (
 	// eventPushCut: at shutdown, push clients did not take their goodbye in
 	// time. Attributes: reason.
 	eventPushCut = "push.shutdown.cut"
-	// eventKeyCreated: the publish API has a new key. Attributes: file.
+	// eventKeyCreated: the publish API has a new key. Attributes: key (its name),
+	// file.
 	eventKeyCreated = "publish.key.created"
 )
 
 // service is one running wsfront: the front, its push service with its inputs,
 // and the two local doors, for publishing and for orders.
 type service struct {
-	log   *slog.Logger
+	log    *slog.Logger
 	broker pusher.Broker
 	hub    *pusher.Hub
-	front *proxy.Server
+	front  *proxy.Server
 	// reload reads the configuration again and applies it; nil when there is
 	// no file.
 	reload    func() error
@@ -233,27 +234,49 @@ func (s *service) takeOrders(state string) {
 	}
 }
 
-// openPublish binds the publish API's address and finds its key. It returns nil
+// openPublish binds the publish API's address and finds its keys. It returns nil
 // when the API is off.
 func (s *service) openPublish() (*publishServer, error) {
 	api := s.file.PublishAPI()
 	if api.Listen == "off" {
 		return nil, nil
 	}
-	key, err := s.flags.secret()
+	secret, err := s.flags.secret()
 	if err != nil {
 		return nil, err
 	}
-	if key == "" {
-		var created bool
-		if key, created, err = pusher.LoadKey(api.KeyFile); err != nil {
+	first := pusher.Key{
+		Name: firstKey, Secret: secret, Channels: []string{"*"},
+		Rights: []pusher.Right{pusher.RightPublish, pusher.RightRead, pusher.RightManage},
+	}
+	if secret == "" {
+		first.KeyFile = api.KeyFile
+		if err := s.makeKey(first); err != nil {
 			return nil, fmt.Errorf("%w; choose another place by --state, or give --publish-key", err)
 		}
-		if created {
-			s.log.Info(eventKeyCreated, "file", api.KeyFile)
+	}
+	for _, key := range api.Keys {
+		if err := s.makeKey(key); err != nil {
+			return nil, err
 		}
 	}
-	return listenPublish(api.Listen, s.hub.PublishAPI(key))
+	handler, err := s.hub.API(append(pusher.Keys{first}, api.Keys...))
+	if err != nil {
+		return nil, err
+	}
+	return listenPublish(api.Listen, handler)
+}
+
+// firstKey is the name in the log of the key that is for everything.
+const firstKey = "publish.key"
+
+// makeKey makes the file of a key where there is none.
+func (s *service) makeKey(key pusher.Key) error {
+	_, created, err := pusher.LoadKey(key.KeyFile)
+	if created {
+		s.log.Info(eventKeyCreated, "key", key.Name, "file", key.KeyFile)
+	}
+	return err
 }
 
 // startPublish serves the publish API until the service ends, which it also

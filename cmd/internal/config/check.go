@@ -35,6 +35,7 @@ func (f *File) check() proxy.FieldErrors {
 			}
 		}
 	}
+	found = append(found, f.checkKeys()...)
 	found = append(found, f.checkPublish()...)
 	return append(found, f.Log.check()...)
 }
@@ -97,6 +98,19 @@ func (f *File) checkHistory() proxy.FieldErrors {
 		}
 	}
 	return append(found, inPusher(at, h.Memory().Validate())...)
+}
+
+// checkKeys checks the further keys of the publish API.
+func (f *File) checkKeys() proxy.FieldErrors {
+	api := f.PublishAPI()
+	found := inPusher("push.publish", api.Keys.Validate())
+	for i, key := range api.Keys {
+		if key.KeyFile != "" && key.KeyFile == api.KeyFile {
+			found = append(found, proxy.FieldError{Field: fmt.Sprintf("push.publish.keys[%d].key_file", i), Message: fmt.Sprintf(
+				"%q is that of push.publish.key_file, whose keys are for everything; write another file", key.KeyFile)})
+		}
+	}
+	return found
 }
 
 // checkPublish checks the address of the publish API.

@@ -160,7 +160,6 @@ func TestParse_FullFileSetsEveryOption(t *testing.T) {
 		{"max_body", s.Routes[3].MaxBody, int64(2 << 30)},
 		{"queue", f.Push.QueueBytes, int64(4 << 20)},
 		{"tls of the second site", f.Sites[1].TLS.Mode, proxy.TLSInternal},
-		{"publish", f.PublishAPI(), Publish{Listen: "unix:/run/wsfront/publish.sock", KeyFile: "/etc/wsfront/publish.key"}},
 		{"syslog by udp", f.Push.Syslog[0], syslog.Config{Listen: "udp://:5514", Channel: "board", Format: "json",
 			Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, MaxMessage: 2 << 10, Queue: 5000}},
 		{"syslog by tcp", f.Push.Syslog[1], syslog.Config{Listen: "tcp://127.0.0.1:5514", Channel: "board",
@@ -169,6 +168,9 @@ func TestParse_FullFileSetsEveryOption(t *testing.T) {
 			Message: `It is {{.Time.Format "15:04:05"}}`}},
 		{"schedule by cron", f.Push.Schedules[1], schedule.Config{Channel: "board", Cron: "0 8-17 * * mon-fri", Zone: "Europe/Berlin",
 			Message: "{{.Count}} hours of work"}},
+		{"publish", f.PublishAPI(), Publish{Listen: "unix:/run/wsfront/publish.sock", KeyFile: "/etc/wsfront/publish.key", Keys: pusher.Keys{{
+			Name: "django", KeyFile: "/etc/wsfront/django.key", Channels: []string{"board", "user.*"}, Rights: []pusher.Right{pusher.RightPublish, pusher.RightRead},
+		}}}},
 		{"log", f.Log, Log{Level: "debug", Format: "json"}},
 	} {
 		if !reflect.DeepEqual(check.got, check.want) {

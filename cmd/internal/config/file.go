@@ -120,7 +120,7 @@ func (f *File) Store() natsbroker.Options {
 	return o
 }
 
-// Publish is the address and the key of the publish API.
+// Publish is the address and the keys of the publish API.
 type Publish struct {
 	// Listen is the address of the publish API: host:port, unix:/path/to.sock,
 	// or off. It is plain HTTP, so that it belongs on this machine or a
@@ -129,8 +129,13 @@ type Publish struct {
 
 	// KeyFile holds the key that publishers present. It is created with a
 	// random key, readable by the owner alone, when it is missing at start.
+	// It may hold several keys, one in each line, which all are valid; it is
+	// looked at again while the service runs. Its keys are for everything.
 	// Default publish.key in the state folder.
 	KeyFile string `yaml:"key_file"`
+
+	// Keys are further keys, each for some channels and rights only.
+	Keys pusher.Keys `yaml:"keys"`
 }
 
 // Log is the log of events.

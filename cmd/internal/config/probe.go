@@ -180,6 +180,16 @@ func (p *prober) folder(field, path string) {
 	}
 }
 
+// key tries to read a key, which is made at the start where there is none.
+func (p *prober) key(field, path string) {
+	if _, err := os.Stat(path); err != nil {
+		return
+	}
+	if _, _, err := pusher.LoadKey(path); err != nil {
+		p.warnf(field, "%v", err)
+	}
+}
+
 // push looks at the publish API's key and address.
 func (p *prober) push() {
 	f := p.file
@@ -193,10 +203,9 @@ func (p *prober) push() {
 	if api.Listen == "off" {
 		return
 	}
-	if _, err := os.Stat(api.KeyFile); err == nil { // or else it is made at the start
-		if _, _, err := pusher.LoadKey(api.KeyFile); err != nil {
-			p.warnf("push.publish.key_file", "%v", err)
-		}
+	p.key("push.publish.key_file", api.KeyFile)
+	for i, k := range api.Keys {
+		p.key(fmt.Sprintf("push.publish.keys[%d].key_file", i), k.KeyFile)
 	}
 	if socket, ok := strings.CutPrefix(api.Listen, "unix:"); ok {
 		if _, err := os.Stat(filepath.Dir(socket)); err != nil {

@@ -55,7 +55,7 @@ func TestSchema_AcceptsGoodFiles(t *testing.T) {
 func TestSchema_RefusesUnknownKeysAndWrongTypes(t *testing.T) {
 	schema := compileSchema(t)
 	for _, name := range []string{
-		"durations", "just-a-word", "log", "many-at-once", "no-sites", "not-a-mapping", "null-values", "numbers", "route-kinds", "schedules", "sites-a-mapping",
+		"durations", "just-a-word", "log", "many-at-once", "no-sites", "not-a-mapping", "null-values", "numbers", "publish-keys", "route-kinds", "schedules", "sites-a-mapping",
 		"sizes", "syslog", "tls-cert-without-key", "tls-mapping-unknown-key", "tls-word", "trusted-proxies", "tunnel-mode", "tunnel-without-backend",
 		"unknown-keys", "wrong-types",
 	} {
@@ -130,6 +130,7 @@ func generateSchema(t *testing.T) *reflector.Schema {
 	push := property(t, s, "push")
 	property(t, push, "syslog").Items.Required = []string{"listen", "channel"}
 	property(t, push, "schedules").Items.Required = []string{"channel", "message"}
+	property(t, property(t, push, "publish"), "keys").Items.Required = []string{"name", "key_file", "channels"}
 	property(t, property(t, s, "log"), "level").Enum = []any{"debug", "info", "warn", "error"}
 	property(t, property(t, s, "log"), "format").Enum = []any{"text", "json"}
 	return s
@@ -163,6 +164,8 @@ func schemaOf(r *reflector.Reflector, typ reflect.Type) *reflector.Schema {
 		return words("raw", "message")
 	case reflect.TypeFor[proxy.AccessFormat]():
 		return words("combined", "json", "off")
+	case reflect.TypeFor[pusher.Right]():
+		return words("publish", "read", "manage")
 	case reflect.TypeFor[pusher.Inbound]():
 		return words("drop", "echo", "publish", "app")
 	}
