@@ -129,7 +129,12 @@ func TestHookQueue_QuestionsPassALongQueueOfEvents(t *testing.T) {
 	for i := range events {
 		k.Connect(aClient(fmt.Sprint("C", i)))
 	}
-	answered := make(chan error)
+	eventually(t, "one event is being told", func() bool {
+		k.queue.mu.Lock()
+		defer k.queue.mu.Unlock()
+		return len(k.queue.ready[0]) == events-1
+	})
+	answered := make(chan error, 1)
 	go func() {
 		_, err := k.Message(t.Context(), aClient("A1"), true, []byte("hi"))
 		answered <- err
