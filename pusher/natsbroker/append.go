@@ -16,8 +16,8 @@ import (
 const (
 	// messageBytes is what a stored message counts besides its data.
 	messageBytes = 256
-	// maxConflicts is how often an Append is tried when other processes write to
-	// the same channel at the same moment.
+	// maxConflicts is how often a message is sent when others got the number that
+	// was foreseen for it.
 	maxConflicts = 100
 )
 

@@ -12,11 +12,12 @@
 //
 // # The walk of a message
 //
-//	append.go   Append lets one message of a channel after the other to the
-//	            stream, each with the number that the stream must have last for
-//	            the channel: that number is the message's Prev. If another
-//	            process was faster, the stream refuses, and Append looks again.
-//	            The stream knows the IDs of the last minutes, after a restart too
+//	append.go   Append makes a message of the draft, and refuses one channel too
+//	            many. The stream knows the IDs of the last minutes, after a restart
+//	            too
+//	flight.go   the message gets its Prev and is sent, together with a number that
+//	            the stream checks, so that the Prev that is stored is true; its
+//	            acknowledgement says which number it has got
 //	watch.go    the stream publishes again what it has stored, over one
 //	            subscription; Watch's function gets it in order, and what a
 //	            missing number shows to be lost is read from the stream

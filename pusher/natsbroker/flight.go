@@ -32,6 +32,8 @@ type order struct {
 	// used in a store of this process alone.
 	last  uint64
 	known bool
+	// unanswered says that a message may be under way that is not waited for.
+	unanswered bool
 	// flying counts the messages under way. settled, if not nil, is closed when
 	// there are none.
 	flying  int
@@ -156,11 +158,9 @@ func (b *Broker) foresee(ctx context.Context, ch *channel) error {
 				return fmt.Errorf("store: wait for other messages: %w", err)
 			}
 		case b.sole() && !o.known:
-			state, err := b.state(ctx, b.names.stream, "")
-			if err != nil {
+			if err := b.lookUp(ctx); err != nil {
 				return err
 			}
-			o.last, o.known = state.LastSeq, true
 		case !ch.known || ch.flying == 0 && time.Now().After(ch.expires):
 			// Nothing of this channel is under way, nor can be before its turn ends:
 			// a flight that makes known false does so to that of order.
@@ -176,8 +176,28 @@ func (b *Broker) foresee(ctx context.Context, ch *channel) error {
 	}
 }
 
-// await waits for a flight to land. If the caller does not want to wait any
-// longer, it is awaited all the same: what is sent next depends on it.
+// lookUp asks for the last number. Nothing is under way that is waited for; what
+// else was sent is made sure to have arrived or to be lost, by a message behind it
+// that the stream refuses.
+func (b *Broker) lookUp(ctx context.Context) error {
+	o := &b.order
+	if o.unanswered {
+		m := nats.NewMsg(b.names.purges + "~") // no channel has this name
+		m.Header.Set(headerExpectedAll, "9000000000000000000")
+		if _, err := b.request(ctx, m); err != nil {
+			return err
+		}
+		o.unanswered = false
+	}
+	state, err := b.state(ctx, b.names.stream, "")
+	if err != nil {
+		return err
+	}
+	o.last, o.known = state.LastSeq, true
+	return nil
+}
+
+// await waits for a flight to land, as long as the caller wants to.
 func (b *Broker) await(ctx context.Context, f *flight) (ack pubAck, conflict bool, err error) {
 	late := time.NewTimer(patience)
 	defer late.Stop()
@@ -185,15 +205,14 @@ func (b *Broker) await(ctx context.Context, f *flight) (ack pubAck, conflict boo
 	case m := <-f.answers:
 		return b.land(f, m)
 	case <-ctx.Done():
-		go b.await(context.WithoutCancel(ctx), f) // ends with the answer, after patience, or with Close
-		return pubAck{}, false, fmt.Errorf("store: %w", ctx.Err())
+		err = fmt.Errorf("store: %w", ctx.Err())
 	case <-late.C:
-		b.land(f, nil)
-		return pubAck{}, false, fmt.Errorf("store: no answer within %s", patience)
+		err = fmt.Errorf("store: no answer within %s", patience)
 	case <-b.ctx.Done():
-		b.land(f, nil)
-		return pubAck{}, false, pusher.ErrBrokerClosed
+		err = pusher.ErrBrokerClosed
 	}
+	b.land(f, nil)
+	return pubAck{}, false, err
 }
 
 // land draws the conclusions from the answer to a message; nil is none.
@@ -207,6 +226,7 @@ func (b *Broker) land(f *flight, m *nats.Msg) (ack pubAck, conflict bool, err er
 	o, ch := &b.order, f.ch
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.unanswered = o.unanswered || m == nil
 	ch.flying--
 	if o.flying--; o.flying == 0 && o.settled != nil {
 		close(o.settled)
@@ -252,6 +272,8 @@ func (b *Broker) readAck(m *nats.Msg) (ack pubAck, conflict bool, err error) {
 		return ack, false, nil
 	case ack.Error.Code == errWrongLastSequence:
 		return pubAck{}, true, nil
+	case ack.Error.Code == errStoreFailed, ack.Error.Code == errNoResources:
+		return pubAck{}, false, fmt.Errorf("%w: %s", pusher.ErrStoreFull, ack.Error.Description)
 	}
 	return pubAck{}, false, fmt.Errorf("store: %s", ack.Error.Description)
 }

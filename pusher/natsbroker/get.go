@@ -164,4 +164,4 @@ func (r *replies) pass(m *nats.Msg) {
 	}
 }
 
-var errConflict = errors.New("store: another process keeps writing to the channel; try again")
+var errConflict = errors.New("store: other messages keep getting in front of this one; try again")

@@ -44,8 +44,8 @@ type Options struct {
 
 	// Channels is how many channels may have stored messages, since each costs
 	// memory for as long as it has any; a message for one more is refused with
-	// pusher.ErrStoreFull. A channel that was purged counts until Age has gone by.
-	// Default 100000.
+	// pusher.ErrStoreFull. A purge counts as a channel until Age has gone by. In a
+	// store at a URL set all processes to the same limit. Default 100000.
 	Channels int `yaml:"channels"`
 
 	// Duplicates is for how long a message's ID is remembered; at least 100ms

@@ -354,6 +354,9 @@ func TestChannels_OneTooManyIsRefused(t *testing.T) {
 	if _, err := b.Append(t.Context(), "more", draft("x")); !errors.Is(err, pusher.ErrStoreFull) {
 		t.Errorf("one channel more: %v", err)
 	}
+	if n := b.newcomers.Load(); n != 0 {
+		t.Errorf("%d are still counted", n)
+	}
 }
 
 func TestTotal_OldestGiveWay(t *testing.T) {
@@ -422,5 +425,31 @@ func TestAppend_LongestMessage(t *testing.T) {
 	}
 	if log.has("push.store") {
 		t.Errorf("the log is not empty: %s", log.text.String())
+	}
+}
+
+func TestKV_FullIsToldApart(t *testing.T) {
+	b := open(t, Options{Dir: t.TempDir()})
+	value := make([]byte, 64<<10)
+	var err error
+	n := 0
+	for ; err == nil && n <= kvTotal/len(value); n++ {
+		_, err = b.KV().Create(t.Context(), fmt.Sprint("key", n), value, 0)
+	}
+	if !errors.Is(err, pusher.ErrStoreFull) || n < kvTotal/len(value)*9/10 {
+		t.Errorf("after %d values: %v", n, err)
+	}
+	if _, err := b.KV().Put(t.Context(), "key0", []byte("small"), 0); err != nil {
+		t.Errorf("a smaller value for a key of a full store: %v", err)
+	}
+}
+
+func TestSync_BeforeEachAppendReturns(t *testing.T) {
+	b := open(t, Options{Dir: t.TempDir(), Sync: -1})
+	for i := range 20 {
+		mustAppend(t, b, fmt.Sprint("c", i%3), draft("x"))
+	}
+	if list := next(t, b, "c0", 0); len(list) != 7 {
+		t.Errorf("%d messages", len(list))
 	}
 }

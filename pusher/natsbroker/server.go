@@ -42,6 +42,10 @@ func startEmbedded(o Options, log *slog.Logger) (*embedded, error) {
 	if err != nil {
 		return nil, err
 	}
+	interval := o.Sync
+	if o.Sync < 0 {
+		interval = defaultSync // for what is not a message
+	}
 	s, err := server.NewServer(&server.Options{
 		ServerName: "wsfront",
 		DontListen: true,
@@ -54,7 +58,7 @@ func startEmbedded(o Options, log *slog.Logger) (*embedded, error) {
 		JetStreamMaxMemory: 1, // no stream of ours is in memory
 		MaxPayload:         maxPayload,
 		MaxPending:         maxPending,
-		SyncInterval:       max(o.Sync, minSync),
+		SyncInterval:       interval,
 		SyncAlways:         o.Sync < 0,
 	})
 	if err != nil {

@@ -96,7 +96,11 @@ type apiError struct {
 	Description string `json:"description"`
 }
 
-const errWrongLastSequence = 10071
+const (
+	errNoResources       = 10023
+	errWrongLastSequence = 10071
+	errStoreFailed       = 10077 // a limit is reached
+)
 
 // streamState is what the server tells of a stream.
 type streamState struct {
