@@ -49,8 +49,9 @@ type Options struct {
 	Channels int `yaml:"channels"`
 
 	// Duplicates is for how long a message's ID is remembered; at least 100ms
-	// and at most Age. Each remembered ID costs memory, about 200 bytes. Default
-	// 5m, or Age where that is less.
+	// and at most Age. Each remembered ID costs about 120 bytes of memory: 36 MB
+	// at 1,000 messages with an ID per second and five minutes. Default 5m, or Age
+	// where that is less.
 	Duplicates time.Duration `yaml:"duplicates"`
 
 	// Sync is how often what was stored is forced to the disk (fsync), for the
