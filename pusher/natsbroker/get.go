@@ -32,12 +32,14 @@ func readStored(m *nats.Msg) (s stored, err error) {
 	if s.time, err = time.Parse(time.RFC3339Nano, m.Header.Get(headerTime)); err != nil {
 		return s, fmt.Errorf("store: message %d: %w", s.seq, err)
 	}
-	var ok bool
-	if s.record, ok = parseRecord(m.Header.Get(headerRecord)); !ok {
-		return s, fmt.Errorf("store: message %d has not been stored by wsfront", s.seq)
-	}
+	s.record, _ = parseRecord(m.Header.Get(headerRecord))
 	return s, nil
 }
+
+// foreign says that it was not stored by us: on servers of their own, others may
+// write to the stream. Such a message is passed over, but who had not seen it is
+// told of a gap.
+func (s stored) foreign() bool { return s.kind == 0 }
 
 func (s stored) entry(channel string) *pusher.Entry {
 	return &pusher.Entry{

@@ -59,7 +59,7 @@ type page struct {
 
 // add takes the next message, unless it has expired or the page is full.
 func (p *page) add(s stored) {
-	if p.full || s.expired(p.now) {
+	if p.full || s.foreign() || s.expired(p.now) {
 		return
 	}
 	if p.bytes -= int64(len(s.data)); len(p.list) > 0 && p.bytes < 0 {
@@ -100,6 +100,9 @@ func (b *Broker) back(ctx context.Context, subject string, limit int, want func(
 		// Where nothing of the channel is left, Prev may point to another's.
 		if !found || s.subject != subject || !want(s) {
 			return list, true, nil
+		}
+		if s.foreign() { // it does not say what was before
+			return list, false, nil
 		}
 		list = append(list, s)
 		if s.prev == 0 || len(list) == limit {

@@ -42,6 +42,9 @@ func (b *Broker) trimTo(ctx context.Context, subject string, total int64) (base 
 			return base
 		}
 		for i, s := range batch {
+			if s.foreign() {
+				continue
+			}
 			if from == 1 && i == 0 {
 				// Most have gone already because of their number or age.
 				if base = s.before(); total-base <= limit {

@@ -100,6 +100,9 @@ func (w *watch) live(m *nats.Msg) {
 }
 
 func (w *watch) handOut(s stored) {
+	if s.foreign() {
+		return
+	}
 	token, _ := strings.CutPrefix(s.subject, w.b.names.messages)
 	w.deliver(s.entry(tokenChannel(token)))
 }

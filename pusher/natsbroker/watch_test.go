@@ -54,6 +54,14 @@ func (f *follower) deliver(e *pusher.Entry) {
 	f.list = append(f.list, e)
 }
 
+// hold stops deliver until the release, or the end of the test.
+func (f *follower) hold(t *testing.T) (release func()) {
+	f.gate.Lock()
+	release = sync.OnceFunc(f.gate.Unlock)
+	t.Cleanup(release)
+	return release
+}
+
 func (f *follower) len() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -98,14 +106,14 @@ func TestWatch_WhatWasDroppedIsReadFromTheStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	const n = 600
-	f.gate.Lock()
+	release := f.hold(t)
 	for i := range n {
 		mustAppend(t, b, fmt.Sprintf("c%d", i%5), draft("x"))
 	}
 	if dropped, err := b.watch.sub.Dropped(); err != nil || dropped < n/2 {
 		t.Errorf("%d messages were dropped, %v: the test proves nothing", dropped, err)
 	}
-	f.gate.Unlock()
+	release()
 	f.await(t, n)
 	eventually(t, "the hole is logged", func() bool { return log.has(pusher.EventStoreHole) })
 	mustAppend(t, b, "c0", draft("x"))
@@ -123,7 +131,7 @@ func TestWatch_HoleIsFilledBeforeWhatFollows(t *testing.T) {
 		}
 	}
 	limit(2)
-	f.gate.Lock()
+	release := f.hold(t)
 	for range 20 {
 		mustAppend(t, b, "a", draft("x"))
 	}
@@ -132,7 +140,7 @@ func TestWatch_HoleIsFilledBeforeWhatFollows(t *testing.T) {
 	if pending, _, err := b.watch.sub.Pending(); err != nil || pending == 0 {
 		t.Errorf("%d wait, %v: the test proves nothing", pending, err)
 	}
-	f.gate.Unlock()
+	release()
 	f.await(t, 21)
 }
 
@@ -178,6 +186,43 @@ func TestExternal_TwoProcessesShareOneStore(t *testing.T) {
 	}
 	if list := next(t, nodes[1], "a", 0); len(list) != publishers*each {
 		t.Errorf("%d messages are stored", len(list))
+	}
+}
+
+// Somebody else writes to the subjects of the stream.
+func TestExternal_ForeignMessagesArePassedOver(t *testing.T) {
+	b := open(t, Options{URL: external(t)})
+	f := watchAll(t, b)
+	write := func(subject string) {
+		t.Helper()
+		if _, err := b.conn.Request(b.names.messages+subject, []byte("foreign"), testPatience); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seq := mustAppend(t, b, "a", draft("1"))
+	if err := b.watch.sub.SetPendingLimits(1, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	release := f.hold(t)
+	for range 5 {
+		if _, err := b.Append(t.Context(), "b", draft("x")); err != nil {
+			t.Error(err)
+		}
+		write("b")
+		write("c")
+	}
+	release()
+	eventually(t, "six messages are watched", func() bool { return f.len() == 6 })
+	if list := next(t, b, "b", 0); len(list) != 5 {
+		t.Errorf("%d messages", len(list))
+	}
+	write("a")
+	if list := next(t, b, "a", 0); len(list) != 1 || list[0].Seq != seq {
+		t.Errorf("%d messages", len(list))
+	}
+	mustAppend(t, b, "a", draft("2"))
+	if list := next(t, b, "a", seq); len(list) != 1 || list[0].Prev <= seq {
+		t.Errorf("behind a foreign message: %+v", list)
 	}
 }
 
