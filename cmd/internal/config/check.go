@@ -79,7 +79,11 @@ func (f *File) checkHistory() proxy.FieldErrors {
 	const at = "push.history"
 	h := f.Push.History
 	if h.Durable() {
-		return inPusher(at, f.Store().Validate())
+		found := inPusher(at, f.Store().Validate())
+		if most := int64(natsbroker.MaxMessage); f.Push.MaxMessage > most {
+			found = append(found, proxy.FieldError{Field: "push.max_message", Message: fmt.Sprintf("%d bytes is more than a durable history takes; write at most %d", f.Push.MaxMessage, most)})
+		}
+		return found
 	}
 	var found proxy.FieldErrors
 	if h.Mode != "" && h.Mode != HistoryMemory {
