@@ -15,7 +15,7 @@ import (
 // check finds every mistake in what the file says, by field.
 func (f *File) check() proxy.FieldErrors {
 	var found proxy.FieldErrors
-	cfg, _ := f.Proxy(placeholder)
+	cfg, _ := f.proxy(placeholder)
 	var inProxy proxy.FieldErrors
 	if errors.As(cfg.Validate(), &inProxy) {
 		found = append(found, inProxy...)
@@ -31,7 +31,13 @@ func (f *File) check() proxy.FieldErrors {
 	for i, s := range f.Sites {
 		for j, r := range s.Routes {
 			if r.Push != nil {
-				found = append(found, checkPushRoute(fmt.Sprintf("sites[%d].routes[%d]", i, j), r)...)
+				at := fmt.Sprintf("sites[%d].routes[%d]", i, j)
+				found = append(found, checkPushRoute(at, r)...)
+				if auth := r.Push.Auth; auth != nil && auth.Validate() == nil {
+					if _, ok := s.appFor(auth.Path); !ok {
+						found = append(found, proxy.FieldError{Field: at + ".push.auth", Message: noApp(auth.Path)})
+					}
+				}
 			}
 		}
 	}
@@ -41,7 +47,7 @@ func (f *File) check() proxy.FieldErrors {
 }
 
 // placeholder stands for the handlers that are made when the File is served.
-func placeholder(pusher.Endpoint) (http.Handler, error) { return http.NotFoundHandler(), nil }
+func placeholder(Site, pusher.Endpoint) (http.Handler, error) { return http.NotFoundHandler(), nil }
 
 // inPusher makes mistakes of this file from those in a part of it.
 func inPusher(path string, err error) proxy.FieldErrors {
@@ -149,7 +155,7 @@ func (f *File) checkPublish() proxy.FieldErrors {
 
 // siteAddresses are all the addresses at which sites are served.
 func (f *File) siteAddresses() []string {
-	cfg, _ := f.Proxy(placeholder)
+	cfg, _ := f.proxy(placeholder)
 	https, plain := cfg.ListenAddresses()
 	return slices.Concat(https, plain)
 }

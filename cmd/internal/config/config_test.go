@@ -30,7 +30,7 @@ func TestParse_GoodFiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := f.Proxy(placeholder); err != nil {
+			if _, err := f.proxy(placeholder); err != nil {
 				t.Error(err)
 			}
 		})

@@ -206,6 +206,16 @@ func (f *File) Explain(err error) error {
 // Proxy makes the configuration of the proxy, in which each push endpoint is
 // the handler that push returns for it.
 func (f *File) Proxy(push func(pusher.Endpoint) (http.Handler, error)) (proxy.Config, error) {
+	return f.proxy(func(s Site, e pusher.Endpoint) (http.Handler, error) {
+		e, err := s.withApp(e)
+		if err != nil {
+			return nil, err
+		}
+		return push(e)
+	})
+}
+
+func (f *File) proxy(push func(Site, pusher.Endpoint) (http.Handler, error)) (proxy.Config, error) {
 	script := pusher.Script()
 	c := f.Config
 	c.Sites = make([]proxy.Site, len(f.Sites))
@@ -217,14 +227,9 @@ func (f *File) Proxy(push func(pusher.Endpoint) (http.Handler, error)) (proxy.Co
 			if r.Push == nil {
 				continue
 			}
-			at := fmt.Sprintf("sites[%d].routes[%d].push", i, j)
-			endpoint, err := s.endpoint(*r.Push)
+			h, err := push(s, *r.Push)
 			if err != nil {
-				return proxy.Config{}, proxy.FieldError{Field: at + ".auth", Message: err.Error()}
-			}
-			h, err := push(endpoint)
-			if err != nil {
-				return proxy.Config{}, inEndpoint(at, err)
+				return proxy.Config{}, inEndpoint(fmt.Sprintf("sites[%d].routes[%d].push", i, j), err)
 			}
 			own := &c.Sites[i].Routes[j]
 			own.Handler = h
@@ -249,18 +254,22 @@ func (s Site) hasPath(path string) bool {
 	return slices.ContainsFunc(s.Routes, func(r Route) bool { return r.Path == path })
 }
 
-// endpoint fills in how the application is asked who may listen.
-func (s Site) endpoint(e pusher.Endpoint) (pusher.Endpoint, error) {
-	if e.Auth == nil || e.Auth.Path == "" {
+// withApp fills in how the application is asked who may listen.
+func (s Site) withApp(e pusher.Endpoint) (pusher.Endpoint, error) {
+	if e.Auth == nil {
 		return e, nil
 	}
 	app, ok := s.appFor(e.Auth.Path)
 	if !ok {
-		return e, fmt.Errorf("no app route of this site takes %s; add one, such as {path: /, app: \"http://127.0.0.1:8080\"}", e.Auth.Path)
+		return e, errors.New(noApp(e.Auth.Path))
 	}
 	var err error
 	e.App, e.AppURL, err = app.AppTransport()
 	return e, err
+}
+
+func noApp(path string) string {
+	return fmt.Sprintf("no app route of this site takes %s; add one, such as {path: /, app: \"http://127.0.0.1:8080\"}", path)
 }
 
 // appFor is the app route that a plain request for path takes.

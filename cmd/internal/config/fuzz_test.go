@@ -25,7 +25,7 @@ func FuzzParse(f *testing.F) {
 			if err := file.Validate(); err != nil {
 				t.Errorf("accepted, but %v", err)
 			}
-			if _, err := file.Proxy(placeholder); err != nil {
+			if _, err := file.proxy(placeholder); err != nil {
 				t.Errorf("accepted, but %v", err)
 			}
 			return
