@@ -56,9 +56,29 @@ type Options struct {
 
 	// Sync is how often what was stored is forced to the disk (fsync), for the
 	// case that the machine fails; the end of this process alone loses nothing.
-	// A negative Sync does it before each Append returns. Servers at URL have
-	// their own setting. Default 1s, at least 10ms.
-	Sync time.Duration `yaml:"sync"`
+	// SyncAlways does it before each Append returns. Servers at URL have their own
+	// setting. Default 1s, at least 10ms.
+	Sync Sync `yaml:"sync"`
+}
+
+// Sync is a time, or SyncAlways.
+type Sync time.Duration
+
+// SyncAlways is written "always".
+const SyncAlways Sync = -1
+
+// UnmarshalText reads a time such as 2s, or the word always.
+func (s *Sync) UnmarshalText(text []byte) error {
+	if string(text) == "always" {
+		*s = SyncAlways
+		return nil
+	}
+	d, err := time.ParseDuration(string(text))
+	if err != nil || d < 0 {
+		return fmt.Errorf("%q is no time; write one such as 1s, or always", text)
+	}
+	*s = Sync(d)
+	return nil
 }
 
 const (
@@ -113,8 +133,8 @@ func (o Options) Validate() error {
 	if o.Duplicates != 0 && (o.Duplicates < minDuplicates || o.Duplicates > full.Age) {
 		add("duplicates", "%s is not within %s and age (%s); write a time such as 5m", full.Duplicates, minDuplicates, full.Age)
 	}
-	if full.Sync >= 0 && full.Sync < minSync {
-		add("sync", "%s is too short; write at least %s, or a negative time to have each message forced to the disk", full.Sync, minSync)
+	if full.Sync != SyncAlways && time.Duration(full.Sync) < minSync {
+		add("sync", "%s is too short; write at least %s, or always", time.Duration(full.Sync), minSync)
 	}
 	if len(errs) > 0 {
 		return errs
@@ -130,7 +150,7 @@ func (o Options) withDefaults() Options {
 	fill(&o.Total, defaultTotal)
 	fill(&o.Channels, defaultChannels)
 	fill(&o.Duplicates, min(defaultDuplicates, o.Age))
-	fill(&o.Sync, defaultSync)
+	fill(&o.Sync, Sync(defaultSync))
 	return o
 }
 

@@ -17,7 +17,7 @@ func TestOptions_ErrorsNameTheField(t *testing.T) {
 		{Options{Dir: "/x"}, ""},
 		{Options{URL: "nats://127.0.0.1:4222, tls://user:secret@host"}, ""},
 		{Options{Dir: "/x", Age: time.Minute}, ""},
-		{Options{Dir: "/x", Sync: -1, Name: "other-1", Duplicates: time.Minute}, ""},
+		{Options{Dir: "/x", Sync: SyncAlways, Name: "other-1", Duplicates: time.Minute}, ""},
 		{Options{}, "dir: is missing; write"},
 		{Options{Dir: "/x", URL: "nats://host"}, "url: a store is either"},
 		{Options{URL: "127.0.0.1:4222"}, "url: is no address"},
@@ -32,7 +32,7 @@ func TestOptions_ErrorsNameTheField(t *testing.T) {
 		{Options{Dir: "/x", Age: -time.Hour}, "age: -1h0m0s is too short"},
 		{Options{Dir: "/x", Duplicates: 25 * time.Hour}, "duplicates: 25h0m0s is not within"},
 		{Options{Dir: "/x", Duplicates: time.Millisecond}, "duplicates: 1ms is not within"},
-		{Options{Dir: "/x", Sync: time.Millisecond}, "sync: 1ms is too short"},
+		{Options{Dir: "/x", Sync: Sync(time.Millisecond)}, "sync: 1ms is too short"},
 	} {
 		err := test.options.Validate()
 		if test.want == "" {

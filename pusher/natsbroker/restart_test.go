@@ -445,7 +445,7 @@ func TestKV_FullIsToldApart(t *testing.T) {
 }
 
 func TestSync_BeforeEachAppendReturns(t *testing.T) {
-	b := open(t, Options{Dir: t.TempDir(), Sync: -1})
+	b := open(t, Options{Dir: t.TempDir(), Sync: SyncAlways})
 	for i := range 20 {
 		mustAppend(t, b, fmt.Sprint("c", i%3), draft("x"))
 	}

@@ -42,8 +42,8 @@ func startEmbedded(o Options, log *slog.Logger) (*embedded, error) {
 	if err != nil {
 		return nil, err
 	}
-	interval := o.Sync
-	if o.Sync < 0 {
+	interval := time.Duration(o.Sync)
+	if o.Sync == SyncAlways {
 		interval = defaultSync // for what is not a message
 	}
 	s, err := server.NewServer(&server.Options{
@@ -59,7 +59,7 @@ func startEmbedded(o Options, log *slog.Logger) (*embedded, error) {
 		MaxPayload:         maxPayload,
 		MaxPending:         maxPending,
 		SyncInterval:       interval,
-		SyncAlways:         o.Sync < 0,
+		SyncAlways:         o.Sync == SyncAlways,
 	})
 	if err != nil {
 		lock.Close()

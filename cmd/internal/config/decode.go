@@ -178,7 +178,7 @@ func wanted(t reflect.Type, n *yaml.Node) string {
 		return "an address or a range of them, such as 10.0.0.0/8"
 	case t.Kind() == reflect.Bool:
 		return "on or off"
-	case t.Kind() == reflect.Int64:
+	case t.Kind() == reflect.Int64 && !short:
 		return "a size such as 100MiB"
 	case t.Kind() == reflect.Int:
 		return "a number such as 100"

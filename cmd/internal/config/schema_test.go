@@ -15,6 +15,7 @@ import (
 
 	"wsfront/proxy"
 	"wsfront/pusher"
+	"wsfront/pusher/natsbroker"
 )
 
 const schemaFile = "../../../deploy/wsfront.schema.json"
@@ -166,6 +167,14 @@ func schemaOf(r *reflector.Reflector, typ reflect.Type) *reflector.Schema {
 		return words("combined", "json", "off")
 	case reflect.TypeFor[pusher.Right]():
 		return words("publish", "read", "manage")
+	case reflect.TypeFor[natsbroker.Sync]():
+		return &reflector.Schema{OneOf: []*reflector.Schema{words("always"), schemaOf(r, durationType)}}
+	case reflect.TypeFor[History]():
+		return &reflector.Schema{OneOf: []*reflector.Schema{words("memory", "durable"), longForm(r, typ)}}
+	case reflect.TypeFor[pusher.AppAuth]():
+		return &reflector.Schema{OneOf: []*reflector.Schema{{Type: "string"}, longForm(r, typ, "path")}}
+	case reflect.TypeFor[pusher.Slow]():
+		return words("cut", "skip")
 	case reflect.TypeFor[pusher.Inbound]():
 		return words("drop", "echo", "publish", "app")
 	}
