@@ -41,10 +41,10 @@ const (
 // service is one running wsfront: the front, its push service with its inputs,
 // and the two local doors, for publishing and for orders.
 type service struct {
-	log   *slog.Logger
+	log    *slog.Logger
 	broker pusher.Broker
 	hub    *pusher.Hub
-	front *proxy.Server
+	front  *proxy.Server
 	// reload reads the configuration again and applies it; nil when there is
 	// no file.
 	reload    func() error
