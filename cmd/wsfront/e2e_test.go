@@ -34,6 +34,8 @@ func TestE2E(t *testing.T) {
 	t.Run("operator_errors", l.testOperatorErrors)
 	t.Run("demo", l.testDemo)
 	t.Run("rsyslog", l.testRsyslog)
+	t.Run("crash", l.testCrash)
+	t.Run("history", l.testHistory)
 }
 
 // lab is what all tests share. It is not changed after newLab, but for ports,
