@@ -16,6 +16,8 @@ fi
 # libjs-jquery is only recommended by python3-django, whose admin links to it.
 packages=(apache2 libapache2-mod-wsgi-py3 python3-django libjs-jquery gunicorn python3-websockets chromium libnss3-tools curl openssl rsyslog bsdutils)
 missing=()
+# Another Node than Debian's will do, and its npm would not go with Debian's.
+command -v npm >/dev/null || packages+=(nodejs npm)
 for package in "${packages[@]}"; do
   status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
   [ "$status" = installed ] || missing+=("$package")
@@ -26,6 +28,8 @@ if [ ${#missing[@]} -gt 0 ]; then
   apt-get -q update
   apt-get -q install -y --no-install-recommends "${missing[@]}"
 fi
+
+npm ci --silent --prefix testdata/push-client
 
 [ $# -gt 0 ] || go test -tags e2e -count=1 -v -run '^TestE2E_' ./proxy/record
 exec go test -tags e2e -count=1 -timeout 10m -parallel 8 -v -run '^TestE2E$' ./cmd/wsfront "$@"

@@ -26,6 +26,7 @@ type legacyOptions struct {
 	trusted bool     // mod_wsgi believes a proxy on this machine: the vhost's two lines
 	tlsAt   int      // when set, Apache serves the app by TLS too, at this port
 	tlsPair pair
+	change  func(folder string) // what the copy is to have besides, or nil
 }
 
 // startApp runs a copy of the founding app by its own start.sh. The copy is for
@@ -46,6 +47,9 @@ func (l *lab) startApp(t testing.TB, o legacyOptions) *legacy {
 		edit(t, vhost, "*:443", loopback(o.tlsAt))
 		conf := filepath.Join(folder, "deploy/apache-standalone.conf")
 		edit(t, conf, "Include ", fmt.Sprintf("LoadModule ssl_module /usr/lib/apache2/modules/mod_ssl.so\nListen %s\nInclude %s\nInclude ", loopback(o.tlsAt), vhost))
+	}
+	if o.change != nil {
+		o.change(folder)
 	}
 	port := l.port(t)
 	cmd := exec.Command(filepath.Join(folder, "start.sh"), o.server, fmt.Sprint(port))

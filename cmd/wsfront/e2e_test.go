@@ -34,6 +34,11 @@ func TestE2E(t *testing.T) {
 	t.Run("operator_errors", l.testOperatorErrors)
 	t.Run("demo", l.testDemo)
 	t.Run("rsyslog", l.testRsyslog)
+	t.Run("crash", l.testCrash)
+	t.Run("history", l.testHistory)
+	t.Run("pages", l.testPages)
+	t.Run("clients", l.testClients)
+	t.Run("script_client", l.testScriptClient)
 }
 
 // lab is what all tests share. It is not changed after newLab, but for ports,
@@ -53,7 +58,7 @@ func newLab(t *testing.T) *lab {
 	if os.Getuid() != 0 {
 		t.Fatal("the end-to-end tests start Apache as Debian does, drop to other users and mount a small disk: run testdata/e2e.sh as root")
 	}
-	for _, program := range []string{"apache2", "gunicorn", "chromium", "certutil", "curl", "setpriv", "unshare", "mount", "rsyslogd", "logger"} {
+	for _, program := range []string{"apache2", "gunicorn", "chromium", "certutil", "curl", "setpriv", "unshare", "mount", "rsyslogd", "logger", "node"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Fatalf("%v; testdata/e2e.sh installs what is missing", err)
 		}
