@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -38,7 +39,7 @@ type admitted struct {
 // watch begins to do so. c.mu is held.
 func (c *client) watch() {
 	a := c.info.arrival
-	c.info.arrival = nil
+	c.info.arrival = nil // it holds on to what the HTTP server had for the request
 	if a == nil || a.by == nil || !c.form.lasts() {
 		return
 	}
@@ -53,11 +54,11 @@ func (c *client) watch() {
 		return
 	}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
-	kept := keepRequest(a.request)
+	by, want, kept := a.by, a.want, keepRequest(a.request)
 	// Not all in the same moment.
 	pause := func() time.Duration { return every - time.Duration(rand.Int64N(int64(every)/4+1)) }
 	w.recheck = time.AfterFunc(pause(), func() { // stopped by unwatch, which ends what is under way
-		c.again(a, kept)
+		c.again(by, kept, want)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.state == open {
@@ -75,9 +76,10 @@ func keepRequest(r *http.Request) *http.Request {
 	}
 }
 
-// again asks whether c may still listen, and ends it if it may not.
-func (c *client) again(a *arrival, r *http.Request) {
-	admission, refusal := a.by.Again(c.info.watch.ctx, r, a.want)
+// again asks whether c may still listen, and ends it if it may not, or not to all
+// that it listens to.
+func (c *client) again(by Authorizer, r *http.Request, want []string) {
+	admission, refusal := by.Again(c.info.watch.ctx, r, want)
 	if refusal != nil && !refusal.Final() {
 		return // nobody knows
 	}
@@ -90,6 +92,12 @@ func (c *client) again(a *arrival, r *http.Request) {
 		c.hub.logRefused(r, refusal.Status, "no longer admitted: "+refusal.Reason, refusal.Attrs...)
 		c.revoke("no longer admitted")
 		return
+	}
+	for _, name := range c.names() {
+		if admission.Channels != nil && !slices.Contains(admission.Channels, name) {
+			c.revoke("no longer admitted to " + name)
+			return
+		}
 	}
 	c.expireAt(admission.Expires)
 }
