@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // ErrBadChannel is in the chain of every error about a channel's name.
@@ -44,6 +45,7 @@ type channel struct {
 	members     int      // subscriptions that are, or are about to be, in shards
 	first, last *message // the window: from first on, nobody needs the store
 	count       int      // messages in the window
+	mortal      bool     // some of them may expire
 
 	end    atomic.Int64 // that of last
 	shards []shard      // one for each deliverer
@@ -62,6 +64,7 @@ func (ch *channel) append(m *message) {
 	ch.last.next.Store(m)
 	ch.last = m
 	ch.count++
+	ch.mortal = ch.mortal || m.expires != 0
 	for ch.count > windowMessages || m.end-ch.first.end > windowBytes && ch.first.next.Load() != m {
 		ch.first = ch.first.next.Load()
 		ch.count--
@@ -71,6 +74,9 @@ func (ch *channel) append(m *message) {
 // after finds the place behind which messages with a number above seq follow,
 // none missing; nil when the window does not reach back that far. Hub.mu is held.
 func (ch *channel) after(seq uint64) *message {
+	if ch.mortal {
+		ch.expire(time.Now().UnixNano())
+	}
 	if ch.first.seq > seq {
 		return nil
 	}
@@ -79,6 +85,22 @@ func (ch *channel) after(seq uint64) *message {
 		at = next
 	}
 	return at
+}
+
+// expire has the window begin behind what is not kept any longer. Hub.mu is held.
+func (ch *channel) expire(now int64) {
+	ch.mortal = false
+	passed := 0
+	for m := ch.first.next.Load(); m != nil; m = m.next.Load() {
+		passed++
+		if m.expires != 0 && m.expires <= now {
+			ch.first, ch.mortal = m, false
+			ch.count -= passed
+			passed = 0
+		} else if m.expires != 0 {
+			ch.mortal = true
+		}
+	}
 }
 
 // subscription is a client's place in a channel.
@@ -140,16 +162,4 @@ func (ch *channel) each(f func(*client)) {
 		}
 		sh.mu.Unlock()
 	}
-}
-
-// listeners is how many subscriptions the channel has.
-func (ch *channel) listeners() int {
-	n := 0
-	for i := range ch.shards {
-		sh := &ch.shards[i]
-		sh.mu.Lock()
-		n += len(sh.subs)
-		sh.mu.Unlock()
-	}
-	return n
 }

@@ -24,7 +24,10 @@ type client struct {
 
 	// Written by the deliverer, with mu held.
 	messages, bytes int64
-	seen            uint64 // number of the last message that was written, or where the client began
+	shares          *lease // of the block that the line has not written whole
+	rest            int64  // of what it has not written, what is this client's alone
+	replay          int64  // what was read from the store for this client alone
+	seen            uint64 // number of the last message that was taken from the chain, or where the client began
 
 	kicked bool // of d.mu
 
@@ -41,7 +44,7 @@ type client struct {
 	control   []byte // goes out before messages
 	farewell  []byte // goes out last
 	ending    *ending
-	inbox     *inbox // what the client sent and is not dealt with; nil if none
+	inbox     *inbox // what the client sent and is not dealt with; nil if none yet
 }
 
 // clientInfo is what is told about a client.
@@ -55,17 +58,18 @@ type clientInfo struct {
 
 	key       string // what webhooks and the API know it by
 	admission Admission
-	arrival   *arrival  // until the client has started
-	watch     *admitted // over its admission; nil if there is nothing to watch
+	arrival   *arrival    // until the client has started
+	watch     *admitted   // over its admission; nil if there is nothing to watch
+	late      *time.Timer // cuts it off if closing takes too long; nil before that
 }
 
 // line is a client's connection. Its methods are called with client.mu held, and
 // none may wait.
 type line interface {
-	// send writes b; only the client's deliverer calls it. If not all of it goes
-	// at once, sent is false, and when it has gone the line calls client.free.
-	// keeps tells that the line holds on to b until then.
-	send(b []byte) (sent, keeps bool, err error)
+	// send writes b; only the client's deliverer calls it. rest is how much of it
+	// does not go at once; when that has gone the line calls client.free. keeps
+	// tells that the line holds on to b until then, and not to a copy.
+	send(b []byte) (rest int, keeps bool, err error)
 	// shut ends our side, as the last was written.
 	shut()
 	// pause has the line read no more, or again.
@@ -79,10 +83,10 @@ type line interface {
 // written to it, and it has nothing to close.
 type opening struct{}
 
-func (opening) send([]byte) (sent, keeps bool, err error) { return true, false, nil }
-func (opening) shut()                                     {}
-func (opening) pause(bool)                                {}
-func (opening) hangUp(bool)                               {}
+func (opening) send([]byte) (rest int, keeps bool, err error) { return 0, false, nil }
+func (opening) shut()                                         {}
+func (opening) pause(bool)                                    {}
+func (opening) hangUp(bool)                                   {}
 
 // state only ever moves forward.
 type state uint8
@@ -111,11 +115,10 @@ const closeTimeout = 5 * time.Second
 // forgetting says that messages are not written any more.
 func (c *client) forgetting() bool { return c.state != open && c.dropped }
 
-// count counts what is about to be written, up to the message numbered seen.
-func (c *client) count(messages, bytes int, seen uint64) {
+// count counts what is about to be written.
+func (c *client) count(messages, bytes int) {
 	c.messages += int64(messages)
 	c.bytes += int64(bytes)
-	c.seen = seen
 }
 
 // nextSub is the subscription whose next message has the lowest number, limit
@@ -146,6 +149,7 @@ func (c *client) start(l line) {
 // free says that the line can take more. c.mu is held.
 func (c *client) free() {
 	c.busy = false
+	c.written()
 	c.d.kick(c)
 }
 
@@ -155,12 +159,21 @@ func (c *client) add(b []byte) {
 	if c.state != open {
 		return
 	}
-	if int64(len(c.control)+len(b)) > c.hub.cfg.QueueBytes {
+	if int64(len(c.control)+len(b)) > c.hub.cfg.QueueBytes || len(c.control) > 0 && c.hub.full() {
 		c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "queue full: the client does not read", slow: true})
 		return
 	}
-	c.control = append(c.control, b...)
+	c.queueControl(b)
 	c.d.kick(c)
+}
+
+// queue has b go out before messages and wakes nobody: c has not started.
+func (c *client) queue(b []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != gone {
+		c.queueControl(b)
+	}
 }
 
 // finish has last, if there is one, be the last thing that is written. With drop
@@ -174,9 +187,12 @@ func (c *client) finish(last []byte, e ending, drop bool) {
 	c.state, c.ending, c.farewell = closing, &e, last
 	c.until = c.hub.latest.Load()
 	if drop {
-		c.dropped, c.control = true, nil
+		c.dropped = true
+		c.takeControl()
 	}
-	c.hub.later(closeTimeout, c)
+	c.info.late = time.AfterFunc(closeTimeout, func() { // stopped by end
+		c.cut(ending{code: websocket.CloseAbnormalClosure, reason: "closing took too long"})
+	})
 	c.d.kick(c)
 }
 
@@ -194,9 +210,14 @@ func (c *client) cut(e ending) {
 	c.cutLocked(e)
 }
 
-func (c *client) cutLocked(e ending) { c.end(e, true) }
+// cutLocked is cut with c.mu held.
+func (c *client) cutLocked(e ending) {
+	c.inbox.stop()
+	c.end(e, true)
+}
 
-// end ends it, e being the cause if there was none before. c.mu is held.
+// end ends it, e being the cause if there was none before. What the client has
+// sent is still dealt with. c.mu is held.
 func (c *client) end(e ending, reset bool) {
 	if c.state == gone {
 		return
@@ -204,10 +225,15 @@ func (c *client) end(e ending, reset bool) {
 	if c.ending == nil {
 		c.ending = &e
 	}
-	c.state, c.control, c.farewell = gone, nil, nil
-	c.inbox.stop()
+	c.state, c.farewell = gone, nil
+	if c.info.late != nil {
+		c.info.late.Stop()
+	}
 	c.info.watch.unwatch()
 	c.line.hangUp(reset)
+	c.takeControl()
+	c.caughtUp()
+	c.written()
 	// It takes locks that come before c.mu. Hub.Shutdown waits for it.
 	go c.hub.depart(c)
 }
@@ -215,7 +241,7 @@ func (c *client) end(e ending, reset bool) {
 // fallBehind does with a client that does not take what is meant for it what the
 // configuration says. c.mu is held, by the deliverer.
 func (c *client) fallBehind(s *subscription) {
-	if c.hub.cfg.Slow != SlowSkip {
+	if c.hub.cfg.Slow != SlowSkip || c.held {
 		c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "queue full: the client does not read", slow: true})
 		return
 	}
@@ -228,10 +254,15 @@ func (c *client) fallBehind(s *subscription) {
 	if at == s.at {
 		return
 	}
-	s.at, s.grace = at, 0
-	if f := statusOf(c.form, Position{c.hub.epoch, at.seq}, resumeGap); f != nil {
-		c.control = append(c.control, f...)
+	s.grace = 0
+	// In all channels, as one position stands for all of them.
+	for i := range c.subs {
+		other := &c.subs[i]
+		for next := other.at.next.Load(); next != nil && next.seq <= at.seq; next = next.next.Load() {
+			other.at = next
+		}
 	}
+	c.queueControl(statusOf(c.form, Position{c.hub.epoch, at.seq}, resumeGap))
 }
 
 // writeEnding tells a peer that stopped reading from one that is gone.

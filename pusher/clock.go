@@ -85,18 +85,9 @@ func (c *client) check(now uint32) {
 	case c.state == gone || c.held:
 	case c.busy && now-c.busySince > silence:
 		c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "write timed out: the client does not read", slow: true})
-	case c.state == open && c.form.answers() && now-c.heard > silence:
+	case c.state == open && c.form.answers() && !c.inbox.full() && now-c.heard > silence:
 		c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "client gone: no answer to pings"})
 	case c.state == open && !c.busy:
 		c.add(c.form.ping())
 	}
-}
-
-// later cuts c off when it has not ended by then.
-func (h *Hub) later(d time.Duration, c *client) {
-	// At most as many as there are clients that are closing; nothing waits for
-	// one that finds its client gone.
-	time.AfterFunc(d, func() {
-		c.cut(ending{code: websocket.CloseAbnormalClosure, reason: "closing took too long"})
-	})
 }

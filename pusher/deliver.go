@@ -50,6 +50,7 @@ type block struct {
 	count    int
 	data     []byte
 	scratch  []byte // that data was made in; nil when somebody holds on to it
+	lease    *lease // of those who do
 }
 
 func newDeliverer(h *Hub, index int) *deliverer {
@@ -181,9 +182,9 @@ func (d *deliverer) serve(s *subscription) (at int64) {
 	d.pump(c)
 	head := s.shard.ch.end.Load()
 	switch {
-	case c.state == gone || c.held:
+	case c.state == gone:
 		return head
-	case !c.busy:
+	case !c.busy && !c.held:
 		s.grace = 0
 		return s.at.end
 	case c.state == open && d.tooSlow(s, head-s.at.end):
@@ -211,9 +212,7 @@ func (d *deliverer) pump(c *client) {
 	defer d.hub.contain(c)
 	for !c.busy && !c.held && c.state != gone {
 		if len(c.control) > 0 {
-			b := c.control
-			c.control = nil
-			d.write(c, b, nil)
+			d.write(c, c.takeControl(), nil)
 			continue
 		}
 		if !c.forgetting() {
@@ -221,6 +220,7 @@ func (d *deliverer) pump(c *client) {
 				continue
 			}
 		}
+		c.caughtUp()
 		if c.state != closing || c.shut {
 			return
 		}
@@ -249,9 +249,9 @@ func (d *deliverer) messages(c *client) bool {
 	if b.to == s.at {
 		return false
 	}
-	s.at = b.to
+	s.at, c.seen = b.to, b.to.seq
 	if len(b.data) > 0 {
-		c.count(b.count, len(b.data), b.to.seq)
+		c.count(b.count, len(b.data))
 		d.write(c, b.data, b)
 	}
 	return true
@@ -291,14 +291,14 @@ func (d *deliverer) block(from *message, f form, limit uint64) *block {
 // merged writes a block to a client with several channels, in the order of the
 // messages' numbers, so that one number says what it has seen of all of them.
 func (d *deliverer) merged(c *client, limit uint64) bool {
-	data, count, seen, moved := d.own[:0], 0, c.seen, false
+	data, count, moved := d.own[:0], 0, false
 	for len(data) < blockBytes {
 		s := c.nextSub(limit)
 		if s == nil {
 			break
 		}
 		m := s.at.next.Load()
-		s.at, seen, moved = m, m.seq, true
+		s.at, c.seen, moved = m, max(c.seen, m.seq), true
 		if m.seq <= s.skip {
 			continue
 		}
@@ -311,7 +311,7 @@ func (d *deliverer) merged(c *client, limit uint64) bool {
 	}
 	d.own = data[:0]
 	if len(data) > 0 {
-		c.count(count, len(data), seen)
+		c.count(count, len(data))
 		if d.write(c, data, nil) {
 			d.own = nil
 		}
@@ -322,12 +322,18 @@ func (d *deliverer) merged(c *client, limit uint64) bool {
 // write hands b to the client's line. b is shared if it comes from a block. It
 // reports whether the line keeps it. c.mu is held.
 func (d *deliverer) write(c *client, b []byte, from *block) (keeps bool) {
-	sent, keeps, err := c.line.send(b)
+	rest, keeps, err := c.line.send(b)
 	switch {
 	case err != nil:
 		c.cutLocked(writeEnding(err))
-	case !sent:
+	case rest > 0:
 		c.busy, c.busySince = true, d.hub.ticks.Load()
+		if keeps && from != nil {
+			c.shares = from.share(d.hub)
+		} else {
+			c.rest = int64(rest)
+			d.hub.retained.Add(c.rest)
+		}
 	}
 	if keeps && from != nil {
 		from.scratch = nil

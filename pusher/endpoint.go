@@ -69,6 +69,10 @@ type arrival struct {
 }
 
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+		e.preflight(w, r)
+		return
+	}
 	upgrade, events := websocket.IsWebSocketUpgrade(r), wantsEvents(r)
 	wait, polls := waitOf(r)
 	if !upgrade && !events && !polls {
@@ -100,6 +104,22 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		e.servePoll(w, r, a, wait)
 	}
+}
+
+// preflight answers a browser that asks whether a page of another host may poll
+// (Fetch standard §4.8): Prefer and Authorization are no fields that it may send
+// without.
+func (e *endpoint) preflight(w http.ResponseWriter, r *http.Request) {
+	if !e.origins.admit(r) {
+		e.refuseOrigin(w, r)
+		return
+	}
+	e.shareWith(w, r)
+	header := w.Header()
+	header.Set("Access-Control-Allow-Methods", http.MethodGet)
+	header.Set("Access-Control-Allow-Headers", "Authorization, Last-Event-ID, Prefer")
+	header.Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // wanted is the channels that r names, in its path or by ?channel=; problem says

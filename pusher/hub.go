@@ -38,7 +38,8 @@ type Hub struct {
 	packing  websocket.Upgrader // with it
 	lastID   atomic.Uint64
 	latest   atomic.Uint64 // all messages up to this number are in the chains
-	retained atomic.Int64  // bytes that are kept for slow clients only
+	retained atomic.Int64  // bytes that are kept for single clients; see retained.go
+	reading  chan struct{} // holds a token for each one who reads what clients missed
 
 	deliverers []*deliverer
 	poller     poller
@@ -46,6 +47,7 @@ type Hub struct {
 	ticks      atomic.Uint32 // of clock
 
 	starting sync.Once
+	stopping sync.Once
 	stop     chan struct{}  // closed when the goroutines are to end
 	running  sync.WaitGroup // those
 
@@ -53,6 +55,7 @@ type Hub struct {
 	channels map[string]*channel
 	active   int           // connections, from before they join to after they have ended
 	parting  atomic.Bool   // Shutdown was called; set with mu held
+	over     bool          // nobody joins any more
 	idle     chan struct{} // closed when Shutdown was called and active is 0
 }
 
@@ -78,6 +81,7 @@ func New(cfg Config, broker Broker, log *slog.Logger) (*Hub, error) {
 		channels: map[string]*channel{},
 		idle:     make(chan struct{}),
 		stop:     make(chan struct{}),
+		reading:  make(chan struct{}, maxReading),
 	}
 	for i := range min(runtime.GOMAXPROCS(0), maxDeliverers) {
 		h.deliverers = append(h.deliverers, newDeliverer(h, i))
@@ -242,24 +246,29 @@ func (h *Hub) release(names []string) {
 	}
 }
 
-// admit adds c to its channels. h.mu is held.
-func (h *Hub) admit(c *client) {
+// admit adds c to its channels, for which it has been held. h.mu is held.
+func (h *Hub) admit(c *client) error {
+	if h.over {
+		return errOver
+	}
 	for i := range c.subs {
 		c.subs[i].shard.add(&c.subs[i])
 	}
 	h.clock.add(c)
+	return nil
 }
+
+// errOver is why nobody can join who was about to when Shutdown ran out of time.
+var errOver = errors.New("shutting down")
 
 // depart is the end of a client that join has made one.
 func (h *Hub) depart(c *client) {
 	defer h.exit()
-	if c.inbox != nil { // nobody changes it any more
-		c.inbox.worker.Wait()
-	}
-	h.clock.remove(c)
 	for i := range c.subs {
 		c.subs[i].shard.remove(&c.subs[i])
 	}
+	c.drain()
+	h.clock.remove(c) // until here Shutdown can end it
 	h.tellDisconnect(c)
 	h.release(c.names())
 	h.logClosed(c)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 )
 
 // inboxBytes is how much of what a client sends may wait to be dealt with
@@ -27,12 +28,35 @@ type inboundMessage struct {
 	buf  []byte // behind headroom free bytes
 }
 
+// full says that nothing is read from the client. It may be called on nil.
+func (in *inbox) full() bool { return in != nil && in.paused }
+
 // stop ends what is under way. It may be called on nil.
 func (in *inbox) stop() {
 	if in != nil {
 		in.queue = nil
 		in.cancel()
 	}
+}
+
+// cost is what keeping it costs, as for a message that is published.
+func (m inboundMessage) cost() int { return len(m.buf) + slotBytes }
+
+// drain returns when what the client has sent is dealt with, closeTimeout at
+// most. The client has gone.
+func (c *client) drain() {
+	in := c.inbox // nobody changes it any more
+	if in == nil {
+		return
+	}
+	late := time.AfterFunc(closeTimeout, func() { // stopped here
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		in.stop()
+	})
+	in.worker.Wait()
+	late.Stop()
+	c.hub.retained.Add(-int64(in.bytes)) // of what was stopped
 }
 
 // receive takes a message that the client has sent. data is the caller's. c.mu
@@ -52,14 +76,16 @@ func (c *client) receive(text bool, data []byte) {
 		c.inbox = &inbox{ctx: ctx, cancel: cancel}
 	}
 	in := c.inbox
-	in.queue = append(in.queue, inboundMessage{text, buf})
-	in.bytes += len(buf)
-	if !in.paused && in.bytes > inboxBytes {
+	m := inboundMessage{text, buf}
+	in.queue = append(in.queue, m)
+	in.bytes += m.cost()
+	c.hub.retained.Add(int64(m.cost()))
+	if !in.paused && (in.bytes > inboxBytes || c.hub.full()) {
 		in.paused = true
 		c.line.pause(true)
 	}
 	if len(in.queue) == 1 {
-		// Ends with the queue; depart waits.
+		// Ends with the queue; drain waits.
 		in.worker.Go(c.work)
 	}
 }
@@ -76,7 +102,7 @@ func (c *client) work() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	in := c.inbox
-	for len(in.queue) > 0 && c.state != gone {
+	for len(in.queue) > 0 {
 		m := in.queue[0]
 		c.mu.Unlock()
 		c.deal(in.ctx, m)
@@ -84,11 +110,13 @@ func (c *client) work() {
 		if len(in.queue) == 0 { // stopped meanwhile
 			return
 		}
-		in.bytes -= len(m.buf)
+		in.bytes -= m.cost()
+		c.hub.retained.Add(-int64(m.cost()))
 		in.queue[0] = inboundMessage{}
 		in.queue = in.queue[1:]
 		if in.paused && in.bytes <= inboxBytes/2 && c.state != gone {
 			in.paused = false
+			c.heard = c.hub.ticks.Load() // what it said meanwhile has not been read
 			c.line.pause(false)
 		}
 	}
@@ -97,6 +125,7 @@ func (c *client) work() {
 
 // deal does with a message what the endpoint says.
 func (c *client) deal(ctx context.Context, m inboundMessage) {
+	defer c.hub.spare(c)
 	channel, buf := c.subs[0].shard.ch.name, m.buf
 	if c.info.endpoint.inbound == InboundApp {
 		verdict, err := c.hub.hooks.Message(ctx, c.asClient(), m.text, m.buf[headroom:])

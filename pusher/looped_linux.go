@@ -21,7 +21,6 @@ type looped struct {
 	paused bool
 	keys   sealer // of TLS; nil without
 	left   []byte // what the socket has not taken yet
-	owned  int    // how much of it is no block that others share
 	early  []byte // what had been read before the poller listened
 	begun  []byte // the TLS record that has not come whole
 }
@@ -130,8 +129,10 @@ func (l *looped) open(b []byte) {
 		case l.state == gone:
 		case err == io.EOF:
 			l.ended(io.EOF)
+			return
 		case err != nil:
 			l.alert(err)
+			return
 		case n == 0:
 			l.begun = slices.Clone(b)
 			if len(b) == 0 {
@@ -152,7 +153,7 @@ func (l *looped) alert(err error) {
 }
 
 // send is that of line, as are the methods below.
-func (l *looped) send(b []byte) (sent, keeps bool, err error) {
+func (l *looped) send(b []byte) (rest int, keeps bool, err error) {
 	out := b
 	if l.keys != nil {
 		l.d.sealed = l.keys.Seal(l.d.sealed[:0], b)
@@ -161,17 +162,15 @@ func (l *looped) send(b []byte) (sent, keeps bool, err error) {
 	n, err := write(l.fd, out)
 	switch {
 	case err != nil && err != unix.EAGAIN:
-		return false, false, os.NewSyscallError("write", err)
+		return 0, false, os.NewSyscallError("write", err)
 	case n == len(out):
-		return true, false, nil
+		return 0, false, nil
 	}
 	l.left = out[n:]
 	if keeps = l.keys == nil; !keeps {
 		l.left = slices.Clone(l.left)
-		l.owned = len(l.left)
-		l.hub.retained.Add(int64(l.owned))
 	}
-	return false, keeps, l.poller.control(l, unix.EPOLL_CTL_MOD)
+	return len(l.left), keeps, l.poller.control(l, unix.EPOLL_CTL_MOD)
 }
 
 // flush writes what the socket had no room for.
@@ -189,17 +188,12 @@ func (l *looped) flush() {
 		l.busySince = l.hub.ticks.Load()
 		return
 	}
-	l.letGo()
+	l.left = nil
 	if err := l.poller.control(l, unix.EPOLL_CTL_MOD); err != nil {
 		l.cutLocked(writeEnding(err))
 		return
 	}
 	l.free()
-}
-
-func (l *looped) letGo() {
-	l.hub.retained.Add(-int64(l.owned))
-	l.left, l.owned = nil, 0
 }
 
 func (l *looped) shut() {
@@ -222,7 +216,6 @@ func (l *looped) pause(on bool) {
 
 func (l *looped) hangUp(reset bool) {
 	l.frames.drop()
-	l.letGo()
 	if l.slot != noSlot {
 		l.poller.forget(l)
 	}
@@ -231,11 +224,11 @@ func (l *looped) hangUp(reset bool) {
 		// What the kernel still holds for a peer that does not read, several MB,
 		// is dropped. A unix socket has no such thing.
 		_ = unix.SetsockoptLinger(int(l.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-	case l.keys != nil && !l.client.shut:
+	case l.keys != nil && !l.client.shut && len(l.left) == 0: // not within a record
 		_, _ = write(l.fd, l.keys.CloseNotify(nil))
 	}
 	_ = unix.Close(int(l.fd)) // nobody is left who could be told of an error
-	l.keys, l.begun = nil, nil
+	l.keys, l.begun, l.left = nil, nil, nil
 }
 
 func read(fd int32, p []byte) (int, error) {

@@ -32,9 +32,11 @@ const MaxID = 255
 type message struct {
 	next atomic.Pointer[message]
 	seq  uint64
-	prev uint64 // seq of the one before it in the channel
-	end  int64  // what the chain costs up to and including this one
+	end  int64 // what the chain costs up to and including this one
 	text bool
+	// expires is when it is no longer kept for those who come back, in
+	// nanoseconds since 1970; 0: never.
+	expires int64
 	// frame is a whole WebSocket frame, whose end the payload is. Nil for a
 	// mark, which is a place in the chain without a message.
 	frame   []byte
@@ -46,7 +48,10 @@ type message struct {
 
 // newMessage makes a link of what was stored.
 func newMessage(e *Entry) *message {
-	m := &message{seq: e.Seq, prev: e.Prev, text: e.Text, payload: e.Data, frame: e.frame}
+	m := &message{seq: e.Seq, text: e.Text, payload: e.Data, frame: e.frame}
+	if !e.Expires.IsZero() {
+		m.expires = e.Expires.UnixNano()
+	}
 	if m.frame == nil {
 		m.frame = appendFrame(make([]byte, 0, len(e.Data)+headroom), opcode(e.Text), e.Data)
 		m.payload = m.frame[len(m.frame)-len(e.Data):]
@@ -79,13 +84,6 @@ func (m *message) pack(f form, epoch string) []byte {
 	}
 	slot.Store(&frame) // whoever is second has made the same
 	return frame
-}
-
-// appendEvent appends the message as one event of an event stream.
-func (m *message) appendEvent(dst []byte, epoch string) []byte {
-	dst = append(dst, "id: "...)
-	dst = append(Position{epoch, m.seq}.append(dst), '\n')
-	return appendEventData(dst, m.payload)
 }
 
 // appendEventData writes text as the data of an event (HTML standard §9.2.6): a

@@ -55,7 +55,7 @@ func (p *piped) read() {
 	}
 }
 
-func (p *piped) send(b []byte) (sent, keeps bool, err error) {
+func (p *piped) send(b []byte) (rest int, keeps bool, err error) {
 	p.hub.running.Go(func() { // ends with the write, or when hangUp closes the connection
 		_, err := p.conn.Write(b)
 		p.mu.Lock()
@@ -66,7 +66,7 @@ func (p *piped) send(b []byte) (sent, keeps bool, err error) {
 		}
 		p.free()
 	})
-	return false, true, nil
+	return len(b), true, nil
 }
 
 // shut ends our half as far as the connection can.

@@ -38,17 +38,14 @@ func waitOf(r *http.Request) (time.Duration, bool) {
 }
 
 // poll is a client that is given one block of messages.
-type poll struct {
-	stream
-	next uint64 // what it has seen then
-}
+type poll struct{ stream }
 
 // servePoll answers with the messages behind the client's position: at once if
 // there are any, or when there is one, or with none when the time is over. The
 // field Next says where the following poll is to begin, and Resume how this one
 // continues the one before.
 func (e *endpoint) servePoll(w http.ResponseWriter, r *http.Request, a *arrival, wait time.Duration) {
-	s, ok := e.newStream(w, r)
+	s, ok := e.newStream(w, r, wait)
 	if !ok {
 		return
 	}
@@ -62,12 +59,13 @@ func (e *endpoint) servePoll(w http.ResponseWriter, r *http.Request, a *arrival,
 	}
 	defer e.hub.spare(c)
 	s.client = c
-	p := &poll{stream: *s, next: at.Seq}
+	p := &poll{*s}
+	c.seen = at.Seq
 	if how == resumeGap {
 		wait = 0 // that is news
 	}
-	block, failed := p.await(r, wait)
-	if failed {
+	block, next, ok := p.await(r, wait)
+	if !ok {
 		e.hub.goingDown(w, r)
 		return
 	}
@@ -76,7 +74,7 @@ func (e *endpoint) servePoll(w http.ResponseWriter, r *http.Request, a *arrival,
 	header.Set("Preference-Applied", "wait="+strconv.Itoa(int(wait/time.Second)))
 	header.Add("Vary", "Prefer, Accept")
 	header.Set("Resume", string(how))
-	header.Set("Next", Position{e.hub.epoch, p.next}.String())
+	header.Set("Next", Position{e.hub.epoch, next}.String())
 	e.shareWith(w, r)
 	if len(block) == 0 && how != resumeGap {
 		w.WriteHeader(http.StatusNoContent)
@@ -86,14 +84,15 @@ func (e *endpoint) servePoll(w http.ResponseWriter, r *http.Request, a *arrival,
 	_, _ = w.Write(block) // whoever left does not want it
 }
 
-// await waits for a block.
-func (p *poll) await(r *http.Request, wait time.Duration) (block []byte, failed bool) {
+// await waits for a block, and says what the client has seen with it. It reports
+// false if the client was cut off before.
+func (p *poll) await(r *http.Request, wait time.Duration) (block []byte, next uint64, ok bool) {
 	p.mu.Lock()
 	if p.state == gone {
 		p.mu.Unlock()
-		return nil, true
+		return nil, 0, false
 	}
-	p.start(p)
+	p.start(&p.stream)
 	if wait == 0 { // what is there, or the word that nothing is
 		p.finish(nil, ending{reason: "answered"}, false)
 	}
@@ -110,14 +109,8 @@ func (p *poll) await(r *http.Request, wait time.Duration) (block []byte, failed 
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	block = p.given
+	// Nothing has followed the block, as the line is busy from then on.
+	block, next = p.given, p.seen
 	p.end(ending{reason: "answered"}, false)
-	return block, false
-}
-
-// send notes how far the block goes. Nothing follows it, as the line is busy from
-// then on.
-func (p *poll) send(b []byte) (sent, keeps bool, err error) {
-	p.next = max(p.next, p.seen)
-	return p.stream.send(b)
+	return block, next, true
 }

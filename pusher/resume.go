@@ -66,36 +66,34 @@ func (h *Hub) join(ctx context.Context, c *client, names []string, from start) (
 		s.client, s.shard = c, &ch.shards[c.d.index]
 		s.at, marks[i] = ch.last, ch.first
 	}
-	if from.from != nil && reached && h.inWindows(c, *from.from) {
-		h.admit(c)
-		h.mu.Unlock()
-		return resumeResumed, Position{h.epoch, from.from.Seq}, nil
-	}
+	known := from.from != nil && reached && h.inWindows(c, *from.from)
 	h.mu.Unlock()
 
-	how := resumeNew
+	how, err := resumeNew, error(nil)
 	switch {
+	case known:
+		how, at = resumeResumed, Position{h.epoch, from.from.Seq}
 	case from.lost || from.from != nil && !reached:
 		how = resumeGap
 	case from.from != nil:
-		complete, err := h.replay(ctx, c, names, marks, *from.from)
-		if err != nil {
-			h.release(names)
-			return "", Position{}, err
-		}
+		var complete bool
+		complete, err = h.replay(ctx, c, names, marks, *from.from)
 		if how = resumeGap; complete {
 			how, at = resumeResumed, Position{h.epoch, from.from.Seq}
 		}
 	case from.last > 0:
-		var err error
-		if at, err = h.recall(ctx, c, names, marks, from.last, at); err != nil {
-			h.release(names)
-			return "", Position{}, err
-		}
+		at, err = h.recall(ctx, c, names, marks, from.last, at)
 	}
-	h.mu.Lock()
-	h.admit(c)
-	h.mu.Unlock()
+	if err == nil {
+		h.mu.Lock()
+		err = h.admit(c)
+		h.mu.Unlock()
+	}
+	if err != nil {
+		c.caughtUp()
+		h.release(names)
+		return "", Position{}, err
+	}
 	return how, at, nil
 }
 
@@ -125,8 +123,9 @@ func (h *Hub) inWindows(c *client, from Position) bool {
 func (h *Hub) replay(ctx context.Context, c *client, names []string, marks []*message, from Position) (complete bool, err error) {
 	places := make([]*message, len(names))
 	for i, name := range names {
-		entries, complete, err := h.missed(ctx, name, from.Seq)
+		entries, complete, err := h.missed(ctx, c, name, from.Seq)
 		if err != nil || !complete {
+			c.caughtUp()
 			return false, err
 		}
 		places[i] = chain(from.Seq, entries, marks[i])
@@ -150,12 +149,40 @@ func (h *Hub) extend(ch *channel, place, mark *message) {
 		count++
 	}
 	if ch.first == mark && count <= windowMessages && ch.last.end-place.end <= windowBytes {
-		ch.first, ch.count = place, count
+		ch.first, ch.count, ch.mortal = place, count, true // as far as is known
 	}
 }
 
+// maxReading is how many may read what clients have missed at the same time, and
+// readingBytes how much each of them reads before it is counted.
+const (
+	maxReading   = 8
+	readingBytes = 1 << 20
+)
+
+// read reads entries from the store for c alone, and counts them.
+func (h *Hub) read(ctx context.Context, c *client, from func() ([]*Entry, error)) ([]*Entry, error) {
+	if h.retained.Load()-c.replay > h.cfg.QueueTotal { // what others have
+		return nil, errFull
+	}
+	select {
+	case h.reading <- struct{}{}:
+		defer func() { <-h.reading }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	entries, err := from()
+	size := int64(0)
+	for _, e := range entries {
+		size += int64(len(e.Data)) + entryBytes
+	}
+	c.replay += size
+	h.retained.Add(size)
+	return entries, err
+}
+
 // missed is everything that channel had since seq, or complete is false.
-func (h *Hub) missed(ctx context.Context, channel string, seq uint64) (entries []*Entry, complete bool, err error) {
+func (h *Hub) missed(ctx context.Context, c *client, channel string, seq uint64) (entries []*Entry, complete bool, err error) {
 	head, err := h.broker.Head(ctx, channel)
 	if err != nil {
 		return nil, false, fmt.Errorf("read the head of %s: %w", channel, err)
@@ -163,7 +190,9 @@ func (h *Hub) missed(ctx context.Context, channel string, seq uint64) (entries [
 	seen := seq
 	room := h.cfg.ReplayBytes
 	for seen < head.Last {
-		page, err := h.broker.Next(ctx, channel, seen, h.cfg.ReplayMessages-len(entries), room)
+		page, err := h.read(ctx, c, func() ([]*Entry, error) {
+			return h.broker.Next(ctx, channel, seen, h.cfg.ReplayMessages-len(entries), min(room, readingBytes))
+		})
 		if err != nil {
 			return nil, false, fmt.Errorf("read what %s had: %w", channel, err)
 		}
@@ -193,7 +222,9 @@ func (h *Hub) missed(ctx context.Context, channel string, seq uint64) (entries [
 func (h *Hub) recall(ctx context.Context, c *client, names []string, marks []*message, count int, at Position) (Position, error) {
 	begin := at.Seq
 	for i, name := range names {
-		entries, err := h.broker.Last(ctx, name, min(count, h.cfg.ReplayMessages), h.cfg.ReplayBytes)
+		entries, err := h.read(ctx, c, func() ([]*Entry, error) {
+			return h.broker.Last(ctx, name, min(count, h.cfg.ReplayMessages), h.cfg.ReplayBytes)
+		})
 		if err != nil {
 			return at, fmt.Errorf("read the last messages of %s: %w", name, err)
 		}

@@ -37,8 +37,14 @@ func overH2(s *httptest.Server)  { s.EnableHTTP2 = true; s.StartTLS() }
 
 func newService(t *testing.T, cfg Config, e Endpoint, start ...option) *service {
 	t.Helper()
+	return newServiceOn(t, nil, cfg, e, start...)
+}
+
+// newServiceOn is newService with a broker.
+func newServiceOn(t *testing.T, broker Broker, cfg Config, e Endpoint, start ...option) *service {
+	t.Helper()
 	log := &journal{}
-	hub, err := New(cfg, nil, slog.New(log))
+	hub, err := New(cfg, broker, slog.New(log))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,11 +35,7 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 		err = h.cutAll(ctx)
 	}
 	h.starting.Do(func() {}) // nothing starts any more
-	select {
-	case <-h.stop:
-	default:
-		close(h.stop)
-	}
+	h.stopping.Do(func() { close(h.stop) })
 	h.poller.close()
 	h.running.Wait()
 	if h.hooks != nil {
@@ -87,6 +83,9 @@ const (
 // spend five seconds on sending a TLS goodbye to a reader that stands still:
 // nobody waits for that.
 func (h *Hub) cutAll(ctx context.Context) error {
+	h.mu.Lock()
+	h.over = true
+	h.mu.Unlock()
 	n := 0
 	for _, c := range h.clock.all() {
 		n++

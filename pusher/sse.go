@@ -20,13 +20,14 @@ type stream struct {
 	last    bool          // nothing follows given
 }
 
-// newStream is the line of a client by plain HTTP. It reports false if the
-// server cannot carry one, and has answered, and left the hub, then.
-func (e *endpoint) newStream(w http.ResponseWriter, r *http.Request) (*stream, bool) {
+// newStream is the line of a client by plain HTTP, to which nothing may be
+// written for as long as wait. It reports false if the server cannot carry one,
+// and has answered, and left the hub, then.
+func (e *endpoint) newStream(w http.ResponseWriter, r *http.Request, wait time.Duration) (*stream, bool) {
 	s := &stream{w: w, control: http.NewResponseController(w), awake: make(chan struct{}, 1)}
 	// Without a deadline a reader that has stopped would hold this goroutine for
-	// ever.
-	if err := s.control.SetWriteDeadline(time.Now().Add(e.hub.silence())); err != nil {
+	// ever. HTTP/2 ends a stream when it passes, written or not.
+	if err := s.control.SetWriteDeadline(time.Now().Add(wait + e.hub.silence())); err != nil {
 		e.hub.exit()
 		e.hub.refuse(w, r, http.StatusInternalServerError, "no write deadlines: "+err.Error(),
 			"this server cannot set a write deadline; a ResponseWriter put in between needs an Unwrap method")
@@ -42,7 +43,7 @@ const retryBase = 1000
 
 // serveStream answers an event stream and returns when it has ended.
 func (e *endpoint) serveStream(w http.ResponseWriter, r *http.Request, a *arrival) {
-	s, ok := e.newStream(w, r)
+	s, ok := e.newStream(w, r, 0)
 	if !ok {
 		return
 	}
@@ -57,9 +58,7 @@ func (e *endpoint) serveStream(w http.ResponseWriter, r *http.Request, a *arriva
 	header.Set("X-Accel-Buffering", "no") // nginx would hold it back
 	e.shareWith(w, r)
 	s.client = c
-	c.mu.Lock()
-	c.control = fmt.Appendf(c.control, "retry: %d\n", retryBase+rand.IntN(retryBase))
-	c.mu.Unlock()
+	c.queue(fmt.Appendf(nil, "retry: %d\n", retryBase+rand.IntN(retryBase)))
 	e.begin(c, a, how, at)
 	s.open(r.Context())
 }
@@ -82,9 +81,11 @@ func (e *endpoint) shareWith(w http.ResponseWriter, r *http.Request) {
 // open lets the deliverer write and returns when the client has gone.
 func (s *stream) open(ctx context.Context) {
 	s.mu.Lock()
-	if s.state != gone {
-		s.start(s)
+	if s.state == gone {
+		s.mu.Unlock()
+		return
 	}
+	s.start(s)
 	s.mu.Unlock()
 	s.hub.log.LogAttrs(ctx, slog.LevelDebug, EventOpen, s.attrs()...)
 	s.run(ctx)
@@ -119,11 +120,12 @@ func (s *stream) write() bool {
 		s.mu.Unlock()
 		return false
 	}
+	// Not after that of hangUp.
+	_ = s.control.SetWriteDeadline(time.Now().Add(s.hub.silence()))
 	s.mu.Unlock()
 	if given == nil {
 		return !last
 	}
-	_ = s.control.SetWriteDeadline(time.Now().Add(s.hub.silence()))
 	_, err := s.w.Write(given)
 	if err == nil {
 		err = s.control.Flush()
@@ -138,10 +140,10 @@ func (s *stream) write() bool {
 	return true
 }
 
-func (s *stream) send(b []byte) (sent, keeps bool, err error) {
+func (s *stream) send(b []byte) (rest int, keeps bool, err error) {
 	s.given = b
 	s.wake()
-	return false, true, nil
+	return len(b), true, nil
 }
 
 func (s *stream) shut() {

@@ -100,16 +100,14 @@ func (e *endpoint) serveSocket(w http.ResponseWriter, r *http.Request, a *arriva
 
 // begin queues what a client gets before all messages.
 func (e *endpoint) begin(c *client, a *arrival, how continuation, at Position) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.seen = at.Seq
 	if a.status && c.form == formEvent {
-		c.control = fmt.Appendf(c.control, "event: status\nid: %s\ndata: %s\n\n", at, how)
+		c.queue(fmt.Appendf(nil, "event: status\nid: %s\ndata: %s\n\n", at, how))
 	} else {
-		c.control = append(c.control, statusOf(c.form, at, how)...)
+		c.queue(statusOf(c.form, at, how))
 	}
 	if a.admission.Greeting != "" {
-		c.control = append(c.control, c.greeting(a.admission.Greeting)...)
+		c.queue(c.greeting(a.admission.Greeting))
 	}
 }
 
@@ -220,8 +218,12 @@ func (v *conversation) control(op byte, payload []byte) {
 
 // ended is told that nothing more comes from the peer. What was written may
 // still be under way to it if it only stopped sending, but without its Close
-// there is no good end.
+// there is no good end. With it, our answer is still to be written.
 func (v *conversation) ended(err error) {
+	if err == io.EOF && v.peerClosed && v.state == closing && !v.shut {
+		v.line.pause(true)
+		return
+	}
 	reset := err != io.EOF
 	if v.state == open {
 		reset = true
