@@ -74,29 +74,25 @@ func (ch *channel) append(m *message) {
 // after finds the place behind which messages with a number above seq follow,
 // none missing; nil when the window does not reach back that far. Hub.mu is held.
 func (ch *channel) after(seq uint64) *message {
-	if ch.mortal {
-		ch.expire(time.Now().UnixNano())
-	}
 	if ch.first.seq > seq {
 		return nil
 	}
-	at := ch.first
-	for next := at.next.Load(); next != nil && next.seq <= seq; next = at.next.Load() {
-		at = next
-	}
-	return at
+	return ch.first.before(seq)
 }
 
 // expire has the window begin behind what is not kept any longer. Hub.mu is held.
-func (ch *channel) expire(now int64) {
+func (ch *channel) expire() {
+	if !ch.mortal {
+		return
+	}
 	ch.mortal = false
+	now := time.Now().UnixNano()
 	passed := 0
 	for m := ch.first.next.Load(); m != nil; m = m.next.Load() {
 		passed++
 		if m.expires != 0 && m.expires <= now {
 			ch.first, ch.mortal = m, false
-			ch.count -= passed
-			passed = 0
+			ch.count, passed = ch.count-passed, 0
 		} else if m.expires != 0 {
 			ch.mortal = true
 		}

@@ -257,10 +257,7 @@ func (c *client) fallBehind(s *subscription) {
 	s.grace = 0
 	// In all channels, as one position stands for all of them.
 	for i := range c.subs {
-		other := &c.subs[i]
-		for next := other.at.next.Load(); next != nil && next.seq <= at.seq; next = next.next.Load() {
-			other.at = next
-		}
+		c.subs[i].at = c.subs[i].at.before(at.seq)
 	}
 	c.queueControl(statusOf(c.form, Position{c.hub.epoch, at.seq}, resumeGap))
 }

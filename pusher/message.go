@@ -59,6 +59,15 @@ func newMessage(e *Entry) *message {
 	return m
 }
 
+// before is the last of the chain from m on that has no number above seq, which
+// m has not.
+func (m *message) before(seq uint64) *message {
+	for next := m.next.Load(); next != nil && next.seq <= seq; next = next.next.Load() {
+		m = next
+	}
+	return m
+}
+
 // cost is what keeping it costs. Without the constant, a flood of empty
 // messages would fill memory within any limit.
 func (m *message) cost() int64 { return int64(len(m.frame) + slotBytes) }

@@ -64,6 +64,7 @@ func (h *Hub) join(ctx context.Context, c *client, names []string, from start) (
 		ch := h.hold(name)
 		s := &c.subs[i]
 		s.client, s.shard = c, &ch.shards[c.d.index]
+		ch.expire()
 		s.at, marks[i] = ch.last, ch.first
 	}
 	known := from.from != nil && reached && h.inWindows(c, *from.from)
@@ -123,6 +124,10 @@ func (h *Hub) inWindows(c *client, from Position) bool {
 func (h *Hub) replay(ctx context.Context, c *client, names []string, marks []*message, from Position) (complete bool, err error) {
 	places := make([]*message, len(names))
 	for i, name := range names {
+		if marks[i].seq <= from.Seq { // the window reaches that far
+			places[i] = marks[i].before(from.Seq)
+			continue
+		}
 		entries, complete, err := h.missed(ctx, c, name, from.Seq)
 		if err != nil || !complete {
 			c.caughtUp()
