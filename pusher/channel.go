@@ -119,6 +119,8 @@ type shard struct {
 	queued   bool         // of d.mu
 	retained atomic.Int64 // what of the chain is kept for its slowest client; written by d
 
+	slowest *subscription // that client's place at the last pass, nil if none was behind; d's own
+
 	mu      sync.Mutex
 	subs    []*subscription
 	passing bool // a pass over subs is under way

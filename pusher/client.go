@@ -259,7 +259,7 @@ func (c *client) fallBehind(s *subscription) {
 	for i := range c.subs {
 		c.subs[i].at = c.subs[i].at.before(at.seq)
 	}
-	c.queueControl(statusOf(c.form, Position{c.hub.epoch, at.seq}, resumeGap))
+	c.add(statusOf(c.form, Position{c.hub.epoch, at.seq}, resumeGap))
 }
 
 // writeEnding tells a peer that stopped reading from one that is gone.

@@ -137,6 +137,7 @@ func (d *deliverer) pass(sh *shard) {
 	sh.mu.Lock()
 	sh.passing, sh.moved = true, false
 	sh.mu.Unlock()
+	sh.slowest = nil
 	slowest := sh.ch.end.Load()
 	for i := 0; ; {
 		sh.mu.Lock()
@@ -157,7 +158,9 @@ func (d *deliverer) pass(sh *shard) {
 		sh.mu.Unlock()
 		i += n
 		for _, s := range d.turn[:n] {
-			slowest = min(slowest, d.serve(s))
+			if at := d.serve(s); at < slowest {
+				slowest, sh.slowest = at, s
+			}
 		}
 		if n == turnClients {
 			runtime.Gosched()
@@ -195,16 +198,23 @@ func (d *deliverer) serve(s *subscription) (at int64) {
 
 // tooSlow tells whether a client that does not take what waits for it is to be
 // cut off: for its own backlog, or as one of the slowest while all backlogs
-// together are too much.
+// together are too much. With less than an equal share of that it is none of
+// those who make it so.
 func (d *deliverer) tooSlow(s *subscription, lag int64) bool {
-	cfg := &d.hub.cfg
-	return lag > cfg.QueueBytes+s.grace || d.hub.retained.Load() > cfg.QueueTotal && lag >= s.shard.retained.Load()/2 && lag > 0
+	h := d.hub
+	return lag > h.cfg.QueueBytes+s.grace ||
+		h.full() && lag >= max(s.shard.retained.Load()/2, h.cfg.QueueTotal/max(h.active.Load(), 1))
 }
 
 func (d *deliverer) look(c *client) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	d.pump(c)
+	for i := range c.subs {
+		if s := &c.subs[i]; s.shard.slowest == s && !c.busy {
+			d.post(s.shard) // for somebody else to be the slowest, or nobody
+		}
+	}
 }
 
 // pump writes to c what waits for it, until c takes no more. c.mu is held.

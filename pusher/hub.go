@@ -53,7 +53,7 @@ type Hub struct {
 
 	mu       sync.Mutex // before client.mu, and never held while the broker is called
 	channels map[string]*channel
-	active   int           // connections, from before they join to after they have ended
+	active   atomic.Int64  // connections, from before they join to after they have ended; changed with mu held
 	parting  atomic.Bool   // Shutdown was called; set with mu held
 	over     bool          // nobody joins any more
 	idle     chan struct{} // closed when Shutdown was called and active is 0
@@ -186,7 +186,7 @@ func (h *Hub) enter() bool {
 	if h.parting.Load() {
 		return false
 	}
-	h.active++
+	h.active.Add(1)
 	h.starting.Do(h.start)
 	return true
 }
@@ -206,8 +206,7 @@ func (h *Hub) start() {
 func (h *Hub) exit() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.active--
-	if h.parting.Load() && h.active == 0 {
+	if h.active.Add(-1) == 0 && h.parting.Load() {
 		close(h.idle)
 	}
 }

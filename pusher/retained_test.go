@@ -114,6 +114,50 @@ func TestRetained_WhatALineHasNotWrittenCountsOnce(t *testing.T) {
 	}
 }
 
+// The account of a channel is closed when the last one has caught up, and not
+// when the next message is published.
+func TestRetained_NothingIsCountedForWhoHasCaughtUp(t *testing.T) {
+	s := newService(t, Config{MaxMessage: 16 << 20, QueueBytes: 64 << 20}, Endpoint{Channel: "board"})
+	c := s.dial("/websocket")
+	for range 3 {
+		s.publish("board", Message{Data: make([]byte, 8<<20)})
+	}
+	eventually(t, "some of it waits", func() bool { return s.clock.all()[0].subs[0].shard.retained.Load() > 0 })
+	for range 3 {
+		if _, _, err := c.ReadMessage(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "nothing is kept", func() bool { return s.retained.Load() == 0 })
+}
+
+// Who has little waiting is not cut off for what others hold.
+func TestRetained_WhoHasHisShareIsSpared(t *testing.T) {
+	const size = 16 << 20
+	s := newService(t, Config{QueueBytes: 64 << 20, MaxMessage: size}, Endpoint{Channel: "board"})
+	s.ceiling(20 << 20)
+	held := int64(100 << 20)
+	s.retained.Add(held)
+	c := s.dial("/websocket")
+	s.publish("board", Message{Data: make([]byte, size)}) // more than the socket takes
+	eventually(t, "it is busy", func() bool {
+		c := s.clock.all()[0]
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.busy
+	})
+	for i := range 10 {
+		s.publishText("board", fmt.Sprint(i))
+	}
+	if _, data, err := c.ReadMessage(); err != nil || len(data) != size {
+		t.Fatalf("%d bytes, %v", len(data), err)
+	}
+	for i := range 10 {
+		expect(t, c, websocket.TextMessage, fmt.Sprint(i))
+	}
+	s.retained.Add(-held)
+}
+
 func TestRetained_PongsOfAllHaveACeiling(t *testing.T) {
 	s := newService(t, Config{QueueBytes: 256 << 20}, Endpoint{Channel: "board"})
 	s.ceiling(1 << 20)

@@ -47,7 +47,7 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 func (h *Hub) part() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.parting.Swap(true) && h.active == 0 {
+	if !h.parting.Swap(true) && h.active.Load() == 0 {
 		close(h.idle)
 	}
 }
