@@ -1,9 +1,14 @@
 package pusher
 
 import (
+	"errors"
+	"io"
+	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // How a stream goes on is in the answer to the handshake, for clients that get
@@ -62,4 +67,25 @@ func TestStream_BeginsWithItsStatusIfAsked(t *testing.T) {
 		}
 		answer.Body.Close()
 	}
+}
+
+// Who speaks before the handshake is over has joined by then, and leaves again.
+func TestSocket_HandshakeThatFailsLeavesNothingBehind(t *testing.T) {
+	s := newService(t, Config{}, Endpoint{Channel: "board"})
+	c, err := net.Dial("tcp", s.server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	const handshake = "GET /websocket HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+	if _, err := c.Write(append([]byte(handshake), masked(finBit|opText, "early")...)); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.SetReadDeadline(time.Now().Add(patience))
+	if answer, err := io.ReadAll(c); errors.Is(err, os.ErrDeadlineExceeded) || strings.Contains(string(answer), "101") {
+		t.Errorf("answer %q, %v", answer, err)
+	}
+	s.log.await(t, EventClose, "code=1006", "handshake: ")
+	eventually(t, "it has left", func() bool { return s.active.Load() == 0 && s.Subscribers("board") == 0 })
 }

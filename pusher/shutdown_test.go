@@ -3,9 +3,12 @@ package pusher
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/gorilla/websocket"
 )
@@ -56,5 +59,67 @@ func TestShutdown_NobodyJoinsBehindIt(t *testing.T) {
 		if got := <-status; got != http.StatusServiceUnavailable {
 			t.Errorf("answer %d", got)
 		}
+	}
+}
+
+// Clients in every state there is, most of which would not end by themselves.
+func TestShutdown_EndsClientsInEveryState(t *testing.T) {
+	for _, over := range []struct {
+		name  string
+		start []option
+	}{{"plain", nil}, {"TLS", []option{overTLS}}} {
+		t.Run(over.name, func(t *testing.T) {
+			store := &slowStore{Memory: NewMemory(History{}), read: make(turnstile), append: make(turnstile)}
+			cfg := Config{QueueBytes: 64 << 20, MaxMessage: 16 << 20}
+			s := newServiceOn(t, store, cfg, Endpoint{Channel: "board", Inbound: InboundPublish}, over.start...)
+			from, err := store.Memory.Append(t.Context(), "board", Draft{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			idle := s.dial("/websocket")
+			s.dial("/websocket") // stalled
+			s.listen("/websocket")
+			unread := s.dial("/websocket")
+			filler := strings.Repeat("x", inboxBytes/4)
+			for range 20 {
+				if err := unread.WriteMessage(websocket.TextMessage, []byte(filler)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			closing := s.dial("/websocket")
+			if _, err := closing.NetConn().Write([]byte{finBit | opText, 0}); err != nil { // not masked
+				t.Fatal(err)
+			}
+			for i := range 2 { // end with their answers, which Shutdown brings about
+				go s.tryDial(fmt.Sprint("/websocket?from=", Position{s.epoch, from.Seq - 1}, "&x=", i), nil)
+			}
+			polled := make(chan struct{})
+			go func() { // awaited below
+				defer close(polled)
+				s.poll("/push/other", "Prefer", "wait=60")
+			}()
+			eventually(t, "all are there", func() bool { return s.Subscribers("board") == 7 && s.Subscribers("other") == 1 })
+			if _, err := store.Memory.Append(t.Context(), "board", Draft{Data: make([]byte, 16<<20)}); err != nil {
+				t.Fatal(err)
+			}
+			if _, data, err := idle.ReadMessage(); err != nil || len(data) != 16<<20 {
+				t.Fatalf("%d bytes, %v", len(data), err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			defer cancel()
+			if err := s.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("Shutdown: %v", err)
+			}
+			expectClose(t, idle, websocket.CloseServiceRestart)
+			<-polled
+			for range 4 { // of the two that wait for the store
+				select {
+				case store.read <- struct{}{}:
+				case <-time.After(patience):
+					t.Fatal("nobody reads")
+				}
+			}
+			eventually(t, "all have gone", func() bool { return s.active.Load() == 0 && len(s.clock.all()) == 0 })
+		})
 	}
 }
