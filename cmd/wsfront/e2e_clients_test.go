@@ -102,7 +102,7 @@ func (l *lab) testClients(t *testing.T) {
 	folder := l.path(t, "python")
 	keyFile := writeFile(t, filepath.Join(folder, "publish.key"), pushKey+"\n")
 	publisher := writeFile(t, filepath.Join(folder, "publish.py"),
-		pythonAt(s.publishAt, keyFile)+"import sys\nfor text in sys.argv[1:]:\n    push(\"board\", text)\n")
+		publisherOf(t, s.publishAt, keyFile)+"import sys\nfor text in sys.argv[1:]:\n    publish(\"board\", text)\n")
 	publish := func(texts ...string) {
 		t.Helper()
 		if status, out, errs := finish(t, exec.Command("/usr/bin/python3", append([]string{publisher}, texts...)...)); status != 0 {

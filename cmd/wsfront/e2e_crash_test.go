@@ -19,7 +19,7 @@ const (
 	crashPublishers = 3
 	crashEach       = 7000 // messages of each publisher
 	crashClients    = 6
-	crashKills      = 8
+	crashRestarts   = 9 // six by SIGKILL, three by SIGTERM
 	crashMessages   = crashPublishers * crashEach
 
 	// crashAhead is how far publishers may be ahead of the slowest client. A
@@ -49,7 +49,7 @@ type crash struct {
 
 // testCrash is the proof of the promise: publishers that try again with the
 // same Idempotency-Key, clients that are cut at random and resume, and a server
-// that is killed at random. Every client has every acknowledged message once,
+// that is killed or ended at random. Every client has every acknowledged message once,
 // in the order of its publisher, and all have them in one order.
 func (l *lab) testCrash(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
@@ -77,16 +77,20 @@ func (l *lab) testCrash(t *testing.T) {
 	for p := range crashPublishers {
 		wg.Go(func() { r.publish(p) }) // ends with its last message, or with r.ctx
 	}
-	for k := range crashKills {
-		const stretch = crashMessages / (crashKills + 1)
+	for k := range crashRestarts {
+		const stretch = crashMessages / (crashRestarts + 1)
 		moment := k*stretch + rand.IntN(stretch)
 		r.await(t, func() bool { return len(r.acked) > moment })
-		r.server.restart(t, syscall.SIGKILL)
+		by := syscall.SIGKILL
+		if k%3 == 2 { // a restart in good order must lose nothing either
+			by = syscall.SIGTERM
+		}
+		r.server.restart(t, by)
 	}
 	r.await(t, func() bool { return len(r.acked) == crashMessages && r.slowest() == crashMessages })
 	r.check(t)
-	t.Logf("%d acknowledged messages, %d further attempts, %d clients cut %d times, the server killed %d times: each client has all, once, in order",
-		len(r.acked), r.again, crashClients, r.cuts, crashKills)
+	t.Logf("%d acknowledged messages, %d further attempts, %d clients cut %d times, the server restarted %d times: each client has all, once, in order",
+		len(r.acked), r.again, crashClients, r.cuts, crashRestarts)
 }
 
 // await waits until done, which is asked with r.mu held.

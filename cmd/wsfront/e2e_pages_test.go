@@ -18,16 +18,8 @@ import (
 	"wsfront/pusher"
 )
 
-// pushFromPython is all that an application needs to publish.
-const pushFromPython = `import urllib.request
-key = open("/var/lib/wsfront/publish.key").read().strip()
-def push(channel, text):
-    request = urllib.request.Request("http://127.0.0.1:7070/channels/" + channel, text.encode(), {"Authorization": "Bearer " + key, "Content-Type": "text/plain; charset=utf-8"})
-    urllib.request.urlopen(request, timeout=5).close()
-`
-
-// pushViews is what the founding app is given besides: a view that publishes,
-// one that says who may listen, and the page that resumes.
+// pushViews is what the founding app is given besides the documents' own code: a
+// view that publishes, one that logs out, and the page that resumes.
 const pushViews = `
 from django.contrib.auth import logout
 from django.http import HttpResponse
@@ -35,16 +27,8 @@ from django.shortcuts import render
 from django.urls import path
 
 def say(request):
-    push(request.GET["channel"], request.GET["text"])
+    publish(request.GET["channel"], request.GET["text"])
     return HttpResponse("said")
-
-def push_auth(request):
-    if not request.user.is_authenticated:
-        return HttpResponse("log in first", status=401)
-    answer = HttpResponse()
-    answer["X-Push-User"] = request.user.get_username()
-    answer["X-Push-Channels"] = "board, user-" + request.user.get_username()
-    return answer
 
 def leave(request):
     logout(request)
@@ -58,10 +42,37 @@ urls = [
 ]
 `
 
-// pythonAt is pushFromPython for a key and a publish API that are not at their
-// usual places.
-func pythonAt(publishAt int, keyFile string) string {
-	return strings.NewReplacer("/var/lib/wsfront/publish.key", keyFile, "127.0.0.1:7070", loopback(publishAt)).Replace(pushFromPython)
+// pythonOf is the first Python code of a document that has text in it.
+func pythonOf(t testing.TB, document, text string) string {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join("..", "..", document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for block := range strings.SplitSeq(string(page), "```python\n") {
+		if code, _, ok := strings.Cut(block, "```\n"); ok && strings.Contains(code, text) {
+			return code
+		}
+	}
+	t.Fatalf("%s has no Python code with %q", document, text)
+	return ""
+}
+
+// publisherOf is the code by which the README has an app publish, for a key and
+// a publish API that are not at their usual places.
+func publisherOf(t testing.TB, publishAt int, keyFile string) string {
+	t.Helper()
+	code := pythonOf(t, "README.md", "def publish")
+	if n := strings.Count(code, "\n"); n > 5 {
+		t.Errorf("publishing takes %d lines of Python, want at most 5", n)
+	}
+	for usual, here := range map[string]string{"/var/lib/wsfront/publish.key": keyFile, "127.0.0.1:7070": loopback(publishAt)} {
+		if !strings.Contains(code, usual) {
+			t.Fatalf("the README's code has no %q to replace:\n%s", usual, code)
+		}
+		code = strings.ReplaceAll(code, usual, here)
+	}
+	return code
 }
 
 // pages is the founding app with a few views more, behind a wsfront with a CA of
@@ -80,7 +91,7 @@ func (l *lab) testPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := &pages{front: f, app: l.startApp(t, legacyOptions{server: "gunicorn", change: func(folder string) {
-		writeFile(t, filepath.Join(folder, "legacy/live.py"), pythonAt(f.publishAt, keyFile)+pushViews)
+		writeFile(t, filepath.Join(folder, "legacy/live.py"), publisherOf(t, f.publishAt, keyFile)+pythonOf(t, "deploy/docs/push.md", "def push_auth")+pushViews)
 		urls := filepath.Join(folder, "legacy/urls.py")
 		edit(t, urls, "from . import views", "from . import live, views")
 		edit(t, urls, "urlpatterns = [", "urlpatterns = live.urls + [")
@@ -245,7 +256,7 @@ func (p *pages) testAuth(t *testing.T) {
 	}); 0`)
 	page.waits(t, "sockets.every(socket => socket.readyState == WebSocket.OPEN)")
 	p.say(t, "secret", "not for this one")
-	p.say(t, "user-legacy", "for this one")
+	p.say(t, "user.1", "for this one")
 	p.say(t, "board", "for all")
 	page.waits(t, "got.length >= 4")
 	want := []string{"/members for all", "/members for this one", "/rechecked for all", "/rechecked for this one"}

@@ -18,8 +18,8 @@ import (
 const patience = 60 * time.Second
 
 // TestE2E drives the built binary with the true neighbours: Apache with
-// mod_wsgi, gunicorn, Chromium, curl, rsyslog, and pebble as the CA. testdata/e2e.sh
-// installs them and runs it. Nothing is skipped: what is missing is a failure.
+// mod_wsgi, gunicorn, Chromium, curl, Python, Node, rsyslog, and pebble as the
+// CA. testdata/e2e.sh installs them and runs it. Nothing is skipped: what is missing is a failure.
 func TestE2E(t *testing.T) {
 	l := newLab(t)
 	t.Run("modwsgi", l.testFoundingModWSGI)
