@@ -5,13 +5,14 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { WebSocket } from "ws";
 import { until } from "./page.js";
 import { Board } from "./server.js";
 
 const chromium = process.env.CHROMIUM ?? "chromium";
 const skip = spawnSync(chromium, ["--version"]).error && `no ${chromium} here; name one in CHROMIUM`;
-const app = path.join(import.meta.dirname, "../legacy-app");
+const app = fileURLToPath(new URL("../legacy-app", import.meta.url));
 let home, child, debug;
 
 before(async () => {

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Board } from "./server.js";
 
 const run = (board, env) => promisify(execFile)(process.execPath, ["live.js"], {
-  cwd: import.meta.dirname,
+  cwd: fileURLToPath(new URL(".", import.meta.url)),
   env: { ...process.env, PUSH_URL: board.url, PUBLISH_URL: `http://127.0.0.1:${board.port}/channels/board`, PUBLISH_KEY: "key", ...env },
 });
 
