@@ -30,9 +30,10 @@ type Config struct {
 	// where that is less.
 	MaxMessage int64 `yaml:"max_message,size"`
 
-	// QueueTotal is how much all backlogs of clients may hold in memory together;
-	// beyond it the slowest are cut off first. Default 256MiB, at least
-	// QueueBytes.
+	// QueueTotal is how much all backlogs of clients may hold in memory together,
+	// with what is read from the history for those who come back; beyond it the
+	// slowest are cut off first, and who comes back for what is not at hand is
+	// answered 503 with Retry-After. Default 256MiB, at least QueueBytes.
 	QueueTotal int64 `yaml:"queue_total,size"`
 
 	// Slow says what becomes of a client for which more than QueueBytes wait:

@@ -28,8 +28,9 @@ type endpoint struct {
 
 // Endpoint makes the handler of one URL at which clients connect: WebSockets
 // (HTTP/1.1), event streams for a GET that accepts text/event-stream, and polls
-// for a GET with Prefer: wait (any version of HTTP). Other requests get 426. Its
-// error is that of e.Validate.
+// for a GET with Prefer: wait (any version of HTTP). Other requests get 426, but
+// for a browser's question before a poll of another host's page. Its error is that
+// of e.Validate.
 //
 // The handler returns when a WebSocket stands, which then lives on by itself; it
 // stays for as long as an event stream or a poll does. A handler may be dropped
