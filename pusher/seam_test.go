@@ -186,3 +186,55 @@ func (f *follower) poll(from string) http.Header {
 	}
 	return answer.Header
 }
+
+// A publisher learns its message's position before the hub has heard of it, and a
+// page that was printed with it may connect before that as well.
+func TestSeam_PositionAheadOfWhatTheHubKnows(t *testing.T) {
+	for _, others := range []bool{false, true} { // who have the channels at hand
+		t.Run(fmt.Sprint("others=", others), func(t *testing.T) {
+			store := newLateStore()
+			s := newServiceOn(t, store, Config{}, Endpoint{})
+			s.publishText("a", "zero")
+			store.catchUp()
+			if others {
+				s.dial("/push/a?channel=b")
+			}
+			s.publishText("b", "one")
+			at := s.publish("a", Message{Text: true, Data: []byte("two")}).Position
+			var clients []*listener
+			for _, path := range []string{"/push/a?", "/push/a?channel=b", "/push/b?"} {
+				l := s.resuming(t, path)
+				l.token = at.String()
+				l.is(l.connect(), "resumed")
+				if l.token != at.String() {
+					t.Errorf("%s goes on from %s, not %s", path, l.token, at)
+				}
+				clients = append(clients, l)
+			}
+			behind := s.resuming(t, "/push/a?channel=b")
+			behind.token = Position{at.Epoch, at.Seq - 2}.String()
+			behind.is(behind.connect(), "resumed")
+			last := s.resuming(t, "/push/a?last=2")
+			last.is(last.connect(), "new")
+			s.publishText("b", "three")
+			s.publishText("a", "four")
+			store.catchUp()
+			clients[0].expect("four")
+			clients[1].expect("three", "four")
+			clients[2].expect("three")
+			behind.expect("one", "two", "three", "four")
+			s.publishText("a", "five")
+			store.catchUp()
+			for _, l := range []*listener{clients[0], clients[1], behind} {
+				l.expect("five")
+			}
+			var got []string
+			for len(got) == 0 || got[len(got)-1] != "five" {
+				got = append(got, last.read())
+			}
+			if text := strings.Join(got, " "); text != "zero two four five" {
+				t.Errorf("the last few are %s", text)
+			}
+		})
+	}
+}

@@ -56,3 +56,31 @@ func (s *slowStore) Last(ctx context.Context, channel string, maxCount int, maxB
 	}
 	return s.Memory.Last(ctx, channel, maxCount, maxBytes)
 }
+
+// lateStore is a store that tells its watcher of a message when the test says so.
+type lateStore struct {
+	*Memory
+	tell func(*Entry)
+	late chan *Entry
+}
+
+func newLateStore() *lateStore {
+	return &lateStore{Memory: NewMemory(History{}), late: make(chan *Entry, 1000)}
+}
+
+func (s *lateStore) Watch(deliver func(*Entry)) (uint64, error) {
+	s.tell = deliver
+	return s.Memory.Watch(func(e *Entry) { s.late <- e })
+}
+
+// catchUp tells of all messages that were stored.
+func (s *lateStore) catchUp() {
+	for {
+		select {
+		case e := <-s.late:
+			s.tell(e)
+		default:
+			return
+		}
+	}
+}
