@@ -137,3 +137,22 @@ func TestSocket_CloseIsAnsweredToWhoStopsSendingBehindIt(t *testing.T) {
 		}
 	}
 }
+
+// A store that stands still does not keep clients that have left.
+func TestInbox_WhatTakesTooLongIsForgottenWithItsClient(t *testing.T) {
+	t.Parallel()
+	store := &slowStore{Memory: NewMemory(History{}), append: make(turnstile)}
+	s := newServiceOn(t, store, Config{}, Endpoint{Channel: "board", Inbound: InboundPublish})
+	c := s.dial("/websocket")
+	for range 3 {
+		if err := c.WriteMessage(websocket.TextMessage, []byte("hi")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Close()
+	s.log.await(t, EventClose, "code=1006")
+	eventually(t, "nothing is left", func() bool { return s.active.Load() == 0 && s.retained.Load() == 0 })
+	if lost := s.log.find(EventInboundLost); len(lost) != 0 {
+		t.Errorf("what was given up is reported as refused: %s", lost)
+	}
+}
