@@ -58,7 +58,7 @@ func (d *demo) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen for the demo's app: %w", err)
 	}
-	server := &http.Server{Handler: demoApp(), ReadHeaderTimeout: publishHeaderTimeout}
+	server := &http.Server{Handler: demoApp(), ReadHeaderTimeout: 10 * time.Second}
 	var wg sync.WaitGroup
 	wg.Go(func() { server.Serve(app) }) // ended by Close below
 	defer wg.Wait()

@@ -16,6 +16,7 @@ import (
 	"wsfront/cmd/internal/admin"
 	"wsfront/cmd/internal/config"
 	"wsfront/cmd/internal/heap"
+	"wsfront/cmd/internal/publishd"
 	"wsfront/proxy"
 	"wsfront/pusher"
 	"wsfront/pusher/natsbroker"
@@ -53,7 +54,7 @@ type service struct {
 	file      *config.File // the one in effect
 
 	flags   publishFlags
-	publish *publishServer // nil until a route needs it
+	publish *publishd.Server // nil until a route needs it
 	inputs  *inputs
 	parts   context.Context
 	stop    context.CancelCauseFunc // ends the parts
@@ -92,7 +93,7 @@ func newService(file *config.File, flags publishFlags, stdout, stderr io.Writer)
 		}
 	}
 	if err := s.front.Listen(); err != nil {
-		s.publish.close()
+		s.publish.Close()
 		s.inputs.close()
 		return nil, err
 	}
@@ -177,14 +178,14 @@ func (s *service) apply(file *config.File) error {
 	// The first push route brings the publish API along. It is bound before and
 	// served after the front has taken the configuration, so that a refusal of
 	// either leaves everything as it was.
-	var api *publishServer
+	var api *publishd.Server
 	if file.HasPush() && s.publish == nil {
 		if api, err = s.openPublish(); err != nil {
 			return err
 		}
 	}
 	if err := s.front.Reload(cfg); err != nil {
-		api.close()
+		api.Close()
 		return file.Explain(err)
 	}
 	if s.file = file; api != nil {
@@ -236,7 +237,7 @@ func (s *service) takeOrders(state string) {
 
 // openPublish binds the publish API's address and finds its keys. It returns nil
 // when the API is off.
-func (s *service) openPublish() (*publishServer, error) {
+func (s *service) openPublish() (*publishd.Server, error) {
 	api := s.file.PublishAPI()
 	if api.Listen == "off" {
 		return nil, nil
@@ -264,7 +265,7 @@ func (s *service) openPublish() (*publishServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return listenPublish(api.Listen, handler)
+	return publishd.Listen(api.Listen, handler)
 }
 
 // firstKey is the name in the log of the key that is for everything.
@@ -282,9 +283,9 @@ func (s *service) makeKey(key pusher.Key) error {
 // startPublish serves the publish API until the service ends, which it also
 // brings about should it fail.
 func (s *service) startPublish() {
-	s.log.Info(eventPublishListen, "address", s.publish.address())
+	s.log.Info(eventPublishListen, "address", s.publish.Address())
 	s.wg.Go(func() { // ends with s.parts; run waits
-		if err := s.publish.run(s.parts); err != nil {
+		if err := s.publish.Run(s.parts); err != nil {
 			s.stop(err)
 		}
 	})

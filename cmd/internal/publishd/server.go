@@ -1,0 +1,149 @@
+package publishd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Limits of connections.
+const (
+	headerTimeout = 10 * time.Second
+	bodyTimeout   = 30 * time.Second // between two pieces of a body; the quick way alone
+	writeTimeout  = 30 * time.Second
+	idleTimeout   = 5 * time.Minute // publishers keep their connection
+	drainTimeout  = 5 * time.Second
+	acceptPause   = 100 * time.Millisecond // after a connection could not be accepted
+)
+
+// Server serves the publish API.
+type Server struct {
+	listener net.Listener
+	api      http.Handler
+	http     *http.Server
+	handed   *handed
+
+	wg       sync.WaitGroup // the quick connections
+	mu       sync.Mutex
+	draining bool
+	conns    map[*quick]struct{}
+}
+
+// Listen binds host:port or unix:/path for api.
+func Listen(address string, api http.Handler) (*Server, error) {
+	network := "tcp"
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		network, address = "unix", path
+	}
+	l, err := net.Listen(network, address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("listen %s for publishing: another program has this address; stop it, or choose another by --publish-listen (push.publish.listen in the file)", address)
+	case err != nil:
+		return nil, fmt.Errorf("listen for publishing: %w", err)
+	}
+	if network == "unix" {
+		if err := os.Chmod(address, 0o660); err != nil {
+			l.Close()
+			return nil, fmt.Errorf("make the publish socket private: %w", err)
+		}
+	}
+	return &Server{
+		listener: l,
+		api:      api,
+		http:     &http.Server{Handler: api, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout},
+		handed:   newHanded(l.Addr()),
+		conns:    map[*quick]struct{}{},
+	}, nil
+}
+
+// Address is where it listens.
+func (s *Server) Address() string { return s.listener.Addr().String() }
+
+// Close gives the address back before Run was called. It may be called on nil.
+func (s *Server) Close() {
+	if s != nil {
+		s.listener.Close()
+	}
+}
+
+// Run serves until ctx is done and publishes under way are answered.
+func (s *Server) Run(ctx context.Context) error {
+	failed := make(chan error, 2)
+	var both sync.WaitGroup // ended by drain
+	both.Go(func() { failed <- s.accept() })
+	both.Go(func() { failed <- s.http.Serve(s.handed) })
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+		err = fmt.Errorf("serve the publish API: %w", err)
+	}
+	s.drain()
+	both.Wait()
+	return err
+}
+
+// accept has each connection served, until the listener is closed.
+func (s *Server) accept() error {
+	for {
+		conn, err := s.listener.Accept()
+		switch {
+		case err == nil:
+			s.begin(conn)
+		case errors.Is(err, net.ErrClosed):
+			return err
+		default: // there may be room again, or it was that one connection's fault
+			time.Sleep(acceptPause)
+		}
+	}
+}
+
+func (s *Server) begin(conn net.Conn) {
+	q := &quick{server: s, Conn: conn}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		conn.Close()
+		return
+	}
+	s.conns[q] = struct{}{}
+	s.wg.Go(q.serve) // ends with the connection, which drain sees to
+}
+
+func (s *Server) end(q *quick) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, q)
+}
+
+// drain closes idle connections, and the others when they are answered or the
+// time is over.
+func (s *Server) drain() {
+	s.listener.Close()
+	s.mu.Lock()
+	s.draining = true
+	for q := range s.conns {
+		q.hurry()
+	}
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	s.http.Shutdown(ctx)
+	late := context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for q := range s.conns {
+			q.Close()
+		}
+	})
+	s.wg.Wait()
+	late()
+}
