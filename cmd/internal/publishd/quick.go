@@ -75,20 +75,23 @@ func (q *quick) serve() {
 
 // next waits for a request's head. It is not discarded from the reader.
 func (q *quick) next() bool {
-	timeout := idleTimeout
 	q.head.Reset()
-	for {
+	for begun := false; ; {
 		if b := q.reader.Buffered(); len(b) > 0 {
 			n, err := q.head.Parse(b, http1.Limits{})
 			if n > 0 || err != nil {
 				q.body.head = n // 0: net/http says what is wrong
 				return true
 			}
-			timeout = headerTimeout
+			if !begun { // from here on for the head as a whole
+				begun = true
+				q.until = time.Time{}
+				q.allow(headerTimeout)
+			}
 		} else {
 			q.reader.Release()
+			q.allow(idleTimeout)
 		}
-		q.allow(timeout)
 		q.idle.Store(true)
 		// In this order: hurry sets hurried, and then looks whether it is idle.
 		if q.hurried.Load() || q.reader.Fill() != nil {

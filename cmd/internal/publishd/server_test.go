@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -148,6 +149,23 @@ func TestServer_WhoEndsTooSoonIsClosed(t *testing.T) {
 	if !strings.Contains(got, "unexpected EOF") || !strings.Contains(got, "Connection: close\r\n") {
 		t.Errorf("within the body: %q", got)
 	}
+}
+
+// Whoever sends a head byte by byte has no more time for it than others.
+func TestServer_AHeadHasItsTimeAsAWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		s := &Server{api: http.HandlerFunc(echo), conns: map[*quick]struct{}{}}
+		s.begin(near)
+		began := time.Now()
+		for _, err := io.WriteString(far, "P"); err == nil; _, err = io.WriteString(far, "O") {
+			time.Sleep(time.Second)
+		}
+		if took := time.Since(began); took < headerTimeout || took > headerTimeout+2*time.Second {
+			t.Errorf("it ended after %s", took)
+		}
+		s.wg.Wait()
+	})
 }
 
 func TestServer_UnixSocket(t *testing.T) {
