@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 )
 
@@ -44,7 +43,7 @@ func (r Route) AppTransport() (http.RoundTripper, *url.URL, error) {
 			MaxIdleConnsPerHost: maxIdleQuestions,
 			IdleConnTimeout:     idleQuestion,
 		},
-		prefix: prefix, path: b.path, host: r.Host,
+		route: &route{Route: r, prefix: prefix, backend: b},
 	}, &url.URL{Scheme: scheme, Host: b.host}, nil
 }
 
@@ -59,20 +58,16 @@ const (
 // appTransport maps paths as the route does.
 type appTransport struct {
 	*http.Transport
-	prefix, path, host string
+	route *route
 }
 
 // RoundTrip is that of http.RoundTripper.
 func (t *appTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if t.path != "" || t.host != "" {
-		r = r.Clone(r.Context())
+	asked := r.Clone(r.Context())
+	if t.route.Host != "" {
+		asked.Host = t.route.Host
 	}
-	if t.host != "" {
-		r.Host = t.host
-	}
-	if t.path != "" {
-		rest := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, t.prefix), "/")
-		r.URL.Path, r.URL.RawPath = strings.TrimSuffix(t.path, "/")+"/"+rest, ""
-	}
-	return t.Transport.RoundTrip(r)
+	path := string(t.route.appendBackendPath(nil, []byte(r.URL.EscapedPath())))
+	asked.URL.Path, asked.URL.RawPath = unescapePath(path), path
+	return t.Transport.RoundTrip(asked)
 }
