@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"math/big"
+	"strings"
 	"sync"
 	"time"
 )
@@ -44,6 +45,7 @@ type Memory struct {
 
 // memoryChannel is what is stored of a channel.
 type memoryChannel struct {
+	name    string         // of its own: the publisher's may be a part of a whole request
 	entries []*memoryEntry // oldest first
 	bytes   int64
 	last    uint64
@@ -103,18 +105,18 @@ func (m *Memory) Append(_ context.Context, channel string, d Draft) (Appended, e
 	ch := m.channels[channel]
 	if ch == nil {
 		// It may have had messages up to certain: nobody can tell any more.
-		ch = &memoryChannel{last: m.certain}
-		m.channels[channel] = ch
+		ch = &memoryChannel{name: strings.Clone(channel), last: m.certain}
+		m.channels[ch.name] = ch
 		m.empty++
 	}
 	e := &memoryEntry{Entry: Entry{
-		Channel: channel, Seq: m.seq, Prev: ch.last, Time: now, Text: d.Text, Data: d.Data, frame: d.frame,
+		Channel: ch.name, Seq: m.seq, Prev: ch.last, Time: now, Text: d.Text, Data: d.Data, frame: d.frame,
 	}}
 	if d.TTL > 0 {
 		e.Expires = now.Add(max(d.TTL, time.Second))
 	}
 	if d.ID != "" {
-		m.rememberID(channelID{channel, d.ID}, now)
+		m.rememberID(channelID{ch.name, d.ID}, now)
 	}
 	ch.last = m.seq
 	m.store(ch, e)

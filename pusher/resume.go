@@ -119,8 +119,8 @@ func (h *Hub) inWindows(c *client, from Position) bool {
 }
 
 // replay puts c behind its position in each channel, by what the window has behind
-// the mark, or else the store in front of it. It reports false if something is missing there, and has
-// changed nothing then.
+// the mark, or else the store in front of it. It reports false if something is
+// missing there, and has changed nothing then.
 func (h *Hub) replay(ctx context.Context, c *client, names []string, marks []*message, from Position) (complete bool, err error) {
 	places := make([]*message, len(names))
 	for i, name := range names {
