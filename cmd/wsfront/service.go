@@ -265,7 +265,7 @@ func (s *service) openPublish() (*publishd.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return publishd.Listen(api.Listen, handler)
+	return publishd.Listen(api.Listen, handler, s.log)
 }
 
 // firstKey is the name in the log of the key that is for everything.

@@ -2,12 +2,10 @@ package publishd
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"runtime/debug"
 	"strconv"
 	"sync/atomic"
@@ -55,7 +53,7 @@ func (q *quick) serve() {
 			q.Close()
 		}
 		if fault != nil && fault != http.ErrAbortHandler {
-			fmt.Fprintf(os.Stderr, "publish API: panic: %v\n%s", fault, debug.Stack())
+			q.server.log.Error(eventPanic, "panic", fault, "stack", string(debug.Stack()))
 		}
 	}()
 	q.header = make(http.Header, len(quickFields))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -23,10 +24,15 @@ const (
 	acceptPause   = 100 * time.Millisecond // after a connection could not be accepted
 )
 
+// eventPanic (error): a fault in this program ended one connection. Attributes:
+// panic, stack.
+const eventPanic = "publish.panic"
+
 // Server serves the publish API.
 type Server struct {
 	listener net.Listener
 	api      http.Handler
+	log      *slog.Logger
 	http     *http.Server
 	handed   *handed
 
@@ -36,8 +42,8 @@ type Server struct {
 	conns    map[*quick]struct{}
 }
 
-// Listen binds host:port or unix:/path for api.
-func Listen(address string, api http.Handler) (*Server, error) {
+// Listen binds host:port or unix:/path for api. A fault in it goes to log.
+func Listen(address string, api http.Handler, log *slog.Logger) (*Server, error) {
 	network := "tcp"
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		network, address = "unix", path
@@ -58,9 +64,13 @@ func Listen(address string, api http.Handler) (*Server, error) {
 	return &Server{
 		listener: l,
 		api:      api,
-		http:     &http.Server{Handler: api, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout},
-		handed:   newHanded(l.Addr()),
-		conns:    map[*quick]struct{}{},
+		log:      log,
+		http: &http.Server{
+			Handler: api, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+			ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		},
+		handed: newHanded(l.Addr()),
+		conns:  map[*quick]struct{}{},
 	}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -20,7 +21,7 @@ const patience = 20 * time.Second
 // start serves api until the test ends, and returns its address and what ends it.
 func start(t *testing.T, address string, api http.Handler) (at string, stop func()) {
 	t.Helper()
-	s, err := Listen(address, api)
+	s, err := Listen(address, api, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +238,7 @@ func BenchmarkPublish(b *testing.B) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header()["Content-Type"] = []string{"application/json"}
 		_, _ = io.WriteString(w, `{"channel":"board","subscribers":1,"position":"abcdefgh.1"}`)
-	}))
+	}), slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}
