@@ -13,7 +13,7 @@ const (
 	// reason.
 	eventRequestFailed = "request.failed"
 	// eventHandshakeFailed: a WebSocket handshake did not become a tunnel.
-	// Attributes as request.failed.
+	// Attributes as request.failed, and cause, one of package diagnosis's.
 	eventHandshakeFailed = "handshake.failed"
 	// eventPanic: a request ended by a panic, which ended nothing else.
 	// Attributes: id, panic, stack.
