@@ -63,7 +63,7 @@ var network = map[Cause]entry{
 		},
 	},
 	TLSChain: {
-		sentence: "The server sends its certificate without the intermediate one, so that clients that have not met it elsewhere cannot verify it.",
+		sentence: "The server sends its own certificate alone, without the intermediate one that leads to a known CA, so that clients that have not met it elsewhere cannot verify it.",
 		fixes: []Fix{
 			{ForWsfront, "Put the intermediate certificate behind the site's own in the file of cert (fullchain.pem in place of cert.pem):\n    tls: {cert: /etc/ssl/fullchain.pem, key: /etc/ssl/app.key}"},
 			{ForApache, "Name the full chain:\n    SSLCertificateFile /etc/letsencrypt/live/app.example.com/fullchain.pem"},
