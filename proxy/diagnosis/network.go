@@ -73,7 +73,7 @@ var network = map[Cause]entry{
 	},
 	TLSName: {
 		symptom:  "D34",
-		sentence: "The certificate is for other names than the one in the URL.",
+		sentence: "The server has no certificate for the name in the URL, and the one that it sends, if any, is for other names.",
 		fixes: []Fix{
 			{ForWsfront, "Add the name to the site's hosts, for which certificates are obtained, or use one of the certificate's names in the page:\n    hosts: [app.example.com, www.example.com]"},
 			{ForApache, "Have the certificate reissued with this name, and see which virtual host answers (apache2ctl -S):\n    ServerName app.example.com"},

@@ -207,7 +207,7 @@ func (e *exam) refusedTLS(ctx context.Context, err error) {
 	case e.oldVersion(ctx) != 0:
 		cause = diagnosis.TLSOld
 		evidence = append(evidence, "the server takes TLS 1.1 or 1.0, and not 1.2")
-	case cause == "":
+	case cause == "", cause == diagnosis.AnswerMissing:
 		cause = diagnosis.TLSFailed
 	}
 	if cause == diagnosis.TLSMissing {
