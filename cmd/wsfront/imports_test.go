@@ -52,6 +52,7 @@ var onlyIn = map[string][]string{
 	"github.com/letsencrypt/pebble/v2": {"proxy/acmetest"},
 	"github.com/miekg/dns":             {"proxy/acmetest"},
 	"github.com/robfig/cron/v3":        {"pusher/schedule"},
+	"golang.org/x/net":                 {"cmd/internal/doctor"},
 	"github.com/leodido/go-syslog/v4":  {"pusher/syslog"},
 }
 

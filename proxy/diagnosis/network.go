@@ -63,7 +63,7 @@ var network = map[Cause]entry{
 		},
 	},
 	TLSChain: {
-		sentence: "The server sends its certificate without the intermediate one, so that clients that have not met it elsewhere cannot verify it.",
+		sentence: "The server sends its own certificate alone, without the intermediate one that leads to a known CA, so that clients that have not met it elsewhere cannot verify it.",
 		fixes: []Fix{
 			{ForWsfront, "Put the intermediate certificate behind the site's own in the file of cert (fullchain.pem in place of cert.pem):\n    tls: {cert: /etc/ssl/fullchain.pem, key: /etc/ssl/app.key}"},
 			{ForApache, "Name the full chain:\n    SSLCertificateFile /etc/letsencrypt/live/app.example.com/fullchain.pem"},
@@ -73,7 +73,7 @@ var network = map[Cause]entry{
 	},
 	TLSName: {
 		symptom:  "D34",
-		sentence: "The certificate is for other names than the one in the URL.",
+		sentence: "The server has no certificate for the name in the URL, and the one that it sends, if any, is for other names.",
 		fixes: []Fix{
 			{ForWsfront, "Add the name to the site's hosts, for which certificates are obtained, or use one of the certificate's names in the page:\n    hosts: [app.example.com, www.example.com]"},
 			{ForApache, "Have the certificate reissued with this name, and see which virtual host answers (apache2ctl -S):\n    ServerName app.example.com"},

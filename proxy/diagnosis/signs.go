@@ -27,6 +27,7 @@ var bodySigns = []sign{
 	{"client sent an http request to an https server", TLSRequired},
 	{"plain http request was sent to https port", TLSRequired},
 	{"speaking plain http to an ssl-enabled server port", TLSRequired},
+	{"this port takes https only", TLSRequired}, // wsfront
 	// WebSocket libraries on Origin: gorilla as applications print it, coder, websockets, Rails
 	{"request origin not allowed", OriginRefused},
 	{"is not authorized for host", OriginRefused},

@@ -1,0 +1,105 @@
+package doctor
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http/httputil"
+	"strings"
+	"time"
+
+	"wsfront/proxy/diagnosis"
+)
+
+const (
+	// streamTime is how long an event stream is read.
+	streamTime = 6 * time.Second
+	// heldBack is how long after its head a lump of events has to come to be taken
+	// for one: a replay comes with the head.
+	heldBack = time.Second
+	// lump is within what time events came together.
+	lump = 100 * time.Millisecond
+)
+
+// readStream reads an event stream for a while and looks at when events come.
+func (e *exam) readStream(ctx context.Context) {
+	conn, err := e.connect(ctx, "http/1.1")
+	if err != nil {
+		e.step("stream", Failed, "%v", visible(reason(err).Error()))
+		e.find(nobody, diagnosis.OfError(err, nil), visible(err.Error()))
+		return
+	}
+	defer conn.Close()
+	a, r, err := beginStream(conn, getRequest(e.target, "text/event-stream"))
+	if err != nil {
+		tried := &attempt{answer: a, err: err}
+		tried.judge()
+		e.step("stream", Failed, "%s", tried.brief())
+		e.find(nobody, tried.cause, tried.facts)
+		return
+	}
+	e.meet(a)
+	kind, _, _ := strings.Cut(a.get("Content-Type"), ";")
+	if a.status != 200 || strings.TrimSpace(kind) != "text/event-stream" {
+		e.step("stream", Failed, "%s with Content-Type: %s is no event stream", a.brief(), visible(kind))
+		a.body = readBody(r, a)
+		cause, facts := diagnosis.OfAnswer(a.diagnose(diagnosis.Sent{}))
+		e.find(nobody, cause, facts)
+		return
+	}
+	var src io.Reader = r
+	if strings.EqualFold(a.get("Transfer-Encoding"), "chunked") {
+		src = httputil.NewChunkedReader(r)
+	}
+	_ = conn.SetReadDeadline(deadline(ctx, streamTime))
+	e.judgeStream(arrivals(src))
+}
+
+// beginStream reads the head of the answer alone.
+func beginStream(conn io.ReadWriter, request []byte) (*answer, *bufio.Reader, error) {
+	if _, err := conn.Write(request); err != nil {
+		return nil, nil, err
+	}
+	r := bufio.NewReader(conn)
+	a, err := readAnswer(r)
+	return a, r, err
+}
+
+// arrivals are the times, since now, at which the ends of events came.
+func arrivals(src io.Reader) (times []time.Duration) {
+	begin := time.Now()
+	buf := make([]byte, 4<<10)
+	var tail byte
+	for size := 0; size < maxAnswer; {
+		n, err := src.Read(buf)
+		size += n
+		piece := bytes.ReplaceAll(buf[:n], []byte("\r"), nil)
+		for _, c := range piece {
+			if c == '\n' && tail == '\n' {
+				times = append(times, time.Since(begin))
+			}
+			tail = c
+		}
+		if err != nil {
+			break
+		}
+	}
+	return times
+}
+
+// judgeStream finds events that came together, long after the head: sent one by
+// one, and held back on the way.
+func (e *exam) judgeStream(times []time.Duration) {
+	switch n := len(times); {
+	case n == 0:
+		e.step("stream", OK, "it is open; no event came within %v", streamTime)
+	case n > 1 && times[0] >= heldBack && times[n-1]-times[0] <= lump:
+		text := fmt.Sprintf("%d events came together, %.1f s after the head", n, times[0].Seconds())
+		e.step("stream", Failed, "%s", text)
+		e.find(nobody, diagnosis.StreamBuffered, text)
+	default:
+		e.step("stream", OK, "%d events, the first after %.1f s, the last after %.1f s", n, times[0].Seconds(), times[n-1].Seconds())
+	}
+}
