@@ -31,6 +31,17 @@ func (r *doctorRig) testApache(t *testing.T) {
 			{name: "ws target", site: "ProxyPreserveHost On\nProxyPass /websocket ws://@gorilla@/websocket"},
 		})
 	})
+	t.Run("threads used up", func(t *testing.T) {
+		t.Parallel()
+		list := []scenario{{
+			name: "by tunnels", site: "ProxyPreserveHost On\nProxyPass /websocket ws://@gorilla@/websocket",
+			args: []string{"--timeout", "4s"}, cause: "port-silent", exit: 2,
+		}}
+		r.startApache(t, []string{"proxy", "proxy_http", "proxy_wstunnel"}, "StartServers 1\nServerLimit 1\nThreadsPerChild 2\nMaxRequestWorkers 2", list)
+		r.hold(t, list[0])
+		r.hold(t, list[0])
+		r.diagnose(t, diagnosis.ForApache, list)
+	})
 	t.Run("no proxy", func(t *testing.T) {
 		r.apache(t, nil, []scenario{
 			{name: "rewrite", site: "RewriteEngine On\nRewriteRule ^/websocket$ ws://@gorilla@/websocket [P]", cause: "rewrite-without-proxy", exit: 4},
@@ -83,6 +94,13 @@ func (r *doctorRig) testApacheProxy(t *testing.T) {
 // apache runs one Apache of Debian with a vhost for each scenario.
 func (r *doctorRig) apache(t *testing.T, modules []string, list []scenario) {
 	t.Parallel()
+	r.startApache(t, modules, "", list)
+	r.diagnose(t, diagnosis.ForApache, list)
+}
+
+// startApache starts it, with further lines for the server as a whole.
+func (r *doctorRig) startApache(t *testing.T, modules []string, lines string, list []scenario) {
+	t.Helper()
 	r.place(t, list)
 	folder := r.path(t, "apache")
 	var b strings.Builder
@@ -90,7 +108,7 @@ func (r *doctorRig) apache(t *testing.T, modules []string, list []scenario) {
 	for _, m := range append(apacheModules, modules...) {
 		fmt.Fprintf(&b, "LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so\n", m, m)
 	}
-	fmt.Fprintf(&b, "Mutex file:%s default\nUser www-data\nGroup www-data\nTypesConfig /etc/mime.types\n", folder)
+	fmt.Fprintf(&b, "Mutex file:%s default\nUser www-data\nGroup www-data\nTypesConfig /etc/mime.types\n%s\n", folder, lines)
 	for _, s := range list {
 		secure := ""
 		if p, ok := r.secured(s); ok {
@@ -99,5 +117,4 @@ func (r *doctorRig) apache(t *testing.T, modules []string, list []scenario) {
 		fmt.Fprintf(&b, "Listen %s\n<VirtualHost %s>\nServerName app.test\n%s%s\n</VirtualHost>\n", loopback(s.port), loopback(s.port), secure, r.fill(s, s.site))
 	}
 	r.start(t, list, "apache2", "-DFOREGROUND", "-f", writeFile(t, filepath.Join(folder, "apache.conf"), b.String()))
-	r.diagnose(t, diagnosis.ForApache, list)
 }

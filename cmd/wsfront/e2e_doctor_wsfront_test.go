@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,7 +83,7 @@ func (r *doctorRig) testWsfront(t *testing.T) {
 		fmt.Fprintf(&b, "  - {hosts: [%s], tls: %s, routes: [%s]}\n", names[i+1], tls, site)
 	}
 	f.run(t, f.publishLines()+"sites:\n"+b.String())
-	r.hold(t, list, "full")
+	r.hold(t, list[slices.IndexFunc(list, func(s scenario) bool { return s.name == "full" })])
 	r.diagnose(t, diagnosis.ForWsfront, list)
 }
 
@@ -131,21 +132,14 @@ func (r *doctorRig) testConfig(t *testing.T) {
 }
 
 // hold opens a tunnel to a scenario's site and keeps it until the test ends.
-func (r *doctorRig) hold(t testing.TB, list []scenario, name string) {
+func (r *doctorRig) hold(t testing.TB, s scenario) {
 	t.Helper()
-	for _, s := range list {
-		if s.name != name {
-			continue
-		}
-		d := websocket.Dialer{NetDialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, loopback(s.port))
-		}}
-		c, _, err := d.Dial(r.fill(s, s.url), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = c.Close() })
-		return
+	d := websocket.Dialer{NetDialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, loopback(s.port))
+	}}
+	c, _, err := d.Dial(r.fill(s, s.url), nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatalf("no scenario is named %q", name)
+	t.Cleanup(func() { _ = c.Close() })
 }
