@@ -20,7 +20,7 @@ const (
 	diagnosedBody = 4 << 10
 	// diagnosisTime is how long the look may hold the refusal up. What sends a
 	// small page sends it with its head, or right behind.
-	diagnosisTime = 100 * time.Millisecond
+	diagnosisTime = 250 * time.Millisecond
 )
 
 // diagnose names the cause of an answer to a handshake other than 101, and adds

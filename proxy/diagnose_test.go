@@ -46,8 +46,8 @@ func TestDiagnose_LooksAtTheBody(t *testing.T) {
 				}
 				// A name long enough to be overwritten, were the head not kept.
 				_, _ = io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\nX-Name: "+strings.Repeat("n", 100)+"\r\n"+c.head+"\r\n\r\n")
-				for i := range len(c.body) { // piece by piece
-					_, _ = io.WriteString(conn, c.body[i:i+1])
+				for piece := range strings.SplitAfterSeq(c.body, ". ") {
+					_, _ = io.WriteString(conn, piece)
 				}
 			})
 			f := serveFront(t, Route{Path: "/websocket", Tunnel: Tunnel{Backend: "ws://" + addr}})
