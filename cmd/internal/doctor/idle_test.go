@@ -53,13 +53,13 @@ func TestRun_Idle(t *testing.T) {
 	t.Run("interrupted", func(t *testing.T) {
 		t.Parallel()
 		s := serve(t, nil, accept)
-		ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
-		r, err := Run(ctx, Options{URL: s.url("ws", "/websocket"), Idle: time.Hour, Resolve: []string{"app.test:127.0.0.1"}})
+		r, err := run(ctx, Options{URL: s.url("ws", "/websocket"), Idle: time.Hour, Resolve: []string{"app.test:127.0.0.1"}}, brisk)
 		if err != nil {
 			t.Fatal(err)
 		}
-		expect(t, r, "", 0)
+		expect(t, r, "", 1)
 		if got := stepOf(r, "idle"); got.Status != Skipped {
 			t.Errorf("%+v", got)
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 func sample() *Report {
-	e := &exam{target: target{"wss", "live.test", "443", "live.test", "/live"}, report: &Report{Target: "wss://live.test/live"}, server: diagnosis.ForApache}
+	e := &exam{target: target{"wss", "live.test", "443", "live.test", "/live"}, report: &Report{Target: "wss://live.test/live"}, server: diagnosis.ForApache, interrupted: func() bool { return false }}
 	e.step("name", OK, "192.0.2.7")
 	e.step("handshake", Failed, "404 Not Found from Apache")
 	e.find(some, diagnosis.FamilyDead, "dropped")

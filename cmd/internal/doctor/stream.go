@@ -13,15 +13,8 @@ import (
 	"wsfront/proxy/diagnosis"
 )
 
-const (
-	// streamTime is how long an event stream is read.
-	streamTime = 6 * time.Second
-	// heldBack is how long after its head a lump of events has to come to be taken
-	// for one: a replay comes with the head.
-	heldBack = time.Second
-	// lump is within what time events came together.
-	lump = 100 * time.Millisecond
-)
+// lump is within what time events came together.
+const lump = 100 * time.Millisecond
 
 // readStream reads an event stream for a while and looks at when events come.
 func (e *exam) readStream(ctx context.Context) {
@@ -53,7 +46,7 @@ func (e *exam) readStream(ctx context.Context) {
 	if strings.EqualFold(a.get("Transfer-Encoding"), "chunked") {
 		src = httputil.NewChunkedReader(r)
 	}
-	_ = conn.SetReadDeadline(deadline(ctx, streamTime))
+	_ = conn.SetReadDeadline(deadline(ctx, e.waits.stream))
 	e.judgeStream(arrivals(src))
 }
 
@@ -94,8 +87,8 @@ func arrivals(src io.Reader) (times []time.Duration) {
 func (e *exam) judgeStream(times []time.Duration) {
 	switch n := len(times); {
 	case n == 0:
-		e.step("stream", OK, "it is open; no event came within %v", streamTime)
-	case n > 1 && times[0] >= heldBack && times[n-1]-times[0] <= lump:
+		e.step("stream", OK, "it is open; no event came within %v", e.waits.stream)
+	case n > 1 && times[0] >= e.waits.held && times[n-1]-times[0] <= lump:
 		text := fmt.Sprintf("%d events came together, %.1f s after the head", n, times[0].Seconds())
 		e.step("stream", Failed, "%s", text)
 		e.find(nobody, diagnosis.StreamBuffered, text)

@@ -29,10 +29,10 @@ func TestRun_Stream(t *testing.T) {
 		want   diagnosis.Cause
 		exit   int
 	}{
-		"one by one":       {after(400*time.Millisecond, event, event, event, event), "", 0},
+		"one by one":       {after(200*time.Millisecond, event, event, event, event), "", 0},
 		"replay":           {after(0, event+event+event), "", 0},
-		"one in the end":   {after(1200*time.Millisecond, event), "", 0},
-		"in a lump":        {after(1200*time.Millisecond, event+event+event), diagnosis.StreamBuffered, 5},
+		"one in the end":   {after(600*time.Millisecond, event), "", 0},
+		"in a lump":        {after(600*time.Millisecond, event+event+event), diagnosis.StreamBuffered, 5},
 		"none":             {after(0), "", 0},
 		"no event stream":  {fixed(status(200, "hi")), diagnosis.PageAnswered, 4},
 		"login wanted":     {fixed(status(401, "")), diagnosis.LoginRequired, 4},
