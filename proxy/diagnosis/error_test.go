@@ -17,7 +17,7 @@ import (
 )
 
 // dialTLS is what a client meets at a server.
-func dialTLS(t *testing.T, address string, cfg *tls.Config) (error, []*x509.Certificate) {
+func dialTLS(t *testing.T, address string, cfg *tls.Config) ([]*x509.Certificate, error) {
 	t.Helper()
 	var chain []*x509.Certificate
 	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 10 * time.Second}, "tcp", address, cfg)
@@ -28,7 +28,7 @@ func dialTLS(t *testing.T, address string, cfg *tls.Config) (error, []*x509.Cert
 	if errors.As(err, &refused) {
 		chain = refused.UnverifiedCertificates
 	}
-	return err, chain
+	return chain, err
 }
 
 func TestOfError_RealServers(t *testing.T) {
@@ -59,7 +59,7 @@ func TestOfError_RealServers(t *testing.T) {
 		{"old", secure.Listener.Addr().String(), &tls.Config{ServerName: "example.com", RootCAs: trusted, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, TLSOld},
 		{"fine", secure.Listener.Addr().String(), &tls.Config{ServerName: "example.com", RootCAs: trusted}, ""},
 	} {
-		err, chain := dialTLS(t, c.address, c.cfg)
+		chain, err := dialTLS(t, c.address, c.cfg)
 		if got := OfError(err, chain); got != c.want {
 			t.Errorf("%s: %q, want %q (%v)", c.name, got, c.want, err)
 		}

@@ -94,18 +94,18 @@ func TestRun_NamesTheCause(t *testing.T) {
 		"no pong": {answer: func(c net.Conn, r *http.Request, behind *bufio.Reader) {
 			write(c, switching(r))
 			_, _ = io.Copy(io.Discard, behind)
-		}, o: Options{Timeout: 3 * time.Second}, want: diagnosis.NoPong, exit: 5},
+		}, want: diagnosis.NoPong, exit: 5},
 		"idle": {answer: func(c net.Conn, r *http.Request, behind *bufio.Reader) {
 			write(c, switching(r))
 			for {
-				_ = c.SetReadDeadline(time.Now().Add(2500 * time.Millisecond))
+				_ = c.SetReadDeadline(time.Now().Add(time.Second))
 				f, err := readMasked(behind)
 				if err != nil || f.opcode == opClose {
 					return
 				}
 				write(c, server(opPong, string(f.payload)))
 			}
-		}, o: Options{Idle: 6 * time.Second}, want: diagnosis.IdleCut, exit: 5},
+		}, o: Options{Idle: 3 * time.Second}, want: diagnosis.IdleCut, exit: 5},
 		"session of another process": {path: "/socket.io/?EIO=4&transport=websocket", answer: func(c net.Conn, r *http.Request, behind *bufio.Reader) {
 			switch {
 			case isHandshake(r):

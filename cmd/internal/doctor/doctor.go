@@ -19,6 +19,19 @@ const DefaultTimeout = 30 * time.Second
 // stepTimeout is how long a single connection may take for what it is there for.
 const stepTimeout = 8 * time.Second
 
+// waits are how long what may come is waited for.
+type waits struct {
+	frames time.Duration // the first frames; none is fine
+	pong   time.Duration // the answer to a ping
+	close  time.Duration // the answer to a Close
+	stream time.Duration // what an event stream brings
+	// held is how long after the head, or after the request of a stream that ends
+	// with it, a lump of events has to come to be taken for one that was held back.
+	held time.Duration
+}
+
+var usual = waits{frames: 2 * time.Second, pong: 5 * time.Second, close: 2 * time.Second, stream: 6 * time.Second, held: time.Second}
+
 // Options say what is examined. URL or Config is given, or both.
 type Options struct {
 	// URL is what pages open: wss:// or ws://. By https:// or http:// an event
@@ -49,6 +62,7 @@ type Options struct {
 // exam is one examination.
 type exam struct {
 	o       Options
+	waits   waits
 	instead instead
 	roots   *x509.CertPool // nil for the system's
 
@@ -63,12 +77,17 @@ type exam struct {
 	found    *Finding
 	severity severity
 	about    target // of the finding
+
+	interrupted func() bool // whether Run's context is done: what fails then says nothing
 }
 
 // Run examines. The error is about the options: whatever a server does is in the
 // report. It ends when ctx is done, or by the timeouts of the options.
-func Run(ctx context.Context, o Options) (*Report, error) {
-	e := &exam{o: o, report: &Report{Target: cmp.Or(o.URL, o.ConfigName), Steps: []Step{}}}
+func Run(ctx context.Context, o Options) (*Report, error) { return run(ctx, o, usual) }
+
+func run(ctx context.Context, o Options, w waits) (*Report, error) {
+	e := &exam{o: o, waits: w, report: &Report{Target: cmp.Or(o.URL, o.ConfigName), Steps: []Step{}}}
+	e.interrupted = func() bool { return ctx.Err() != nil }
 	if err := e.prepare(); err != nil {
 		return nil, err
 	}
@@ -87,10 +106,14 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if o.Page != "" {
 		e.lookAtPage(bounded)
 	}
-	if o.Idle > 0 && o.URL != "" && e.found == nil {
+	if o.Idle > 0 && e.found == nil && !e.interrupted() {
 		e.stayIdle(ctx)
 	}
-	if bounded.Err() != nil && ctx.Err() == nil && e.found == nil {
+	switch {
+	case e.interrupted():
+		e.step("time", Warning, "interrupted; what comes behind was not tried")
+		e.report.Exit = exitError
+	case bounded.Err() != nil && e.found == nil:
 		e.step("time", Warning, "%v were not enough for all steps; allow more by --timeout", timeout)
 	}
 	e.conclude()
@@ -120,8 +143,8 @@ func (e *exam) prepare() (err error) {
 			return fmt.Errorf("--page %s: a page is at https:// or http://", e.o.Page)
 		}
 	}
-	if e.o.Idle > 0 && e.o.URL == "" {
-		return errors.New("--idle needs a URL: it watches one tunnel")
+	if e.o.Idle > 0 && e.target.scheme != "ws" && e.target.scheme != "wss" {
+		return errors.New("--idle needs the URL of a WebSocket: it watches one tunnel")
 	}
 	return e.trust()
 }
@@ -164,9 +187,11 @@ func (e *exam) examine(ctx context.Context) {
 	if !e.shakeHands(ctx) {
 		return
 	}
-	e.vary(ctx)
-	e.overHTTP2(ctx)
-	e.polls(ctx)
+	for _, step := range []func(context.Context){e.asFirefox, e.origins, e.withoutSubprotocol, e.overHTTP2, e.polls} {
+		if ctx.Err() == nil {
+			step(ctx)
+		}
+	}
 }
 
 // meet takes note of who wrote an answer.

@@ -61,7 +61,7 @@ func (e *exam) stayIdle(ctx context.Context) {
 		return
 	}
 	if err == nil {
-		err = t.alive(ctx)
+		err = t.alive(ctx, e.waits.pong)
 	}
 	if err != nil {
 		e.cut(t, err, time.Since(begin), time.Since(last))
@@ -74,13 +74,13 @@ func (e *exam) stayIdle(ctx context.Context) {
 var errSilent = errors.New("nothing comes back any more")
 
 // alive asks a tunnel that looks alive.
-func (t *tunnel) alive(ctx context.Context) error {
+func (t *tunnel) alive(ctx context.Context, wait time.Duration) error {
 	pong := false
-	_ = t.conn.SetDeadline(deadline(ctx, pongTimeout))
+	_ = t.conn.SetDeadline(deadline(ctx, wait))
 	if _, err := t.conn.Write(frame.AppendPing(nil, frame.FromClient, []byte("wsfront"))); err != nil {
 		return err
 	}
-	err := t.until(deadline(ctx, pongTimeout), func(f wsFrame) bool { pong = f.opcode == opPong; return pong })
+	err := t.until(deadline(ctx, wait), func(f wsFrame) bool { pong = f.opcode == opPong; return pong })
 	if err == nil && !pong {
 		return errSilent
 	}

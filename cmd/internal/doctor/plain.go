@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net"
 	"strings"
-
-	"wsfront/proxy/diagnosis"
 )
 
 // userAgent names who asks, in the form that browsers have, as some servers
@@ -72,10 +70,4 @@ func (e *exam) ask(ctx context.Context) {
 // sameAsPage reports whether an answer is that to the plain GET.
 func (e *exam) sameAsPage(a *answer) bool {
 	return e.page != nil && e.page.status == a.status && bytes.Equal(e.page.body, a.body)
-}
-
-// whoAnswered is evidence of who refused a handshake.
-func (e *exam) whoAnswered(a *answer, sent diagnosis.Sent) string {
-	d := a.diagnose(sent)
-	return d.Proto + " " + d.Evidence()
 }

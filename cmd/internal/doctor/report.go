@@ -56,7 +56,7 @@ type Fix struct {
 
 // The exit statuses.
 const (
-	exitHealthy   = 0
+	exitError     = 1
 	exitNetwork   = 2
 	exitTLS       = 3
 	exitHandshake = 4
@@ -89,7 +89,7 @@ func (e *exam) step(name string, status Status, format string, args ...any) {
 // one that is reported, and only without any such the first that concerns some
 // clients or some times; evidence for one that is not reported is dropped.
 func (e *exam) find(severity severity, c diagnosis.Cause, evidence ...string) {
-	if e.found != nil && e.severity >= severity {
+	if e.interrupted() || e.found != nil && e.severity >= severity {
 		return
 	}
 	e.severity, e.about = severity, e.target

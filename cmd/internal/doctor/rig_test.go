@@ -85,13 +85,16 @@ func (s *site) url(scheme, path string) string {
 	return scheme + "://app.test:" + s.port() + path
 }
 
+// brisk are waits that are long enough on loopback.
+var brisk = waits{frames: 300 * time.Millisecond, pong: time.Second, close: 500 * time.Millisecond, stream: 1500 * time.Millisecond, held: 300 * time.Millisecond}
+
 // examine runs the doctor with the name of every test resolved.
 func examine(t *testing.T, o Options) *Report {
 	t.Helper()
 	if o.Resolve == nil {
 		o.Resolve = []string{"app.test:127.0.0.1"}
 	}
-	r, err := Run(context.Background(), o)
+	r, err := run(context.Background(), o, brisk)
 	if err != nil {
 		t.Fatal(err)
 	}

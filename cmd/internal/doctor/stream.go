@@ -13,16 +13,8 @@ import (
 	"wsfront/proxy/diagnosis"
 )
 
-const (
-	// streamTime is how long an event stream is read.
-	streamTime = 6 * time.Second
-	// heldBack is how long after the head a lump of events has to come to be taken
-	// for one, as a replay comes with the head; or how long after the request, where
-	// it is the whole stream, as what buffers answers to their end holds the head too.
-	heldBack = time.Second
-	// lump is within what time events came together.
-	lump = 100 * time.Millisecond
-)
+// lump is within what time events came together.
+const lump = 100 * time.Millisecond
 
 // readStream reads an event stream for a while and looks at when events come.
 func (e *exam) readStream(ctx context.Context) {
@@ -56,7 +48,7 @@ func (e *exam) readStream(ctx context.Context) {
 		src = httputil.NewChunkedReader(r)
 	}
 	head := time.Since(begin)
-	_ = conn.SetReadDeadline(deadline(ctx, streamTime))
+	_ = conn.SetReadDeadline(deadline(ctx, e.waits.stream))
 	times, ended := arrivals(src, begin)
 	e.judgeStream(times, head, ended)
 }
@@ -93,8 +85,10 @@ func arrivals(src io.Reader, begin time.Time) (times []time.Duration, ended bool
 	return times, false
 }
 
-// judgeStream finds events that came together, long after they can have been
-// sent: one by one, and held back on the way.
+// judgeStream finds events that were sent one by one, and held back on the way:
+// they came together, long after the head. Where they are the whole stream it is
+// the request that counts, as what buffers answers to their end holds the head as
+// well; a replay comes with the head, and then the stream goes on.
 func (e *exam) judgeStream(times []time.Duration, head time.Duration, ended bool) {
 	since, after := head, "head"
 	if ended {
@@ -102,8 +96,8 @@ func (e *exam) judgeStream(times []time.Duration, head time.Duration, ended bool
 	}
 	switch n := len(times); {
 	case n == 0:
-		e.step("stream", OK, "it is open; no event came within %v", streamTime)
-	case n > 1 && times[0]-since >= heldBack && times[n-1]-times[0] <= lump:
+		e.step("stream", OK, "it is open; no event came within %v", e.waits.stream)
+	case n > 1 && times[0]-since >= e.waits.held && times[n-1]-times[0] <= lump:
 		text := fmt.Sprintf("%d events came together, %.1f s after the %s", n, (times[0] - since).Seconds(), after)
 		e.step("stream", Failed, "%s", text)
 		e.find(nobody, diagnosis.StreamBuffered, text)

@@ -16,15 +16,6 @@ import (
 	"wsfront/proxy/frame"
 )
 
-const (
-	// firstFrames is how long the first frames are waited for; none is fine.
-	firstFrames = 2 * time.Second
-	// pongTimeout is how long a ping may stay without an answer.
-	pongTimeout = 5 * time.Second
-	// closeTimeout is how long a Close may stay without an answer.
-	closeTimeout = 2 * time.Second
-)
-
 // The opcodes that matter here (RFC 6455 §5.2).
 const (
 	opBinary = 0x2
@@ -177,13 +168,13 @@ func (e *exam) follow(ctx context.Context, a *attempt) {
 		return pong && t.data > 0
 	}
 	begin := time.Now()
-	_ = t.conn.SetDeadline(deadline(ctx, firstFrames))
+	_ = t.conn.SetDeadline(deadline(ctx, e.waits.frames))
 	_, err := t.conn.Write(frame.AppendPing(nil, frame.FromClient, []byte("wsfront")))
 	if err == nil {
-		err = t.until(deadline(ctx, firstFrames), done)
+		err = t.until(deadline(ctx, e.waits.frames), done)
 	}
 	if err == nil && !pong {
-		err = t.until(deadline(ctx, pongTimeout-firstFrames), func(f wsFrame) bool { pong = pong || f.opcode == opPong; return pong })
+		err = t.until(deadline(ctx, e.waits.pong-e.waits.frames), func(f wsFrame) bool { pong = pong || f.opcode == opPong; return pong })
 	}
 	if err != nil {
 		e.ended(err, time.Since(begin))
@@ -191,15 +182,15 @@ func (e *exam) follow(ctx context.Context, a *attempt) {
 	}
 	switch t.data {
 	case 0:
-		e.step("frames", OK, "the server sends nothing by itself in %v", firstFrames)
+		e.step("frames", OK, "the server sends nothing by itself in %v", e.waits.frames)
 	default:
 		e.step("frames", OK, "the first frames are valid")
 	}
 	if pong {
 		e.step("ping", OK, "answered")
 	} else {
-		e.step("ping", Failed, "no pong within %v", pongTimeout)
-		e.find(some, diagnosis.NoPong, fmt.Sprintf("no pong within %v; %d other frames came", pongTimeout, t.data+t.pings))
+		e.step("ping", Failed, "no pong within %v", e.waits.pong)
+		e.find(some, diagnosis.NoPong, fmt.Sprintf("no pong within %v; %d other frames came", e.waits.pong, t.data+t.pings))
 	}
 	if compression == "" {
 		e.step("compression", OK, "not agreed on; messages pass as they are")
@@ -240,17 +231,17 @@ func endOf(err error) string {
 
 // goodbye closes the WebSocket as RFC 6455 §7.1.2 has it.
 func (e *exam) goodbye(ctx context.Context, t *tunnel) {
-	_ = t.conn.SetDeadline(deadline(ctx, closeTimeout))
+	_ = t.conn.SetDeadline(deadline(ctx, e.waits.close))
 	_, err := t.conn.Write(frame.AppendClose(nil, frame.FromClient, 1000, ""))
 	if err == nil {
-		err = t.until(deadline(ctx, closeTimeout), func(wsFrame) bool { return false })
+		err = t.until(deadline(ctx, e.waits.close), func(wsFrame) bool { return false })
 	}
 	var answered closing
 	switch {
 	case errors.As(err, &answered):
 		e.step("close", OK, "answered by %v", answered)
 	case err == nil:
-		e.step("close", Warning, "not answered within %v", closeTimeout)
+		e.step("close", Warning, "not answered within %v", e.waits.close)
 	default:
 		e.step("close", Warning, "not answered: %s", endOf(err))
 	}

@@ -11,13 +11,7 @@ import (
 // foreignOrigin is an Origin that no server can know (RFC 6761 §6.4).
 const foreignOrigin = "https://wsfront-doctor.invalid"
 
-// vary sends handshakes that differ in one thing from the one that got through.
-func (e *exam) vary(ctx context.Context) {
-	e.asFirefox(ctx)
-	e.origins(ctx)
-	e.withoutSubprotocol(ctx)
-}
-
+// asFirefox sends the handshake that got through with Firefox's Connection field.
 func (e *exam) asFirefox(ctx context.Context) {
 	h := e.ordinary()
 	h.connection = firefox
