@@ -86,15 +86,16 @@ func TestDiagnose_WaitsForNoBody(t *testing.T) {
 	told(t, res, string(body), diagnosis.OriginRefused, false)
 }
 
-// What a page says to its reader is nothing for the log, and what a backend says
-// of the cause is nothing that we say.
+// What a page says to its reader is nothing for the log. What a wsfront behind us
+// says of the cause is said once.
 func TestDiagnose_PageStaysOutOfTheLog(t *testing.T) {
-	host, _ := switching(t, "HTTP/1.1 200 OK\r\nwsfront-diagnosis: tls-name; not so\r\nContent-Length: 6\r\n\r\nsecret", nil)
+	host, _ := switching(t, "HTTP/1.1 200 OK\r\nwsfront-diagnosis: session-unknown; so it is\r\nContent-Length: 6\r\n\r\nsecret", nil)
 	f := serveFront(t, Route{Path: "/websocket", Tunnel: Tunnel{Backend: "ws://" + host}})
 	res, body := f.ask(handshakeText)
 	if n := len(res.Header.Values(diagnosis.Field)); n != 1 || body != "secret" {
 		t.Errorf("%d fields, body %q", n, body)
 	}
+	told(t, res, body, diagnosis.SessionUnknown, false)
 	f.log.await(t, "handshake.failed", "answered 200 OK")
 	if strings.Contains(f.log.String(), "secret") {
 		t.Errorf("the page is in the log:\n%s", f.log)

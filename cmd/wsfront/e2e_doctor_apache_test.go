@@ -13,7 +13,7 @@ import (
 
 // apacheModules are those that each of the rig's Apaches has; what differs
 // between them is which modules of mod_proxy there are.
-var apacheModules = []string{"mpm_event", "authz_core", "authn_core", "authz_user", "auth_basic", "alias", "mime", "headers", "rewrite", "setenvif", "socache_shmcb", "ssl"}
+var apacheModules = []string{"mpm_event", "authz_core", "authn_core", "authz_user", "auth_basic", "alias", "mime", "headers", "http2", "rewrite", "setenvif", "socache_shmcb", "ssl"}
 
 // testApache has Apaches by their modules, each with a vhost for each scenario.
 func (r *doctorRig) testApache(t *testing.T) {
@@ -63,6 +63,8 @@ func (r *doctorRig) testApacheProxy(t *testing.T) {
 		{name: "healthy by upgrade", site: keep + "ProxyPass /websocket http://@gorilla@/websocket upgrade=websocket\n" + app},
 		{name: "healthy by rewrite", site: keep + fmt.Sprintf(exact, "upgrade") + app},
 		{name: "healthy to python", site: "ProxyPass /websocket ws://@python@/websocket\n" + app},
+		{name: "healthy by HTTP/2", url: secureURL, site: "Protocols h2 http/1.1\n" + keep + socket + app},
+		{name: "healthy by RFC 8441", url: secureURL, site: "Protocols h2 http/1.1\nH2WebSockets on\n" + keep + socket + app},
 		{name: "handshakes alone", site: keep + "ProxyWebsocketFallbackToProxyHttp Off\n" + socket},
 		{name: "stream", url: streamURL, site: keep + app},
 		{name: "page with CSP", url: secureURL, args: wstest, site: keep + "Header always set Content-Security-Policy upgrade-insecure-requests\n" + socket + app},
@@ -76,6 +78,7 @@ func (r *doctorRig) testApacheProxy(t *testing.T) {
 		{name: "doubled slash", url: "ws://app.test:@port@/ws/websocket", site: keep + "ProxyPass /ws ws://@gorilla@/\n", cause: "path-unknown", exit: 4},
 		{name: "ws target is the app", site: keep + "ProxyPass /websocket ws://@gunicorn@/websocket", cause: "app-answered", exit: 4},
 		{name: "ws target is the app and host not kept", site: "ProxyPass /websocket ws://@old-app-by-name@/websocket", cause: "host-refused", exit: 4},
+		{name: "Upgrade unset", site: keep + "RequestHeader unset Upgrade early\n" + socket, cause: "upgrade-dropped", exit: 4},
 		{name: "exact Connection", site: keep + fmt.Sprintf(exact, "^upgrade$") + app, cause: "connection-exact", exit: 4},
 		{name: "backend down", site: keep + "ProxyPass /websocket ws://@nothing@/websocket", cause: "backend-down", exit: 4},
 		{name: "backend mute", site: keep + "ProxyPass /websocket ws://@mute@/websocket timeout=2", cause: "backend-silent", exit: 4},

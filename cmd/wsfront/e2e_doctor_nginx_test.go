@@ -82,7 +82,7 @@ func (r *doctorRig) testNginx(t *testing.T) {
 	for _, s := range list {
 		secure := ""
 		if p, ok := r.secured(s); ok {
-			secure = fmt.Sprintf(" ssl;\nssl_certificate %s;\nssl_certificate_key %s", p.cert, p.key)
+			secure = fmt.Sprintf(" ssl http2;\nssl_certificate %s;\nssl_certificate_key %s", p.cert, p.key)
 		}
 		fmt.Fprintf(&b, "server {\nlisten %s%s;\nserver_name app.test;\n%s\n}\n", loopback(s.port), secure, r.fill(s, s.site))
 	}

@@ -85,6 +85,28 @@ func (r *doctorRig) testWsfront(t *testing.T) {
 	f.run(t, f.publishLines()+"sites:\n"+b.String())
 	r.hold(t, list[slices.IndexFunc(list, func(s scenario) bool { return s.name == "full" })])
 	r.diagnose(t, diagnosis.ForWsfront, list)
+	t.Cleanup(func() { f.testCauses(t, list, names[1:]) }) // when all scenarios are over
+}
+
+// testCauses looks for the causes in the log of the front itself, which knows less
+// than who can ask it again and again.
+func (f *front) testCauses(t *testing.T, list []scenario, hosts []string) {
+	t.Helper()
+	known := map[string]string{"slash": "app-answered", "origins of push": "", "no site": ""}
+	for i, s := range list {
+		cause, other := known[s.name]
+		if !other && s.exit == 4 {
+			cause = s.cause
+		}
+		host := fmt.Sprintf("host=%s:%d ", hosts[i], s.port)
+		found := cause == ""
+		for line := range strings.Lines(f.log.String()) {
+			found = found || strings.Contains(line, "handshake.failed") && strings.Contains(line, host) && strings.Contains(line, "cause="+cause+"\n")
+		}
+		if !found {
+			t.Errorf("%s: wsfront's log names no cause %s", s.name, cause)
+		}
+	}
 }
 
 // testConfig has doctor on the server itself, with the file: it asks the backends
