@@ -110,8 +110,10 @@ func (a *Answer) refusal(body string) Cause {
 			return UpgradeDropped
 		case strings.Contains(body, djangoBadRequest):
 			return HostRefused // what Django says of a bad Host, where DEBUG is off
-		case a.isApp(body), len(a.Body) == 0 && strings.HasPrefix(a.Header("Content-Type"), "text/html"):
-			return AppAnswered // dwebsocket's view, for one
+		case a.isApp(body), len(a.Body) == 0 && (a.Sent.ToBackend || strings.HasPrefix(a.Header("Content-Type"), "text/html")):
+			// dwebsocket's view, for one. A front that sent the fields itself knows
+			// that they have arrived.
+			return AppAnswered
 		}
 		return UpgradeDropped
 	case http.StatusUnauthorized, http.StatusProxyAuthRequired:

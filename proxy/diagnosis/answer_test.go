@@ -116,6 +116,8 @@ func TestOfAnswer_GoesByWhatWasSent(t *testing.T) {
 	}{
 		{forbidden, Sent{}, LoginRequired},
 		{forbidden, Sent{Origin: "https://app.test"}, OriginRefused},
+		{"400 Bad Request\n\n", Sent{}, UpgradeDropped},
+		{"400 Bad Request\n\n", Sent{ToBackend: true}, AppAnswered},
 		{switched, Sent{}, ""},
 		{switched, Sent{Key: testKey, Subprotocols: "chat, log"}, SubprotocolLost},
 		{strings.Replace(switched, "\n\n", "\nSec-WebSocket-Protocol: log\n\n", 1), Sent{Key: testKey, Subprotocols: "chat, log"}, ""},

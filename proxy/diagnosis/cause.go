@@ -30,6 +30,7 @@ const (
 	PathUnknown    Cause = "path-unknown"    // 404 of the WebSocket server's or a front's
 	PathMangled    Cause = "path-mangled"    // another spelling of the path gives a 101
 
+	HandshakeWrong  Cause = "handshake-wrong"  // no handshake of RFC 6455, by the client's fault
 	UpgradeDropped  Cause = "upgrade-dropped"  // Upgrade and Connection do not arrive
 	ConnectionExact Cause = "connection-exact" // Connection is compared as a whole
 	HostRefused     Cause = "host-refused"     // the application or server does not know the Host
@@ -37,6 +38,7 @@ const (
 	LoginRequired   Cause = "login-required"   // 401, or 403 whatever the Origin
 	SessionUnknown  Cause = "session-unknown"  // Socket.IO without sticky sessions
 	TooMany         Cause = "too-many"         // a limit of connections
+	Restarting      Cause = "restarting"       // the front is going down, or comes up anew
 	AppFailed       Cause = "app-failed"       // 5xx of the application's own
 	Refused         Cause = "refused"          // any other answer
 

@@ -84,6 +84,14 @@ var refusals = map[Cause]entry{
 			{ForApp, "Take both spellings of the path, such as re_path(r\"^websocket/?$\")."},
 		},
 	},
+	HandshakeWrong: {
+		symptom:  "D22",
+		sentence: "The request is no handshake of RFC 6455: its Sec-WebSocket-Key or -Version is missing or wrong, or it is no plain GET by HTTP/1.1.",
+		fixes: []Fix{
+			{ForPage, "Have a browser or a library make it; a handshake by curl needs all four fields:\n    curl --http1.1 -H \"Connection: Upgrade\" -H \"Upgrade: websocket\" -H \"Sec-WebSocket-Version: 13\" -H \"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\" https://app.example.com/websocket"},
+			{ForWsfront, "Look for a proxy in front that changes the request; handshake.failed in the log names what is wrong."},
+		},
+	},
 	UpgradeDropped: {
 		symptom:  "D3",
 		sentence: "The fields Upgrade and Connection do not arrive at the WebSocket server: a proxy between takes them away, as they are about one connection only.",
@@ -166,6 +174,14 @@ var refusals = map[Cause]entry{
 			{ForNginx, "Each tunnel takes two connections; raise their number:\n    worker_connections 10000;"},
 			{ForHAProxy, "Raise the number of connections:\n    maxconn 10000"},
 			{ForApp, "Wait as long as Retry-After says; a page that opens its socket again and again should wait longer each time."},
+		},
+	},
+	Restarting: {
+		symptom:  "D27",
+		sentence: "The front is shutting down or about to start anew, and takes no tunnel in the meantime.",
+		fixes: []Fix{
+			{ForPage, "Open the socket again after a moment, and later each time; push.js does so by itself."},
+			{ForWsfront, "A reload takes the new configuration without a restart and touches no tunnel: wsfront reload."},
 		},
 	},
 	AppFailed: {
