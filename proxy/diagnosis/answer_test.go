@@ -14,6 +14,11 @@ const (
 	testAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 )
 
+// newPage is what an Apache of today writes in place of what older ones do.
+func newPage(title, text string) string {
+	return strings.Replace(page(title, text), `"-//IETF//DTD HTML 2.0//EN"`, `"-//W3C//DTD HTML 4.01//EN" "http://www.w3.org/TR/html4/strict.dtd"`, 1)
+}
+
 func page(title, text string) string { return strings.ReplaceAll(apachePage, "%", title) + text }
 
 // answerOf reads an answer from its text: the head with bare line feeds, an
@@ -69,6 +74,7 @@ func TestOfAnswer_NamesTheCause(t *testing.T) {
 		{"[P] without mod_proxy", "403 Forbidden\nServer: Apache\n\n" + page("403 Forbidden", "You don't have permission to access this resource."), RewriteWithoutProxy},
 		{"CSRF", "403 Forbidden\n\n<h1>Forbidden</h1><p>CSRF verification failed. Request aborted.", ForwardedProto},
 		{"404", "404 Not Found\nServer: nginx\n\n<center>nginx/1.22.1</center>", PathUnknown},
+		{"[P] without mod_proxy, today", "403 Forbidden\nServer: Apache\n\n" + newPage("403 Forbidden", "You don't have permission to access this resource."), RewriteWithoutProxy},
 		{"404 of Apache's", "404 Not Found\n\n" + page("404 Not Found", "The requested URL was not found on this server."), PathUnknown},
 		{"404 of Django's", "404 Not Found\nServer: Apache\n\n<h1>Not Found</h1><p>The requested resource was not found on this server.</p>", AppAnswered},
 		{"405", "405 Method Not Allowed\n\n", PageAnswered},
@@ -80,6 +86,7 @@ func TestOfAnswer_NamesTheCause(t *testing.T) {
 		{"500 of the app", "500 Internal Server Error\nServer: gunicorn\n\n<h1>Server Error (500)</h1>", AppFailed},
 		{"501", "501 Not Implemented\n\n", UpgradeDropped},
 		{"502 of nginx", "502 Bad Gateway\n\n<center><h1>502 Bad Gateway</h1></center><hr><center>nginx</center>", BackendDown},
+		{"AH01144, today", "500 Internal Server Error\nServer: Apache/2.4.71\n\n" + newPage("500 Internal Server Error", "The server encountered an internal error"), ModuleMissing},
 		{"502 of Apache", "502 Proxy Error\n\n" + page("502 Proxy Error", "Reason: <strong>Error reading from remote server</strong>"), BackendScheme},
 		{"502 of HAProxy", "502 Bad Gateway\n\n<html><body><h1>502 Bad Gateway</h1>\nThe server returned an invalid or incomplete response.\n</body></html>\n", BackendScheme},
 		{"503 of Apache", "503 Service Unavailable\n\n" + page("503 Service Unavailable", "The server is temporarily unable"), BackendDown},

@@ -34,9 +34,13 @@ func (a *Answer) Server() string {
 }
 
 // isApachePage reports whether a body, in lower case, is one of Apache's own
-// error pages.
+// error pages: older ones call themselves HTML 2.0, newer ones 4.01.
 func isApachePage(body string) bool {
-	return strings.HasPrefix(body, `<!doctype html public "-//ietf//dtd html 2.0//en">`)
+	rest, ok := strings.CutPrefix(body, `<!doctype html public "-//ietf//dtd html 2.0//en">`)
+	if !ok {
+		rest, ok = strings.CutPrefix(body, `<!doctype html public "-//w3c//dtd html 4.01//en" "http://www.w3.org/tr/html4/strict.dtd">`)
+	}
+	return ok && strings.HasPrefix(rest, "\n<html><head>\n<title>")
 }
 
 // isHAProxyPage reports whether a body, in lower case, is one of HAProxy's own
