@@ -65,7 +65,9 @@ func isTimeout(err error) bool {
 
 // ofCertificate names what is wrong with a certificate. An issuer that nobody
 // knows is a missing intermediate when the server sent its own certificate alone,
-// that is not signed by itself, and no CA is known to have made it without one.
+// and that says where its issuer's is to be had, as those of public CAs do (RFC
+// 5280 §4.2.2.1): the CAs that a company or a program makes for itself mostly sign
+// right below their root.
 func ofCertificate(err error, chain []*x509.Certificate) Cause {
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
@@ -79,23 +81,12 @@ func ofCertificate(err error, chain []*x509.Certificate) Cause {
 		}
 		return TLSUntrusted
 	case errors.As(err, &unknown):
-		if len(chain) == 1 && string(chain[0].RawIssuer) != string(chain[0].RawSubject) && !isPrivate(chain[0].Issuer.CommonName) {
+		if len(chain) == 1 && string(chain[0].RawIssuer) != string(chain[0].RawSubject) && len(chain[0].IssuingCertificateURL) > 0 {
 			return TLSChain
 		}
 		return TLSUntrusted
 	}
 	return ""
-}
-
-// isPrivate reports whether an issuer is one of the CAs that programs make for
-// one machine or company, whose certificates stand right below the root.
-func isPrivate(issuer string) bool {
-	for _, name := range []string{"wsfront internal CA", "mkcert", "Caddy Local Authority"} {
-		if strings.HasPrefix(issuer, name) {
-			return true
-		}
-	}
-	return false
 }
 
 // AtBackend is what a cause that a front met on its way to a backend means for

@@ -67,7 +67,8 @@ func TestOfError_RealServers(t *testing.T) {
 }
 
 func TestOfError_Kinds(t *testing.T) {
-	leaf := &x509.Certificate{RawIssuer: []byte("CA"), RawSubject: []byte("app")}
+	leaf := &x509.Certificate{RawIssuer: []byte("CA"), RawSubject: []byte("app"), IssuingCertificateURL: []string{"http://ca.test/ca.der"}}
+	private := &x509.Certificate{RawIssuer: []byte("CA"), RawSubject: []byte("app")}
 	between := &x509.Certificate{RawIssuer: []byte("root"), RawSubject: []byte("CA")}
 	own := &x509.Certificate{RawIssuer: []byte("app"), RawSubject: []byte("app")}
 	for _, c := range []struct {
@@ -79,6 +80,7 @@ func TestOfError_Kinds(t *testing.T) {
 		{x509.UnknownAuthorityError{}, []*x509.Certificate{leaf}, TLSChain},
 		{x509.UnknownAuthorityError{}, []*x509.Certificate{leaf, between}, TLSUntrusted},
 		{x509.UnknownAuthorityError{}, []*x509.Certificate{own}, TLSUntrusted},
+		{x509.UnknownAuthorityError{}, []*x509.Certificate{private}, TLSUntrusted},
 		{x509.UnknownAuthorityError{}, nil, TLSUntrusted},
 		{x509.CertificateInvalidError{Reason: x509.NotAuthorizedToSign}, nil, TLSUntrusted},
 		{fmt.Errorf("dial: %w", &net.DNSError{Err: "no such host", Name: "x.test"}), nil, NameUnknown},

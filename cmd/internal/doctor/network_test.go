@@ -28,6 +28,7 @@ func TestRun_TLS(t *testing.T) {
 	}{
 		"fine":                  {with(between.issue(t, "app.test", later, between)), ca, "", 0},
 		"intermediate missing":  {with(between.issue(t, "app.test", later)), ca, diagnosis.TLSChain, 3},
+		"root missing":          {with(root.issue(t, "app.test", later)), "", diagnosis.TLSUntrusted, 3},
 		"unknown CA":            {with(between.issue(t, "app.test", later, between)), "", diagnosis.TLSUntrusted, 3},
 		"self-signed":           {with(selfSigned(t, "app.test")), ca, diagnosis.TLSUntrusted, 3},
 		"self-signed for other": {with(selfSigned(t, "debian")), ca, diagnosis.TLSUntrusted, 3},

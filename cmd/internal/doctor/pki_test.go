@@ -61,6 +61,9 @@ func (a *authority) issue(t *testing.T, name string, until time.Time, chain ...*
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
 		NotBefore: time.Now().Add(-1000 * time.Hour), NotAfter: until,
 	}
+	if a.cert.Issuer.CommonName != a.cert.Subject.CommonName {
+		template.IssuingCertificateURL = []string{"http://ca.test/ca.der"} // as a public CA's have it; nobody fetches it
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
 	if err != nil {
 		t.Fatal(err)
