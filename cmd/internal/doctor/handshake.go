@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	"wsfront/proxy/diagnosis"
 )
@@ -27,6 +28,10 @@ const (
 	chrome  = "Upgrade"
 	firefox = "keep-alive, Upgrade"
 )
+
+// slowFailure is how long a front waits at least that gives up a backend which
+// says nothing. Apache, whose timeout this is, answers as for a broken answer.
+const slowFailure = time.Second
 
 // ordinary is the handshake of the page that is meant to get through.
 func (e *exam) ordinary() handshake {
@@ -67,6 +72,7 @@ type attempt struct {
 	err    error         // why none came
 	conn   net.Conn      // of a 101; the caller closes it
 	rest   *bufio.Reader // behind the 101
+	took   time.Duration // from the request to the answer's end
 	cause  diagnosis.Cause
 	facts  string // the evidence for cause
 }
@@ -99,7 +105,9 @@ func (e *exam) try(ctx context.Context, h handshake) *attempt {
 		return a
 	}
 	a.conn = conn
+	begin := time.Now()
 	a.answer, a.rest, a.err = exchange(conn, h.request(e.target.host, key))
+	a.took = time.Since(begin)
 	a.judge()
 	if !a.switched() {
 		conn.Close()
@@ -186,6 +194,19 @@ func (e *exam) explain(ctx context.Context, a *attempt) {
 		if !e.target.secure() && e.speaksTLS(ctx) {
 			cause = diagnosis.TLSRequired
 			facts = append(facts, "the port answers a TLS hello")
+		}
+	case diagnosis.TLSRequired:
+		// In these words of a backend's a front passes on what its own plain
+		// request was answered.
+		if a.answer != nil && a.answer.status == 400 && !e.speaksTLS(ctx) {
+			cause = diagnosis.BackendScheme
+			facts = append(facts, "the port itself answers no TLS hello: it is behind it that TLS is spoken")
+		}
+	case diagnosis.BackendScheme:
+		// A backend of another protocol is seen at once.
+		if a.answer != nil && a.answer.status == 502 && a.took >= slowFailure {
+			cause = diagnosis.BackendSilent
+			facts = append(facts, fmt.Sprintf("the answer took %.1f s", a.took.Seconds()))
 		}
 	case diagnosis.OriginRefused, diagnosis.LoginRequired:
 		cause, facts = e.judgeOrigin(ctx, a, facts)

@@ -25,6 +25,7 @@ func (e *exam) readStream(ctx context.Context) {
 		return
 	}
 	defer conn.Close()
+	begin := time.Now()
 	a, r, err := beginStream(conn, getRequest(e.target, "text/event-stream"))
 	if err != nil {
 		tried := &attempt{answer: a, err: err}
@@ -46,8 +47,10 @@ func (e *exam) readStream(ctx context.Context) {
 	if strings.EqualFold(a.get("Transfer-Encoding"), "chunked") {
 		src = httputil.NewChunkedReader(r)
 	}
+	head := time.Since(begin)
 	_ = conn.SetReadDeadline(deadline(ctx, e.waits.stream))
-	e.judgeStream(arrivals(src))
+	times, ended := arrivals(src, begin)
+	e.judgeStream(times, head, ended)
 }
 
 // beginStream reads the head of the answer alone.
@@ -60,9 +63,9 @@ func beginStream(conn io.ReadWriter, request []byte) (*answer, *bufio.Reader, er
 	return a, r, err
 }
 
-// arrivals are the times, since now, at which the ends of events came.
-func arrivals(src io.Reader) (times []time.Duration) {
-	begin := time.Now()
+// arrivals are the times since begin at which the ends of events came, and
+// whether the stream ended.
+func arrivals(src io.Reader, begin time.Time) (times []time.Duration, ended bool) {
 	buf := make([]byte, 4<<10)
 	var tail byte
 	for size := 0; size < maxAnswer; {
@@ -76,20 +79,24 @@ func arrivals(src io.Reader) (times []time.Duration) {
 			tail = c
 		}
 		if err != nil {
-			break
+			return times, err == io.EOF
 		}
 	}
-	return times
+	return times, false
 }
 
-// judgeStream finds events that came together, long after the head: sent one by
-// one, and held back on the way.
-func (e *exam) judgeStream(times []time.Duration) {
+// judgeStream finds events that came together, long after they can have been
+// sent: one by one, and held back on the way.
+func (e *exam) judgeStream(times []time.Duration, head time.Duration, ended bool) {
+	since, after := head, "head"
+	if ended {
+		since, after = 0, "request"
+	}
 	switch n := len(times); {
 	case n == 0:
 		e.step("stream", OK, "it is open; no event came within %v", e.waits.stream)
-	case n > 1 && times[0] >= e.waits.held && times[n-1]-times[0] <= lump:
-		text := fmt.Sprintf("%d events came together, %.1f s after the head", n, times[0].Seconds())
+	case n > 1 && times[0]-since >= e.waits.held && times[n-1]-times[0] <= lump:
+		text := fmt.Sprintf("%d events came together, %.1f s after the %s", n, (times[0] - since).Seconds(), after)
 		e.step("stream", Failed, "%s", text)
 		e.find(nobody, diagnosis.StreamBuffered, text)
 	default:
