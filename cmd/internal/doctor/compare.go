@@ -189,8 +189,11 @@ func (e *exam) askBackend(ctx context.Context, r proxy.Route, t target, upgrade 
 	h.origin = cmp.Or(e.o.Origin, t.origin())
 	key := newKey()
 	a := &attempt{sent: diagnosis.Sent{Scheme: t.scheme, Host: t.host, Path: t.path, Origin: h.origin, Key: key, Subprotocols: h.subprotocol, ToBackend: true}}
-	if r.Tunnel.Backend != "" {
-		r.App = strings.Replace(r.Tunnel.Backend, "ws", "http", 1) // the schemes differ in that alone
+	if r.App == "" {
+		r.App = r.Tunnel.Backend
+		if rest, ok := strings.CutPrefix(r.App, "ws"); ok { // ws://, wss://
+			r.App = "http" + rest
+		}
 	}
 	transport, base, err := r.AppTransport()
 	if err != nil {

@@ -106,7 +106,7 @@ func (e *exam) try(ctx context.Context, h handshake) *attempt {
 	}
 	a.conn = conn
 	begin := time.Now()
-	a.answer, a.rest, a.err = exchange(conn, h.request(e.target.host, key))
+	a.answer, a.rest, a.err = exchange(ctx, conn, h.request(e.target.host, key))
 	a.took = time.Since(begin)
 	a.judge()
 	if !a.switched() {

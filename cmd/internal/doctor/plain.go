@@ -26,7 +26,7 @@ func (e *exam) fetch(ctx context.Context, t target, address, accept string) (*an
 		return nil, err
 	}
 	defer conn.Close()
-	a, _, err := exchange(conn, getRequest(t, accept))
+	a, _, err := exchange(ctx, conn, getRequest(t, accept))
 	return a, err
 }
 
