@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 
 	"wsfront/cmd/internal/config"
 	"wsfront/proxy"
@@ -110,7 +111,7 @@ func (e *exam) askFront(ctx context.Context, s config.Site, t target, backend *a
 		}
 	}
 	a := front.try(ctx, front.ordinary())
-	defer a.close()
+	defer a.leave()
 	if a.switched() {
 		e.step("front", OK, "%s is answered 101 at %s", t, address)
 		return
@@ -189,8 +190,11 @@ func (e *exam) askBackend(ctx context.Context, r proxy.Route, t target, upgrade 
 	h.origin = cmp.Or(e.o.Origin, t.origin())
 	key := newKey()
 	a := &attempt{sent: diagnosis.Sent{Scheme: t.scheme, Host: t.host, Path: t.path, Origin: h.origin, Key: key, Subprotocols: h.subprotocol, ToBackend: true}}
-	if r.Tunnel.Backend != "" {
-		r.App = strings.Replace(r.Tunnel.Backend, "ws", "http", 1) // the schemes differ in that alone
+	if r.App == "" {
+		r.App = r.Tunnel.Backend
+		if rest, ok := strings.CutPrefix(r.App, "ws"); ok { // ws://, wss://
+			r.App = "http" + rest
+		}
 	}
 	transport, base, err := r.AppTransport()
 	if err != nil {
@@ -217,7 +221,11 @@ func (e *exam) askBackend(ctx context.Context, r proxy.Route, t target, upgrade 
 	}
 	defer response.Body.Close()
 	a.answer = &answer{line: response.Proto + " " + response.Status, proto: response.Proto, status: response.StatusCode, fields: response.Header}
-	if response.StatusCode != http.StatusSwitchingProtocols {
+	if socket, ok := response.Body.(io.ReadWriteCloser); ok && response.StatusCode == http.StatusSwitchingProtocols {
+		late := time.AfterFunc(leaveTimeout, func() { socket.Close() })
+		defer late.Stop()
+		partFrom(socket, socket)
+	} else {
 		a.answer.body, _ = io.ReadAll(io.LimitReader(response.Body, maxAnswer)) // what came is what there is to see
 	}
 	a.judge()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -77,6 +78,23 @@ func TestCompare_EachRouteAndItsBackend(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestCompare_UnixSocket(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "news.sock")
+	l, err := net.Listen("unix", name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: http.HandlerFunc(gorillaEcho)}
+	done := make(chan struct{})
+	go func() { _ = srv.Serve(l); close(done) }() // ended by Close, awaited by Cleanup
+	t.Cleanup(func() { srv.Close(); <-done })
+	file := parse(t, "{http_listen: LISTEN, sites: [{hosts: ['*'], tls: off, routes: [{path: /t, tunnel: 'unix:NAME'}]}]}", "NAME", name, "LISTEN", free(t))
+	serveFront(t, file)
+	expect(t, examine(t, Options{Config: file, ConfigName: "wsfront.yaml"}), "", 0)
+	srv.Close()
+	expect(t, examine(t, Options{Config: file, ConfigName: "wsfront.yaml"}), diagnosis.BackendDown, 4)
 }
 
 func TestCompare_FrontIsDown(t *testing.T) {

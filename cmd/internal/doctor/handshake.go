@@ -8,11 +8,13 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"time"
 
 	"wsfront/proxy/diagnosis"
+	"wsfront/proxy/frame"
 )
 
 // handshake is one way to ask for a WebSocket (RFC 6455 §4.1).
@@ -32,6 +34,10 @@ const (
 // slowFailure is how long a front waits at least that gives up a backend which
 // says nothing. Apache, whose timeout this is, answers as for a broken answer.
 const slowFailure = time.Second
+
+// leaveTimeout is how long a server may take to close a WebSocket that was opened
+// to see whether it can be.
+const leaveTimeout = 500 * time.Millisecond
 
 // ordinary is the handshake of the page that is meant to get through.
 func (e *exam) ordinary() handshake {
@@ -86,6 +92,23 @@ func (a *attempt) close() {
 	}
 }
 
+// leave closes what became a WebSocket as a browser does, so that the server has
+// nothing to complain of in its log.
+func (a *attempt) leave() {
+	if a.switched() {
+		_ = a.conn.SetDeadline(time.Now().Add(leaveTimeout))
+		partFrom(a.conn, a.rest)
+	}
+	a.close()
+}
+
+// partFrom sends a Close and reads until the server has closed, or a deadline.
+func partFrom(w io.Writer, r io.Reader) {
+	if _, err := w.Write(frame.AppendClose(nil, frame.FromClient, 1000, "")); err == nil {
+		_, _ = io.Copy(io.Discard, io.LimitReader(r, maxAnswer))
+	}
+}
+
 // brief is the outcome in a few words.
 func (a *attempt) brief() string {
 	if a.answer != nil {
@@ -106,7 +129,7 @@ func (e *exam) try(ctx context.Context, h handshake) *attempt {
 	}
 	a.conn = conn
 	begin := time.Now()
-	a.answer, a.rest, a.err = exchange(conn, h.request(e.target.host, key))
+	a.answer, a.rest, a.err = exchange(ctx, conn, h.request(e.target.host, key))
 	a.took = time.Since(begin)
 	a.judge()
 	if !a.switched() {
@@ -249,7 +272,7 @@ func (e *exam) judgeOrigin(ctx context.Context, a *attempt, facts []string) (dia
 	origin := h.origin
 	h.origin = ""
 	without := e.try(ctx, h)
-	defer without.close()
+	defer without.leave()
 	facts = append(facts, fmt.Sprintf("with Origin: %s %s; without Origin %s", origin, a.brief(), without.brief()))
 	switch {
 	case without.switched():
@@ -269,7 +292,7 @@ func (e *exam) otherConnection(ctx context.Context, a *attempt) string {
 	h := e.ordinary()
 	h.connection = firefox
 	other := e.try(ctx, h)
-	defer other.close()
+	defer other.leave()
 	if !other.switched() {
 		return ""
 	}
@@ -283,7 +306,7 @@ func (e *exam) otherPath(ctx context.Context) string {
 	for _, path := range spellings(h.path) {
 		h.path = path
 		other := e.try(ctx, h)
-		other.close()
+		other.leave()
 		if other.switched() {
 			e.step("path", Warning, "%s is answered 101", visible(path))
 			return fmt.Sprintf("%s is answered 101, %s is not", visible(path), visible(e.target.path))

@@ -39,6 +39,30 @@ func TestRun_HealthyServersGiveNoFinding(t *testing.T) {
 	}
 }
 
+// TestRun_LeavesAsBrowsersDo: each WebSocket that opened ends by a Close, so that
+// the server's log has nothing to complain of.
+func TestRun_LeavesAsBrowsersDo(t *testing.T) {
+	ends := make(chan error, 100)
+	s := httpSite(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		upgrader := websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
+		conn, err := upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, _, err = conn.ReadMessage()
+		ends <- err
+	}))
+	file := parse(t, "{listen: LISTEN, http_listen: off, sites: [{hosts: [app.test], tls: off, routes: [{path: /websocket, tunnel: 'ws://SITE'}]}]}", "LISTEN", free(t), "SITE", s.addr)
+	expect(t, examine(t, Options{URL: s.url("ws", "/websocket"), Idle: 100 * time.Millisecond, Config: file}), "", 0)
+	const opened = 6 // ordinary, Firefox's, foreign Origin, no Origin, silent, by the configuration
+	for i := range opened {
+		if err := <-ends; !websocket.IsCloseError(err, websocket.CloseNormalClosure) {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+}
+
 func gorillaEcho(w http.ResponseWriter, r *http.Request) {
 	upgrader := websocket.Upgrader{EnableCompression: true, Subprotocols: []string{"chat"}}
 	conn, err := upgrader.Upgrade(w, r, nil)

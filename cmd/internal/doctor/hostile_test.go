@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"wsfront/proxy/diagnosis"
 )
 
 // TestRun_HostileServers has servers that answer the plain GET and the handshake
@@ -77,6 +79,19 @@ func TestRun_HostileServers(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestRun_BodyThatDoesNotEnd: the head and the first words are enough to know.
+func TestRun_BodyThatDoesNotEnd(t *testing.T) {
+	s := serve(t, nil, func(c net.Conn, _ *http.Request, behind *bufio.Reader) {
+		write(c, "HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nOrigin not allowed")
+		_, _ = io.Copy(io.Discard, behind)
+	})
+	begin := time.Now()
+	expect(t, examine(t, Options{URL: s.url("ws", "/websocket")}), diagnosis.OriginRefused, 4)
+	if took := time.Since(begin); took > 6*bodyTimeout {
+		t.Errorf("it took %v", took)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"wsfront/proxy/diagnosis"
+	"wsfront/proxy/frame"
 )
 
 // maxH2Frames is how many frames are read for one answer.
@@ -101,7 +102,10 @@ func askHTTP2(conn net.Conn, fields []hpack.HeaderField) (status string, offered
 			}
 			offered = true
 		case *http2.MetaHeadersFrame:
-			return got.PseudoValue("status"), offered, nil
+			if status = got.PseudoValue("status"); status == "200" {
+				err = f.WriteData(1, true, frame.AppendClose(nil, frame.FromClient, 1000, ""))
+			}
+			return status, offered, err
 		case *http2.RSTStreamFrame:
 			return "", offered, fmt.Errorf("reset with %v", got.ErrCode)
 		case *http2.GoAwayFrame:

@@ -44,7 +44,7 @@ func (e *exam) stayIdle(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, e.o.Idle+2*stepTimeout)
 	defer cancel()
 	a := e.try(ctx, e.ordinary())
-	defer a.close()
+	defer a.leave()
 	if !a.switched() {
 		e.step("idle", Failed, "%s this time", a.brief())
 		e.find(some, a.cause, "a handshake that got a 101 before got "+a.brief())

@@ -51,7 +51,11 @@ func (e *exam) lookAtPage(ctx context.Context) {
 		return
 	}
 	e.step("page", Failed, "it opens ws:// (%s)", found[0])
-	e.find(some, diagnosis.MixedContent, found[:min(len(found), 3)]...)
+	severity := some
+	if e.target.scheme == "ws" {
+		severity = certain // what was examined is what no browser will ask for
+	}
+	e.find(severity, diagnosis.MixedContent, found[:min(len(found), 3)]...)
 }
 
 // visit follows redirects on the page's own host, and tells a loop.

@@ -73,6 +73,16 @@ func TestRun_Page(t *testing.T) {
 	}
 }
 
+// TestRun_PageBeforeTheRedirect: who examines the ws:// URL that an https page
+// opens is told of the page, and not of what answers at port 80.
+func TestRun_PageBeforeTheRedirect(t *testing.T) {
+	root := newAuthority(t, "Test Root", nil)
+	page := serve(t, &tls.Config{Certificates: []tls.Certificate{root.issue(t, "app.test", time.Now().Add(500*time.Hour))}}, fixed(status(200, founding)))
+	plain := serve(t, nil, fixed(status(301, "", "Location: https://app.test/websocket")))
+	r := examine(t, Options{URL: plain.url("ws", "/websocket"), Page: page.url("https", "/"), CA: root.file(t)})
+	expect(t, r, diagnosis.MixedContent, 6)
+}
+
 func TestLinkedScripts_OfThePagesOwnHostOnly(t *testing.T) {
 	page := target{"https", "app.test", "443", "app.test", "/a/b"}
 	got := linkedScripts(page, `<script src="c.js"></script><SCRIPT type=module SRC=/d.js></SCRIPT><script src="//cdn.test/e.js"></script>

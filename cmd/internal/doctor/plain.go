@@ -26,27 +26,29 @@ func (e *exam) fetch(ctx context.Context, t target, address, accept string) (*an
 		return nil, err
 	}
 	defer conn.Close()
-	a, _, err := exchange(conn, getRequest(t, accept))
+	a, _, err := exchange(ctx, conn, getRequest(t, accept))
 	return a, err
 }
 
 // redirected looks whether plain HTTP leads to https, where both have their
 // usual ports. That is for pages: no browser follows a redirect for a WebSocket.
 func (e *exam) redirected(ctx context.Context) {
-	if e.target.scheme != "wss" || e.target.port != "443" {
+	host, port, err := net.SplitHostPort(e.addrs[0])
+	if err != nil || e.target.scheme != "wss" || port != "443" {
 		e.step("redirect", Skipped, "for wss:// at port 443 only")
 		return
 	}
 	plain := e.target
 	plain.scheme, plain.port = "http", "80"
-	host, _, err := net.SplitHostPort(e.addrs[0])
-	if err != nil {
-		return
-	}
-	a, err := e.fetch(ctx, plain, net.JoinHostPort(host, "80"), "text/html")
+	a, err := e.fetch(ctx, plain, net.JoinHostPort(host, plain.port), "text/html")
+	e.judgeRedirect(a, err)
+}
+
+// judgeRedirect looks at what port 80 said.
+func (e *exam) judgeRedirect(a *answer, err error) {
 	switch {
 	case err != nil:
-		e.step("redirect", Warning, "port 80: %v; whoever types the name without https:// gets no page", visible(reason(err).Error()))
+		e.step("redirect", Warning, "port 80: %s; whoever types the name without https:// gets no page", visible(reason(err).Error()))
 	case a.status >= 300 && a.status < 400 && strings.HasPrefix(a.get("Location"), "https://"):
 		e.step("redirect", OK, "%s", a.brief())
 	default:

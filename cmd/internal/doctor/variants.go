@@ -16,7 +16,7 @@ func (e *exam) asFirefox(ctx context.Context) {
 	h := e.ordinary()
 	h.connection = firefox
 	a := e.try(ctx, h)
-	defer a.close()
+	defer a.leave()
 	if a.switched() {
 		e.step("firefox", OK, "101 with Connection: %s as well", firefox)
 		return
@@ -34,10 +34,10 @@ func (e *exam) origins(ctx context.Context) {
 	h := e.ordinary()
 	h.origin = foreignOrigin
 	foreign := e.try(ctx, h)
-	foreign.close()
+	foreign.leave()
 	h.origin = ""
 	none := e.try(ctx, h)
-	none.close()
+	none.leave()
 	words := func(a *attempt, yes string) string {
 		if a.switched() {
 			return yes
@@ -57,7 +57,7 @@ func (e *exam) withoutSubprotocol(ctx context.Context) {
 	}
 	h.subprotocol = ""
 	a := e.try(ctx, h)
-	defer a.close()
+	defer a.leave()
 	if a.switched() {
 		e.step("subprotocol", OK, "%s is chosen; without one it is 101, too", e.o.Subprotocol)
 		return

@@ -3,6 +3,7 @@ package doctor
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -20,8 +21,9 @@ const (
 	maxAnswer = 64 << 10
 	// maxInterim is how many answers before the answer are read over.
 	maxInterim = 8
-	// bodyTimeout is how long a body may take: its beginning is enough.
-	bodyTimeout = 3 * time.Second
+	// bodyTimeout is how long a body may take: its beginning is enough, and comes
+	// with the head.
+	bodyTimeout = time.Second
 )
 
 // errNotHTTP says that what came back does not begin as an answer does.
@@ -76,8 +78,8 @@ func visible(s string) string {
 }
 
 // exchange writes a request and reads the answer. Of a 101 no more than the head
-// is read; what follows it is in the returned reader. Deadlines are the caller's.
-func exchange(conn net.Conn, request []byte) (*answer, *bufio.Reader, error) {
+// is read; what follows it is in the returned reader. The deadline is the caller's until then.
+func exchange(ctx context.Context, conn net.Conn, request []byte) (*answer, *bufio.Reader, error) {
 	if _, err := conn.Write(request); err != nil {
 		return nil, nil, err
 	}
@@ -86,7 +88,7 @@ func exchange(conn net.Conn, request []byte) (*answer, *bufio.Reader, error) {
 	if err != nil || a.status == 101 {
 		return a, r, err
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(bodyTimeout)) // the answer is there: what is missing of its body may be
+	_ = conn.SetReadDeadline(deadline(ctx, bodyTimeout))
 	a.body = readBody(r, a)
 	return a, r, nil
 }
