@@ -52,6 +52,9 @@ func (a *Answer) beginning() string {
 func (a *Answer) cause() Cause {
 	told, _, _ := strings.Cut(a.Header(Field), ";")
 	if c := Cause(told); c.Known() {
+		if a.Sent.ToBackend {
+			return c.AtBackend() // two fronts in a row: the inner one's client is the outer one
+		}
 		return c
 	}
 	body := a.beginning()

@@ -123,6 +123,9 @@ func TestOfAnswer_GoesByWhatWasSent(t *testing.T) {
 	}{
 		{forbidden, Sent{}, LoginRequired},
 		{forbidden, Sent{Origin: "https://app.test"}, OriginRefused},
+		{"403 Forbidden\nWsfront-Diagnosis: tls-required; The WebSocket\n\n", Sent{Scheme: "ws"}, TLSRequired},
+		{"403 Forbidden\nWsfront-Diagnosis: tls-required; The WebSocket\n\n", Sent{Scheme: "ws", ToBackend: true}, BackendScheme},
+		{"403 Forbidden\nWsfront-Diagnosis: host-refused; The server\n\n", Sent{ToBackend: true}, HostRefused},
 		{"400 Bad Request\n\n", Sent{}, UpgradeDropped},
 		{"400 Bad Request\n\n", Sent{ToBackend: true}, AppAnswered},
 		{switched, Sent{}, ""},
