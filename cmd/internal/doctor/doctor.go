@@ -25,10 +25,8 @@ type waits struct {
 	pong   time.Duration // the answer to a ping
 	close  time.Duration // the answer to a Close
 	stream time.Duration // what an event stream brings
-	// held is how long after the head a lump of events has to come to be taken for
-	// one that was held back, as a replay comes with the head; or how long after the
-	// request, where it is the whole stream, as what buffers answers to their end
-	// holds the head too.
+	// held is how long after the head, or after the request of a stream that ends
+	// with it, a lump of events has to come to be taken for one that was held back.
 	held time.Duration
 }
 

@@ -8,13 +8,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"time"
 
 	"wsfront/proxy/diagnosis"
-	"wsfront/proxy/frame"
 )
 
 // handshake is one way to ask for a WebSocket (RFC 6455 §4.1).
@@ -34,10 +32,6 @@ const (
 // slowFailure is how long a front waits at least that gives up a backend which
 // says nothing. Apache, whose timeout this is, answers as for a broken answer.
 const slowFailure = time.Second
-
-// leaveTimeout is how long a server may take to close a WebSocket that was opened
-// to see whether it can be.
-const leaveTimeout = 500 * time.Millisecond
 
 // ordinary is the handshake of the page that is meant to get through.
 func (e *exam) ordinary() handshake {
@@ -89,23 +83,6 @@ func (a *attempt) switched() bool { return a.answer != nil && a.cause == "" }
 func (a *attempt) close() {
 	if a.conn != nil {
 		a.conn.Close()
-	}
-}
-
-// leave closes what became a WebSocket as a browser does, so that the server has
-// nothing to complain of in its log.
-func (a *attempt) leave() {
-	if a.switched() {
-		_ = a.conn.SetDeadline(time.Now().Add(leaveTimeout))
-		partFrom(a.conn, a.rest)
-	}
-	a.close()
-}
-
-// partFrom sends a Close and reads until the server has closed, or a deadline.
-func partFrom(w io.Writer, r io.Reader) {
-	if _, err := w.Write(frame.AppendClose(nil, frame.FromClient, 1000, "")); err == nil {
-		_, _ = io.Copy(io.Discard, io.LimitReader(r, maxAnswer))
 	}
 }
 

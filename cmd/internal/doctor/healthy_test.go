@@ -29,7 +29,17 @@ func TestRun_HealthyServersGiveNoFinding(t *testing.T) {
 		"gorilla with a subprotocol": {url: gorilla.url("ws", "/websocket"), o: Options{Subprotocol: "chat"}},
 		"says something":             {url: serve(t, nil, says(server(1, "hello"))).url("ws", "/websocket")},
 		"pings":                      {url: serve(t, nil, says(server(opPing, "a"))).url("ws", "/websocket"), o: Options{Idle: 100 * time.Millisecond}},
-		"answers no Close":           {url: serve(t, nil, closesWithoutAWord).url("ws", "/websocket")},
+		"Socket.IO": {url: serve(t, nil, func(c net.Conn, r *http.Request, behind *bufio.Reader) {
+			switch {
+			case isHandshake(r):
+				accept(c, r, behind)
+			case r.URL.Query().Get("sid") == "":
+				write(c, status(200, `0{"sid":"abc","upgrades":["websocket"]}`))
+			default:
+				write(c, status(200, "40"))
+			}
+		}).url("ws", "/socket.io/?EIO=4&transport=websocket")},
+		"answers no Close": {url: serve(t, nil, closesWithoutAWord).url("ws", "/websocket")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

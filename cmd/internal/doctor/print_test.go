@@ -54,6 +54,18 @@ What to do:
 	}
 }
 
+func TestPrint_NoFinding(t *testing.T) {
+	var b strings.Builder
+	r := &Report{Target: "ws://a/", Steps: []Step{{"close", Warning, "not answered"}}}
+	if err := r.Print(&b, true); err != nil {
+		t.Fatal(err)
+	}
+	const want = bold + "ws://a/" + plain + "\n\n  " + yellow + "warning" + plain + "  close  not answered\n\n" + green + "No finding." + plain + "\n"
+	if b.String() != want {
+		t.Errorf("%q", b.String())
+	}
+}
+
 func TestReport_JSONForPrograms(t *testing.T) {
 	r := sample()
 	r.Cause.Fixes = r.Cause.Fixes[:1]

@@ -85,8 +85,10 @@ func arrivals(src io.Reader, begin time.Time) (times []time.Duration, ended bool
 	return times, false
 }
 
-// judgeStream finds events that came together, long after they can have been
-// sent: one by one, and held back on the way.
+// judgeStream finds events that were sent one by one, and held back on the way:
+// they came together, long after the head. Where they are the whole stream it is
+// the request that counts, as what buffers answers to their end holds the head as
+// well; a replay comes with the head, and then the stream goes on.
 func (e *exam) judgeStream(times []time.Duration, head time.Duration, ended bool) {
 	since, after := head, "head"
 	if ended {

@@ -246,3 +246,24 @@ func (e *exam) goodbye(ctx context.Context, t *tunnel) {
 		e.step("close", Warning, "not answered: %s", endOf(err))
 	}
 }
+
+// leaveTimeout is how long a server may take to close a WebSocket that was opened
+// to see whether it can be.
+const leaveTimeout = 500 * time.Millisecond
+
+// leave closes what became a WebSocket as a browser does, so that the server has
+// nothing to complain of in its log.
+func (a *attempt) leave() {
+	if a.switched() {
+		_ = a.conn.SetDeadline(time.Now().Add(leaveTimeout))
+		partFrom(a.conn, a.rest)
+	}
+	a.close()
+}
+
+// partFrom sends a Close and reads until the server has closed, or a deadline.
+func partFrom(w io.Writer, r io.Reader) {
+	if _, err := w.Write(frame.AppendClose(nil, frame.FromClient, 1000, "")); err == nil {
+		_, _ = io.Copy(io.Discard, io.LimitReader(r, maxAnswer))
+	}
+}
