@@ -65,6 +65,7 @@ func (r *doctorRig) testApacheProxy(t *testing.T) {
 		{name: "healthy to python", site: "ProxyPass /websocket ws://@python@/websocket\n" + app},
 		{name: "healthy by HTTP/2", url: secureURL, site: "Protocols h2 http/1.1\n" + keep + socket + app},
 		{name: "healthy by RFC 8441", url: secureURL, site: "Protocols h2 http/1.1\nH2WebSockets on\n" + keep + socket + app},
+		{name: "Upgrade unset in answers", site: keep + "Header unset Upgrade\n" + socket}, // which mod_headers does to no 101
 		{name: "handshakes alone", site: keep + "ProxyWebsocketFallbackToProxyHttp Off\n" + socket},
 		{name: "stream", url: streamURL, site: keep + app},
 		{name: "page with CSP", url: secureURL, args: wstest, site: keep + "Header always set Content-Security-Policy upgrade-insecure-requests\n" + socket + app},

@@ -30,6 +30,7 @@ func (r *doctorRig) testCaddy(t *testing.T) {
 		{name: "prefix stripped", site: "handle_path /websocket* {\nreverse_proxy @gorilla@\n}", cause: "path-unknown", exit: 4},
 		{name: "matcher with a slash", site: "reverse_proxy /websocket/* @slash@\nreverse_proxy @gunicorn@", cause: "path-mangled", exit: 4},
 		{name: "Upgrade dropped", site: "reverse_proxy @gorilla@ {\nheader_up -Upgrade\nheader_up -Connection\n}", cause: "upgrade-dropped", exit: 4},
+		{name: "TLS backend unverified", site: "reverse_proxy https://@gorilla-tls@", cause: "backend-down", exit: 4},
 		{name: "host set", site: "reverse_proxy @gorilla@ {\nheader_up Host {upstream_hostport}\n}", cause: "origin-refused", exit: 4},
 		{name: "redirect to https", site: "redir https://app.test{uri}", cause: "redirect", exit: 4},
 		{name: "basic auth", site: "basicauth {\nlegacy JDJhJDEwJEVCNmdaNEg2Ti5iejRMYkF3MFZhZ3VtV3E1SzBWZEZ5Q3VWc0tzOEJwZE9TaFlZdEVkZDhX\n}\n" + both, cause: "login-required", exit: 4},

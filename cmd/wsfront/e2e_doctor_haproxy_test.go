@@ -27,6 +27,8 @@ func (r *doctorRig) testHAProxy(t *testing.T) {
 		{name: "backend mute", site: "timeout server 2s\nserver push @mute@", cause: "backend-silent", exit: 4},
 		{name: "plain to a TLS backend", site: "server push @gorilla-tls@", cause: "backend-scheme", exit: 4},
 		{name: "Upgrade dropped", site: "http-request del-header Upgrade\nserver push @gorilla@", cause: "upgrade-dropped", exit: 4},
+		{name: "Upgrade deleted in the answer", site: "http-response del-header Upgrade\nserver push @gorilla@", cause: "switch-headers", exit: 4},
+		{name: "TLS backend unverified", site: "server push @gorilla-tls@ ssl verify required ca-file /etc/ssl/certs/ca-certificates.crt", cause: "backend-down", exit: 4},
 		{name: "path prefix lost", site: "http-request replace-path /websocket(.*) /\\1\nserver push @gorilla@", cause: "path-unknown", exit: 4},
 		{name: "host set", site: "http-request set-header Host push.internal\nserver push @gorilla@", cause: "origin-refused", exit: 4},
 		{name: "redirect to https", site: "http-request redirect scheme https\n" + both, cause: "redirect", exit: 4},

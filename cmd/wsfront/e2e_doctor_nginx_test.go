@@ -60,6 +60,9 @@ func (r *doctorRig) testNginx(t *testing.T) {
 			site: nginxPass("http://@socketio@", nginxGood), cause: "session-unknown", exit: 4},
 		{name: "subprotocol dropped", site: nginxPass("http://@gorilla@", nginxGood+`proxy_set_header Sec-WebSocket-Protocol "";`),
 			args: []string{"--subprotocol", "chat"}, cause: "subprotocol-lost", exit: 4},
+		{name: "too many", site: "limit_req zone=one;\n" + nginxBoth, cause: "too-many", exit: 4},
+		{name: "Upgrade hidden", site: nginxPass("http://@gorilla@", nginxGood+"proxy_hide_header Upgrade;"), cause: "switch-headers", exit: 4},
+		{name: "TLS backend unverified", site: nginxPass("https://@gorilla-tls@", nginxGood+"proxy_ssl_verify on; proxy_ssl_trusted_certificate /etc/ssl/certs/ca-certificates.crt;"), cause: "backend-down", exit: 4},
 		{name: "extension hidden", site: nginxPass("http://@python@", nginxGood+"proxy_hide_header Sec-WebSocket-Extensions;"), cause: "frames-broken", exit: 5},
 		{name: "idle cut", site: nginxPass("http://@gorilla@", nginxGood+"proxy_read_timeout 3s;"), args: []string{"--idle", "10s"}, cause: "idle-cut", exit: 5},
 		{name: "stream buffered", url: streamURL, site: nginxPass("http://@gunicorn@", nginxHost), cause: "stream-buffered", exit: 5},
@@ -75,7 +78,7 @@ func (r *doctorRig) testNginx(t *testing.T) {
 	r.place(t, list)
 	folder := r.path(t, "nginx")
 	var b strings.Builder
-	fmt.Fprintf(&b, "daemon off;\npid %s;\nerror_log stderr warn;\nworker_processes 1;\nevents { worker_connections 512; }\nhttp {\naccess_log off;\n", filepath.Join(folder, "pid"))
+	fmt.Fprintf(&b, "daemon off;\npid %s;\nerror_log stderr warn;\nworker_processes 1;\nevents { worker_connections 512; }\nhttp {\naccess_log off;\nlimit_req_zone $server_name zone=one:1m rate=1r/m;\n", filepath.Join(folder, "pid"))
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		fmt.Fprintf(&b, "%s_temp_path %s;\n", kind, filepath.Join(folder, kind))
 	}
