@@ -28,7 +28,8 @@ import (
 // one that takes /websocket/ alone, @python@ (websockets, takes any path, a
 // message each half second, compressed).
 // Apps: @gunicorn@, @modwsgi@, and @old-app@, the app with views as old ones
-// have them (see oldApp).
+// have them (see oldApp), which is served by TLS at @founding-port@, as the
+// founding vhost stands.
 // What is no service: @nothing@ refuses, @mute@ accepts and never says a word,
 // and the misbehaviours have words of their names.
 func (r *doctorRig) startBackends(t testing.TB) {
@@ -44,11 +45,15 @@ func (r *doctorRig) startBackends(t testing.TB) {
 	r.word("python", hostOf(t, r.startOldPush(t, "0.5")))
 	r.word("gunicorn", hostOf(t, r.gunicorn.url))
 	r.word("modwsgi", hostOf(t, r.modwsgi.url))
+	founding := r.port(t)
 	old := hostOf(t, r.startApp(t, legacyOptions{
-		server: "apache",
-		env:    []string{"LEGACY_HOSTS=app.test,127.0.0.1"},
-		change: func(folder string) { oldApp(t, folder) },
+		server:  "apache",
+		env:     []string{"LEGACY_HOSTS=app.test,127.0.0.1"},
+		tlsAt:   founding,
+		tlsPair: r.pairs[""],
+		change:  func(folder string) { oldApp(t, folder) },
 	}).url)
+	r.word("founding-port", fmt.Sprint(founding))
 	r.word("old-app", old)
 	r.word("old-app-port", portOf(t, old))
 	r.word("old-app-by-name", "localhost:"+portOf(t, old)) // which it does not allow as Host

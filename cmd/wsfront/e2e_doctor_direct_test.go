@@ -8,11 +8,17 @@ import "testing"
 // where there is neither.
 func (r *doctorRig) testDirect(t *testing.T) {
 	t.Parallel()
+	foundingPage := []string{"--page", "https://app.test:@founding-port@/wstest"}
 	list := []scenario{
 		{name: "gorilla", url: "ws://@gorilla@/websocket"},
 		{name: "gorilla by TLS", url: "wss://app.test:@gorilla-tls-port@/websocket"},
 		{name: "python", url: "ws://@python@/websocket"},
 
+		{name: "founding vhost", url: "wss://app.test:@founding-port@/websocket", cause: "app-answered", exit: 4},
+		// Who asks for what the page asks for learns of the page, and who asks for what
+		// it should ask for learns that there is no WebSocket either.
+		{name: "founding vhost and page", url: "ws://app.test:@founding-port@/websocket", args: foundingPage, cause: "mixed-content", exit: 6},
+		{name: "founding vhost and page by TLS", url: "wss://app.test:@founding-port@/websocket", args: foundingPage, cause: "app-answered", exit: 4},
 		{name: "view under mod_wsgi", url: "ws://@modwsgi@/websocket", cause: "app-answered", exit: 4},
 		{name: "view under gunicorn", url: "ws://@gunicorn@/websocket", cause: "app-answered", exit: 4},
 		{name: "no such view", url: "ws://@modwsgi@/nosuchurl", cause: "app-answered", exit: 4},
