@@ -75,7 +75,7 @@ func (t *attempt) pass() {
 	if err := t.passBody(); err != nil {
 		x.abort()
 		if x.down.err() == nil && !b.gone.Load() {
-			x.reason = fmt.Sprintf("the answer of backend %s broke off after %d bytes (%v); the client's was cut as well", x.route.backend.written, x.sent, err)
+			x.reason = fmt.Sprintf("the answer of backend %s broke off after %d bytes (%v); the client's was cut as well", x.member.backend.written, x.sent, err)
 		}
 		return
 	}

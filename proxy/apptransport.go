@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -18,33 +17,25 @@ func (r Route) AppTransport() (http.RoundTripper, *url.URL, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := b.secure(r.BackendTLS); err != nil {
+	config, err := r.BackendTLS.config()
+	if err != nil {
 		return nil, nil, err
 	}
 	prefix, _, err := parsePath(r.Path)
 	if err != nil {
 		return nil, nil, err
 	}
-	scheme := "http"
-	if b.tls != nil {
-		scheme = "https"
-	}
-	dialer := &net.Dialer{Timeout: dialTimeout}
+	b.secure(config)
 	return &appTransport{
 		Transport: &http.Transport{
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				conn, err := dialer.DialContext(ctx, b.network, b.address)
-				if err != nil {
-					return nil, fmt.Errorf("dial backend %s: %w", b.written, err)
-				}
-				return conn, nil
-			},
-			TLSClientConfig:     b.tls,
+			// TLS as well, so that a question comes by the same handshake as a
+			// browser's request.
+			DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return b.dial(ctx) },
 			MaxIdleConnsPerHost: maxIdleQuestions,
 			IdleConnTimeout:     idleQuestion,
 		},
-		route: &route{Route: r, prefix: prefix, backend: b},
-	}, &url.URL{Scheme: scheme, Host: b.host}, nil
+		route: &route{Route: r, prefix: prefix, path: b.path},
+	}, &url.URL{Scheme: "http", Host: b.host}, nil
 }
 
 const (

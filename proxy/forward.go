@@ -43,16 +43,7 @@ var errAnswerTimeout = fmt.Errorf("no answer: %w", os.ErrDeadlineExceeded)
 
 // forwarder sends requests to an app backend. Its methods may be called
 // concurrently.
-type forwarder struct {
-	route    *route
-	upstream *upstream
-}
-
-func newForwarder(rt *route) *forwarder {
-	return &forwarder{route: rt, upstream: &upstream{backend: rt.backend}}
-}
-
-func (f *forwarder) close() { f.upstream.close() }
+type forwarder struct{ pool *pool }
 
 // serve asks the backend and passes its answer on.
 func (f *forwarder) serve(x *exchange) {
@@ -61,8 +52,9 @@ func (f *forwarder) serve(x *exchange) {
 	}
 	defer x.payload.release()
 	t := &x.attempt
+	x.member = f.pool.members[0]
 	for fresh := false; ; fresh = true {
-		b, err := f.upstream.take(context.Background(), fresh)
+		b, err := x.member.take(context.Background(), fresh)
 		if err != nil {
 			x.backendFailed(err)
 			return
@@ -90,7 +82,7 @@ func (f *forwarder) serve(x *exchange) {
 		// Before the end of the answer goes out: the client's next request finds
 		// the connection, and a client that reads slowly does not hold it.
 		if reusable {
-			f.upstream.keep(b)
+			x.member.keep(b)
 		} else {
 			b.close()
 		}
@@ -314,7 +306,7 @@ func (t *attempt) failed(err error) {
 
 // backendFailed answers for a backend that did not.
 func (x *exchange) backendFailed(err error) {
-	status, reason := x.route.backend.explain(err)
+	status, reason := x.member.backend.explain(err)
 	x.fail(status, reason, hint(status))
 }
 

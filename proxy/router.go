@@ -27,11 +27,12 @@ type site struct {
 // route is a Route in effect.
 type route struct {
 	Route
-	name     string   // site and path, for logs
-	prefix   string   // Path without the {name} of a last segment
-	variable string   // that name, or ""
-	backend  *backend // nil for files and handlers
-	handler  handler  // of requests, for an app route
+	name     string  // site and path, for logs
+	prefix   string  // Path without the {name} of a last segment
+	variable string  // that name, or ""
+	pool     *pool   // nil for files and handlers
+	path     string  // of the App or Tunnel, which replaces Path; "" keeps the request's
+	handler  handler // of requests, for an app route
 	tunnel   tunnelTerms
 	messages *messageTunnel // nil but for tunnels of mode message
 	http     httpHandler    // of what goes through net/http; nil for none

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"fmt"
 	"slices"
 )
@@ -51,15 +52,16 @@ func newRoute(s *site, at string, c Route) (*route, error) {
 		rt.ResponseTimeout = DefaultResponseTimeout
 	}
 	field := at + ".path"
+	var b *backend
 	var err error
 	if rt.prefix, rt.variable, err = parsePath(c.Path); err == nil {
 		switch {
 		case c.App != "":
 			field = at + ".app"
-			rt.backend, err = parseBackend(c.App, "http", "https")
+			b, err = parseBackend(c.App, "http", "https")
 		case c.Tunnel.Backend != "":
 			field = at + ".tunnel"
-			rt.backend, err = parseBackend(c.Tunnel.Backend, "ws", "wss")
+			b, err = parseBackend(c.Tunnel.Backend, "ws", "wss")
 			if c.Tunnel.Mode == TunnelMessage {
 				rt.messages = newMessageTunnel(c)
 			}
@@ -70,18 +72,21 @@ func newRoute(s *site, at string, c Route) (*route, error) {
 			rt.http = pushHandler{rt}
 		}
 	}
-	if err == nil && rt.backend != nil {
+	if err == nil && b != nil {
 		field = at + ".backend_tls.ca"
-		err = rt.backend.secure(c.BackendTLS)
+		var config *tls.Config
+		if config, err = c.BackendTLS.config(); err == nil {
+			rt.pool, rt.path = onlyBackend(b, config), b.path
+		}
 	}
 	if err != nil {
 		return nil, FieldError{field, err.Error()}
 	}
-	if rt.backend != nil {
+	if rt.pool != nil {
 		rt.tunnel = newTunnelTerms(&rt.Route)
 	}
 	if c.App != "" {
-		rt.handler = newForwarder(rt)
+		rt.handler = &forwarder{rt.pool}
 	}
 	return rt, nil
 }
@@ -90,8 +95,8 @@ func newRoute(s *site, at string, c Route) (*route, error) {
 func (t *table) close() {
 	for _, s := range t.sites {
 		for _, rt := range s.routes {
-			if c, ok := rt.handler.(interface{ close() }); ok {
-				c.close()
+			if rt.pool != nil {
+				rt.pool.close()
 			}
 		}
 	}

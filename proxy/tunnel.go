@@ -63,7 +63,7 @@ func (s *Server) tunnel(x *exchange) {
 	}
 	if mistake != "" {
 		b.close()
-		x.fail(http.StatusBadGateway, fmt.Sprintf("backend %s answered 101, but %s", x.route.backend.written, mistake), hint(http.StatusBadGateway))
+		x.fail(http.StatusBadGateway, fmt.Sprintf("backend %s answered 101, but %s", x.member.backend.written, mistake), hint(http.StatusBadGateway))
 		return
 	}
 	if s.open(x, b, place) {
@@ -74,11 +74,11 @@ func (s *Server) tunnel(x *exchange) {
 // askForTunnel sends the handshake and returns the connection on which the
 // backend answered 101.
 func (s *Server) askForTunnel(x *exchange) (*backendConn, error) {
-	conn, err := x.route.backend.dial(s.stopping)
+	x.member = x.route.pool.members[0]
+	b, err := x.member.take(s.stopping, true)
 	if err != nil {
 		return nil, err
 	}
-	b := newBackendConn(conn)
 	x.payload = requestBody{x: x, length: lengthNone}
 	t := &x.attempt
 	*t = attempt{x: x, b: b, body: &x.payload, tunnel: true}
@@ -93,7 +93,7 @@ func (s *Server) askForTunnel(x *exchange) (*backendConn, error) {
 		b.close()
 		return nil, err
 	case b.answer.Status != http.StatusSwitchingProtocols:
-		x.reason = refusalReason(x.route.backend, &b.answer)
+		x.reason = refusalReason(x.member.backend, &b.answer)
 		t.pass()
 		t.end()
 		b.close()
@@ -148,7 +148,7 @@ func (s *Server) open(x *exchange, b *backendConn, place tunnelPlace) bool {
 	}
 	early.FromClient = client.leftover
 	x.switched = true
-	t := &tunnelEntry{server: s, site: x.site, route: x.route, id: x.id, client: x.client, begin: x.begin, access: s.access.keep(x), place: place}
+	t := &tunnelEntry{server: s, site: x.site, route: x.route, backend: x.member.backend.written, id: x.id, client: x.client, begin: x.begin, access: s.access.keep(x), place: place}
 	s.log.Info(eventTunnelOpen, t.attributes()...)
 	// Keep-alive probes need no word here: the net package sends them on
 	// connections it accepts and dials, and so finds peers that vanished.
@@ -164,18 +164,19 @@ func (s *Server) open(x *exchange, b *backendConn, place tunnelPlace) bool {
 
 // tunnelEntry is what is kept of a tunnel for its end.
 type tunnelEntry struct {
-	server *Server
-	site   *site
-	route  *route
-	id     [16]byte
-	client netip.Addr
-	begin  time.Time
-	access accessEntry
-	place  tunnelPlace
+	server  *Server
+	site    *site
+	route   *route
+	backend string // its address, for logs
+	id      [16]byte
+	client  netip.Addr
+	begin   time.Time
+	access  accessEntry
+	place   tunnelPlace
 }
 
 func (t *tunnelEntry) attributes() []any {
-	return []any{"id", string(t.id[:]), "client", t.client, "site", t.site.name, "route", t.route.name, "backend", t.route.backend.written}
+	return []any{"id", string(t.id[:]), "client", t.client, "site", t.site.name, "route", t.route.name, "backend", t.backend}
 }
 
 // carryMessages is the life of a tunnel of mode message.

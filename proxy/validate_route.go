@@ -114,7 +114,7 @@ func (v *validator) routeBackend(at, option, written, plain, secure string, r Ro
 	if b.network == "tcp" {
 		v.backendAddress(field, b)
 	}
-	if b.tls == nil && r.BackendTLS != (BackendTLS{}) {
+	if !b.isTLS() && r.BackendTLS != (BackendTLS{}) {
 		v.failf(at+".backend_tls", "the backend is not reached by TLS; remove this option, or begin its address with %s://", secure)
 	}
 	if r.BackendTLS.CA != "" && r.BackendTLS.InsecureSkipVerify {
