@@ -38,7 +38,7 @@ type exchange struct {
 	path    []byte // the clean path, in escaped form: see cleanPath
 	site    *site
 	route   *route
-	member  *member // of the route's pool, once it is asked
+	choice  choice // of the backend that is asked
 	// ends lists the options of the Connection field that name other fields,
 	// which end here as well; nil for most requests.
 	ends []string

@@ -159,7 +159,7 @@ func (h *httpExchange) copy(text string) []byte {
 // target and host are fields like others, for which net/http allows any text.
 func mistakeOf(r *http.Request) string {
 	for i := range len(r.Method) {
-		if c := r.Method[i]; !isUnreserved(c) && strings.IndexByte("!#$%&'*+^`|", c) < 0 { // a token, RFC 9110 §5.6.2
+		if !isTokenChar(r.Method[i]) {
 			return "a malformed method"
 		}
 	}

@@ -14,6 +14,7 @@ type table struct {
 	sites   []*site
 	hosts   hostMap[*site]
 	trusted []netip.Prefix
+	pools   *pools
 }
 
 // site is a Site in effect.

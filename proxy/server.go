@@ -196,8 +196,8 @@ func (s *Server) logFailure(x *exchange) {
 			backend = x.route.pool.written
 		}
 	}
-	if x.member != nil {
-		backend = x.member.backend.written
+	if x.choice.member != nil {
+		backend = x.choice.member.backend.written
 	}
 	s.log.Warn(event, "id", string(x.id[:]), "client", x.client, "host", string(x.host), "route", route, "backend", backend,
 		"method", string(x.req.Method), "path", string(x.req.Path), "status", x.status, "reason", x.reason)

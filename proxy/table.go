@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"crypto/tls"
 	"fmt"
 	"slices"
 )
@@ -9,9 +8,9 @@ import (
 // newTable makes the routing table of a valid Config. Its error is a FieldError:
 // something the Config names is not there, or not what it should be.
 func newTable(cfg Config) (*table, error) {
-	t := &table{trusted: cfg.TrustedProxies}
+	t := &table{trusted: cfg.TrustedProxies, pools: newPools(cfg.Pools)}
 	for i, c := range cfg.Sites {
-		s, err := newSite(fmt.Sprintf("sites[%d]", i), c)
+		s, err := t.newSite(fmt.Sprintf("sites[%d]", i), c)
 		if err != nil {
 			return nil, err
 		}
@@ -24,11 +23,11 @@ func newTable(cfg Config) (*table, error) {
 }
 
 // newSite makes the site that stands at the field at.
-func newSite(at string, c Site) (*site, error) {
+func (t *table) newSite(at string, c Site) (*site, error) {
 	s := &site{Site: c, name: c.Hosts[0]}
 	push := false
 	for i, rc := range c.Routes {
-		rt, err := newRoute(s, fmt.Sprintf("%s.routes[%d]", at, i), rc)
+		rt, err := t.newRoute(s, fmt.Sprintf("%s.routes[%d]", at, i), rc)
 		if err != nil {
 			return nil, err
 		}
@@ -43,7 +42,7 @@ func newSite(at string, c Site) (*site, error) {
 	return s, nil
 }
 
-func newRoute(s *site, at string, c Route) (*route, error) {
+func (t *table) newRoute(s *site, at string, c Route) (*route, error) {
 	rt := &route{Route: c, name: s.name + c.Path}
 	if rt.MaxBody == 0 {
 		rt.MaxBody = DefaultMaxBody
@@ -52,16 +51,15 @@ func newRoute(s *site, at string, c Route) (*route, error) {
 		rt.ResponseTimeout = DefaultResponseTimeout
 	}
 	field := at + ".path"
-	var b *backend
 	var err error
 	if rt.prefix, rt.variable, err = parsePath(c.Path); err == nil {
 		switch {
 		case c.App != "":
 			field = at + ".app"
-			b, err = parseBackend(c.App, "http", "https")
+			err = t.lead(rt, at, c.App, "http", "https")
 		case c.Tunnel.Backend != "":
 			field = at + ".tunnel"
-			b, err = parseBackend(c.Tunnel.Backend, "ws", "wss")
+			err = t.lead(rt, at, c.Tunnel.Backend, "ws", "wss")
 			if c.Tunnel.Mode == TunnelMessage {
 				rt.messages = newMessageTunnel(c)
 			}
@@ -72,32 +70,27 @@ func newRoute(s *site, at string, c Route) (*route, error) {
 			rt.http = pushHandler{rt}
 		}
 	}
-	if err == nil && b != nil {
-		field = at + ".backend_tls.ca"
-		var config *tls.Config
-		if config, err = c.BackendTLS.config(); err == nil {
-			rt.pool, rt.path = onlyBackend(b, config), b.path
-		}
-	}
 	if err != nil {
-		return nil, FieldError{field, err.Error()}
+		return nil, inField(field, err)
 	}
 	if rt.pool != nil {
 		rt.tunnel = newTunnelTerms(&rt.Route)
 	}
 	if c.App != "" {
-		rt.handler = &forwarder{rt.pool}
+		rt.handler = forwarder{}
 	}
 	return rt, nil
 }
 
-// close gives back what the table holds, once no new request uses it.
-func (t *table) close() {
-	for _, s := range t.sites {
-		for _, rt := range s.routes {
-			if rt.pool != nil {
-				rt.pool.close()
-			}
-		}
+// lead fills in where a route's App or Tunnel, written at the field, leads.
+func (t *table) lead(rt *route, at, written, plain, secure string) error {
+	config, err := rt.BackendTLS.config()
+	if err != nil {
+		return FieldError{at + ".backend_tls.ca", err.Error()}
 	}
+	rt.pool, rt.path, err = t.pools.lead(written, plain, secure, rt.BackendTLS, config)
+	return err
 }
+
+// close gives back what the table holds, once no new request uses it.
+func (t *table) close() { t.pools.close() }

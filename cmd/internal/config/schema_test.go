@@ -56,7 +56,7 @@ func TestSchema_AcceptsGoodFiles(t *testing.T) {
 func TestSchema_RefusesUnknownKeysAndWrongTypes(t *testing.T) {
 	schema := compileSchema(t)
 	for _, name := range []string{
-		"durations", "just-a-word", "log", "many-at-once", "no-sites", "not-a-mapping", "null-values", "numbers", "publish-keys", "route-kinds", "schedules", "sites-a-mapping",
+		"durations", "just-a-word", "log", "many-at-once", "no-sites", "not-a-mapping", "null-values", "numbers", "pools", "publish-keys", "route-kinds", "schedules", "sites-a-mapping",
 		"sizes", "syslog", "tls-cert-without-key", "tls-mapping-unknown-key", "tls-word", "trusted-proxies", "tunnel-mode", "tunnel-without-backend",
 		"unknown-keys", "wrong-types",
 	} {
@@ -128,6 +128,7 @@ func generateSchema(t *testing.T) *reflector.Schema {
 	for _, kind := range []string{"app", "tunnel", "files", "push"} {
 		route.OneOf = append(route.OneOf, &reflector.Schema{Required: []string{kind}})
 	}
+	property(t, s, "pools").Items.Required = []string{"name", "backends"}
 	push := property(t, s, "push")
 	property(t, push, "syslog").Items.Required = []string{"listen", "channel"}
 	property(t, push, "schedules").Items.Required = []string{"channel", "message"}
@@ -161,6 +162,8 @@ func schemaOf(r *reflector.Reflector, typ reflect.Type) *reflector.Schema {
 		return &reflector.Schema{OneOf: []*reflector.Schema{words("auto", "internal", "off"), longForm(r, typ, "cert", "key")}}
 	case reflect.TypeFor[proxy.Tunnel]():
 		return &reflector.Schema{OneOf: []*reflector.Schema{{Type: "string"}, longForm(r, typ, "backend")}}
+	case reflect.TypeFor[proxy.PoolBackend]():
+		return &reflector.Schema{OneOf: []*reflector.Schema{{Type: "string"}, longForm(r, typ, "url")}}
 	case reflect.TypeFor[proxy.TunnelMode]():
 		return words("raw", "message")
 	case reflect.TypeFor[proxy.AccessFormat]():
