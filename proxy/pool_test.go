@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 )
@@ -30,26 +30,28 @@ func TestPool_SharesByWeight(t *testing.T) {
 
 // A slow backend gets no more than the others.
 func TestPool_WhereTheFewestAreOpen(t *testing.T) {
-	release := make(chan struct{})
-	var held atomic.Int32
+	asked, release := make(chan struct{}, 20), make(chan struct{})
+	end := sync.OnceFunc(func() { close(release) })
 	slow := rawBackend(t, func(conn net.Conn, r *bufio.Reader) {
 		if _, err := readRequest(r); err == nil {
-			held.Add(1)
+			asked <- struct{}{}
 			<-release
 			_, _ = io.WriteString(conn, okAnswer)
 		}
 	})
+	t.Cleanup(end) // before the backend's own waits for it
 	quick := startNamed(t, "quick")
 	f := servePool(t, Pool{Backends: []PoolBackend{{URL: "http://" + slow}, {URL: quick.url}}})
 	_, first := f.dial(crlf("GET /slow HTTP/1.1\nHost: a"))
+	receive(t, asked)
 	for range 10 {
 		if name, _ := f.get(""); name != "quick" {
 			t.Fatalf("went to %q", name)
 		}
 	}
-	close(release)
-	if _, body := readAnswer(t, first, "GET"); body != "ok" || held.Load() != 1 {
-		t.Errorf("%q after %d requests", body, held.Load())
+	end()
+	if _, body := readAnswer(t, first, "GET"); body != "ok" || len(asked) > 0 {
+		t.Errorf("%q, and %d more requests", body, len(asked))
 	}
 }
 
@@ -210,33 +212,59 @@ func TestPool_LeftOutAndTriedAgain(t *testing.T) {
 		t.Errorf("went to %s", order)
 	}
 	f.log.await(t, "backend.up", "pool=web", "backend="+a.url)
+	if n := strings.Count(f.log.String(), "backend.up"); n != 1 {
+		t.Errorf("logged as up %d times", n)
+	}
+}
+
+// A backend that takes no new connections is down, though those that are kept
+// to it would still do.
+func TestPool_TrialNeedsANewConnection(t *testing.T) {
+	a, b := startNamed(t, "a"), startNamed(t, "b")
+	f := servePool(t, Pool{Backends: members(a, b)})
+	for range 2 {
+		f.get("")
+	}
+	a.server.Listener.Close()
+	if _, name, _ := f.openNamed("/ws", ""); name != "b" {
+		t.Fatal(name)
+	}
+	f.pool().longAgo()
+	for range 4 {
+		if name, _ := f.get(""); name != "b" {
+			t.Errorf("went to %s", name)
+		}
+	}
 }
 
 // A backend that takes connections and then says nothing must not hold up more
 // than one request at a time.
 func TestPool_OneTrialAtATime(t *testing.T) {
 	accepted, release := make(chan struct{}, 10), make(chan struct{})
+	end := sync.OnceFunc(func() { close(release) })
 	mute := rawBackend(t, func(conn net.Conn, r *bufio.Reader) {
 		accepted <- struct{}{}
 		<-release
 	})
+	t.Cleanup(end) // before the backend's own waits for it
 	b := startNamed(t, "b")
-	f := servePool(t, Pool{Backends: []PoolBackend{{URL: "https://" + mute}, {URL: b.url}}})
+	f := servePool(t, Pool{Sticky: "ROUTE", Backends: []PoolBackend{{URL: "https://" + mute}, {URL: b.url}}})
 	p := f.pool()
 	p.mu.Lock()
 	p.members[0].down = true
 	p.mu.Unlock()
-	_, trial := f.dial(crlf("GET / HTTP/1.1\nHost: a"))
+	cookie := "ROUTE=" + p.members[0].key
+	_, trial := f.dial(crlf("GET / HTTP/1.1\nHost: a\nCookie: " + cookie))
 	receive(t, accepted)
 	for range 4 {
-		if name, _ := f.get(""); name != "b" {
+		if name, _ := f.get(cookie); name != "b" {
 			t.Fatal(name)
 		}
 	}
 	if len(accepted) > 0 {
 		t.Error("a second request tried the same backend")
 	}
-	close(release) // in the midst of its handshake
+	end() // in the midst of its handshake
 	if _, body := readAnswer(t, trial, "GET"); body != "b" {
 		t.Errorf("the trial was answered by %q", body)
 	}
