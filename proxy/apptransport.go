@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -24,10 +25,10 @@ func (r Route) AppTransport(pools []Pool) (http.RoundTripper, *url.URL, error) {
 		return nil, nil, err
 	}
 	t := &appTransport{route: &route{Route: r}, transports: map[*member]*http.Transport{}, log: slog.New(slog.DiscardHandler)}
-	if t.route.pool, t.route.path, err = newPools(pools).lead(r.App, "http", "https", r.BackendTLS, config); err != nil {
+	if err := newPools(pools).lead(t.route, r.App, "http", "https", config); err != nil {
 		return nil, nil, err
 	}
-	if t.route.prefix, _, err = parsePath(r.Path); err != nil {
+	if err := t.route.parsePlace(); err != nil {
 		return nil, nil, err
 	}
 	members := t.route.pool.members
@@ -60,11 +61,14 @@ type appTransport struct {
 // RoundTrip is that of http.RoundTripper.
 func (t *appTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	asked := r.Clone(r.Context())
-	path := string(t.route.appendBackendPath(nil, []byte(r.URL.EscapedPath())))
-	asked.URL.Path, asked.URL.RawPath = unescapePath(path), path
 	if t.route.Host != "" {
 		asked.Host = t.route.Host
 	}
+	path, err := t.path(r.URL.EscapedPath())
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: %w", t.route.pool.written, err)
+	}
+	asked.URL.Path, asked.URL.RawPath = unescapePath(path), path
 	c := choice{pool: t.route.pool, named: t.route.pool.named(cookies(r))}
 	c.next(true)
 	defer c.leave()
@@ -113,4 +117,13 @@ func cookies(r *http.Request) (fields []http1.Field) {
 		fields = append(fields, http1.Field{Known: http1.Cookie, Value: []byte(value)})
 	}
 	return fields
+}
+
+// path is the backend's path for one that a browser would ask for.
+func (t *appTransport) path(asked string) (string, error) {
+	if t.route.template == nil {
+		return string(t.route.appendBackendPath(nil, []byte(asked))), nil
+	}
+	path, err := t.route.appendTarget(nil, []byte(asked))
+	return string(path), err
 }

@@ -100,7 +100,7 @@ type Site struct {
 	InsecureWebSocket bool `yaml:"insecure_websocket"`
 
 	// Routes say which path goes where. The most specific path wins,
-	// whatever the order in the file.
+	// whatever the order in the file; those with Match come first.
 	Routes []Route `yaml:"routes"`
 }
 
@@ -192,7 +192,7 @@ const (
 )
 
 // Route sends the requests below one path somewhere: exactly one of App,
-// Tunnel, Files and Handler is set.
+// Tunnel, Files, Redirect and Handler is set, and one of Path and Match.
 type Route struct {
 	// Path is the prefix that is taken, matched at segment boundaries:
 	// /chat takes /chat and /chat/x, not /chatter; /chat/ takes what is below
@@ -212,8 +212,32 @@ type Route struct {
 	Tunnel Tunnel `yaml:"tunnel"`
 
 	// Files is a folder whose files are served, with the rest of the path
-	// behind Path.
+	// behind Path; or one file, for the Path alone.
 	Files string `yaml:"files"`
+
+	// Fallback is a file of the folder, such as /index.html, that is the answer
+	// where there is no file: the page of a single-page application, which reads
+	// the path by itself. Names that begin with a dot stay 404. Default none.
+	Fallback string `yaml:"fallback"`
+
+	// Fallthrough has a request for which the folder has no file go on to the
+	// next route, and so any that is not GET or HEAD. Default off: it is
+	// answered with 404, or 405.
+	Fallthrough bool `yaml:"fallthrough"`
+
+	// Redirect answers with another address, {to: URL, status: 301}, or the URL
+	// alone; or with an error, {status: 410}. WebSocket handshakes, for which
+	// no browser follows a redirect, go on to the next route.
+	Redirect Redirect `yaml:"redirect"`
+
+	// Match is a regular expression (RE2), in place of Path, that is searched in
+	// the clean and escaped path of a request. Routes with Match come before
+	// those with Path, as they stand in the file, each for its own kind of
+	// request. Not for Files and Handler. In the path of App, Tunnel and
+	// Redirect, $1 to $9 stand for what its groups took, $0 for all; such a path
+	// is the whole of what is asked for, and Location and cookie paths are not
+	// mapped back.
+	Match string `yaml:"match"`
 
 	// Handler gets WebSocket handshakes, requests that accept text/event-stream,
 	// and those that prefer to wait (RFC 7240 §4.3). Plain requests on the same
@@ -324,6 +348,26 @@ type Tunnel struct {
 // UnmarshalText reads the short form: the backend alone.
 func (t *Tunnel) UnmarshalText(text []byte) error {
 	*t = Tunnel{Backend: string(text)}
+	return nil
+}
+
+// Redirect is where a client is sent instead, or the error that tells it to
+// give up.
+type Redirect struct {
+	// To is https://host, http://host, or a path of the host asked for. Without
+	// a path behind the host the request's path is kept; with one, even a bare
+	// /, that path takes the place of the route's. The query is kept unless To
+	// has one; a bare ? at its end drops it.
+	To string `yaml:"to"`
+
+	// Status is 301, 302, 303, 307 or 308; or, without To, 403, 404 or 410.
+	// Default 302.
+	Status int `yaml:"status"`
+}
+
+// UnmarshalText reads the short form: the address alone.
+func (r *Redirect) UnmarshalText(text []byte) error {
+	*r = Redirect{To: string(text)}
 	return nil
 }
 

@@ -13,8 +13,11 @@
 //	turn.go        reads the request's head (proxy/http1), and is the client's
 //	               side of the exchange
 //	exchange.go    gives the request an id; clientaddr.go finds out who asks
-//	server.go      find: site by Host, clean path (path.go), and the most
-//	               specific route that takes this kind of request (router.go)
+//	server.go      find: site by Host, clean path (path.go), and the first
+//	               route with a pattern that matches (match.go), or the most
+//	               specific one, that takes this kind of request (router.go);
+//	               one with fallthrough does where its folder has the file
+//	               (files.go)
 //	choice.go      chooses a backend of the route's pool (pool.go), the one that
 //	               the client's cookie names (sticky.go) or another, and goes on
 //	               to the next one while none can be reached
@@ -24,6 +27,9 @@
 //	answer.go      streams the backend's answer back, its links and cookies in
 //	               the client's view (rewrite.go)
 //	accesslog.go   writes one line when it is over
+//
+// A redirect route (redirectroute.go) answers by itself in the place of
+// forward.go.
 //
 // No http.Header is made on this way, and in the steady state nothing is
 // allocated: names and values are slices of the buffers that were read into,

@@ -89,35 +89,41 @@ type poolKey struct {
 	tls  BackendTLS
 }
 
-// lead finds or makes the pool of an App or Tunnel value, and the path written
-// there. plain and secure are the schemes of a single backend, config is what o
-// says.
-func (s *pools) lead(written, plain, secure string, o BackendTLS, config *tls.Config) (p *pool, path string, err error) {
-	if !strings.HasPrefix(written, poolScheme) {
-		b, err := parseBackend(written, plain, secure)
-		if err != nil {
-			return nil, "", err
+// lead fills in where a route's App or Tunnel value leads. plain and secure are
+// the schemes of a single backend, config is what the route's options say of TLS.
+func (s *pools) lead(rt *route, written, plain, secure string, config *tls.Config) error {
+	if strings.HasPrefix(written, poolScheme) {
+		name, path, template, err := rt.parsePool(written)
+		if err == nil {
+			rt.path, rt.template = path, template
+			rt.pool, err = s.get(poolKey{name, rt.BackendTLS}, config)
 		}
-		p = onlyBackend(b, config)
-		s.all = append(s.all, p)
-		return p, b.path, nil
+		return err
 	}
-	key := poolKey{tls: o}
-	if key.name, path, err = parsePool(written); err != nil {
-		return nil, "", err
+	b, template, err := rt.parseBackend(written, plain, secure)
+	if err != nil {
+		return err
 	}
-	if p = s.shared[key]; p != nil {
-		return p, path, nil
+	rt.pool, rt.path, rt.template = onlyBackend(b, config), b.path, template
+	s.all = append(s.all, rt.pool)
+	return nil
+}
+
+// get finds a pool, or makes it for the first route that leads there.
+func (s *pools) get(key poolKey, config *tls.Config) (*pool, error) {
+	if p := s.shared[key]; p != nil {
+		return p, nil
 	}
 	c, err := findPool(s.configured, key.name)
-	if err == nil {
-		p, err = newPool(c, config)
-	}
 	if err != nil {
-		return nil, "", err
+		return nil, err
+	}
+	p, err := newPool(c, config)
+	if err != nil {
+		return nil, err
 	}
 	s.all, s.shared[key] = append(s.all, p), p
-	return p, path, nil
+	return p, nil
 }
 
 func newPools(configured []Pool) *pools {

@@ -53,6 +53,24 @@ func TestPool_LinksToAnyBackend(t *testing.T) {
 	}
 }
 
+// Groups of match have their place behind a pool as behind a host.
+func TestPool_PathOfAMatch(t *testing.T) {
+	app, requests := answering(t, okAnswer)
+	f := serveConfig(t, Config{
+		Pools: []Pool{{Name: "web", Backends: []PoolBackend{{URL: app}}}},
+		Sites: []Site{{Hosts: []string{"*"}, TLS: TLS{Mode: TLSOff}, Routes: []Route{
+			{Match: "^/old/(.*)$", App: "pool://web/new/${1}"},
+			{Match: "^/kept/", App: "pool://web"},
+		}}},
+	})
+	for asked, want := range map[string]string{"/old/a/b": "/new/a/b", "/kept/a": "/kept/a"} {
+		f.ask("GET " + asked + " HTTP/1.1\nHost: app.test")
+		if got := receive(t, requests); !strings.HasPrefix(got, "GET "+want+" ") {
+			t.Errorf("%s: asked for %.40q", asked, got)
+		}
+	}
+}
+
 // A tunnel that outlives its table ends as any other.
 func TestPool_ReloadBeginsAnew(t *testing.T) {
 	a, b := startNamed(t, "a"), startNamed(t, "b")

@@ -82,6 +82,21 @@ func parsePool(written string) (name, path string, err error) {
 	return name, path, nil
 }
 
+// parsePool is that of the package for an option of the route. A path in which
+// groups of Match stand is returned as a template instead.
+func (r *Route) parsePool(written string) (name, path string, t pathTemplate, err error) {
+	if err = groupInHost(written); err == nil {
+		name, path, err = parsePool(bareGroups(written))
+	}
+	if err != nil {
+		return "", "", nil, err
+	}
+	if t, err = r.template(path); t != nil {
+		path = ""
+	}
+	return name, path, t, err
+}
+
 func checkPoolName(name string) error {
 	if name == "" {
 		return errors.New("the name is missing; write one such as web")

@@ -12,18 +12,34 @@ import (
 // /store/cart when the client asks for /shop/cart. What the backend says of
 // its paths is mapped back.
 
-// appendBackendPath appends the path to ask the backend for. The prefix is
-// replaced at a segment boundary, so that the two parts meet in exactly one
-// slash.
+// A route with Match has no one prefix, and so nothing is mapped back: see
+// match.go for the path that it asks for.
+
+// appendBackendPath appends the path to ask the backend for.
+func (x *exchange) appendBackendPath(b []byte) []byte {
+	if x.target != nil {
+		return append(b, x.target...)
+	}
+	return x.route.appendBackendPath(b, x.path)
+}
+
+// appendBackendPath is that of the exchange, for a route without a template.
 func (rt *route) appendBackendPath(b, path []byte) []byte {
-	if rt.path == "" {
+	return rt.appendMapped(b, path, rt.path)
+}
+
+// appendMapped appends path with to in the place of the prefix; "" keeps it. The
+// prefix is replaced at a segment boundary, so that the two parts meet in
+// exactly one slash.
+func (rt *route) appendMapped(b, path []byte, to string) []byte {
+	if to == "" {
 		return append(b, path...)
 	}
 	rest := path[len(strings.TrimSuffix(rt.prefix, "/")):]
 	if len(rest) == 0 {
-		return append(b, rt.path...)
+		return append(b, to...)
 	}
-	b = append(b, strings.TrimSuffix(rt.path, "/")...)
+	b = append(b, strings.TrimSuffix(to, "/")...)
 	return append(b, rest...)
 }
 

@@ -126,13 +126,12 @@ func (s *Server) find(x *exchange) bool {
 	}
 	var err error
 	if x.path, err = x.cleanPath(); err != nil {
-		x.fail(http.StatusBadRequest, err.Error(), "The address is not one this server understands.")
+		x.fail(http.StatusBadRequest, err.Error(), unknownAddressHint)
 		return false
 	}
-	rt := x.site.route(x.path, x.upgrade, isStream(x.req))
+	rt := x.site.route(x)
 	if rt == nil {
-		x.fail(http.StatusNotFound, fmt.Sprintf("no route of %s takes %s; add one, such as path: / with app", x.site.name, x.path),
-			"There is nothing at this address.")
+		x.fail(http.StatusNotFound, x.unrouted(), "There is nothing at this address.")
 		return false
 	}
 	x.route = rt
@@ -141,7 +140,18 @@ func (s *Server) find(x *exchange) bool {
 			"The address holds an encoded slash.")
 		return false
 	}
-	return true
+	return rt.template == nil || x.makeTarget()
+}
+
+// unknownAddressHint is for a client whose path is refused.
+const unknownAddressHint = "The address is not one this server understands."
+
+// unrouted says why no route takes a request, in words for the log.
+func (x *exchange) unrouted() string {
+	if x.upgrade {
+		return fmt.Sprintf("no route of %s takes a WebSocket handshake at %s, as tunnel, push and app routes do; add one, such as a tunnel with that path", x.site.name, x.path)
+	}
+	return fmt.Sprintf("no route of %s takes %s; add one, such as path: / with app", x.site.name, x.path)
 }
 
 // cleanPath is that of the request, without an allocation where it is clean.

@@ -51,8 +51,11 @@ func (t *table) newRoute(s *site, at string, c Route) (*route, error) {
 		rt.ResponseTimeout = DefaultResponseTimeout
 	}
 	field := at + ".path"
-	var err error
-	if rt.prefix, rt.variable, err = parsePath(c.Path); err == nil {
+	if c.Match != "" {
+		field, rt.name = at+".match", s.name+" "+c.Match
+	}
+	err := rt.parsePlace()
+	if err == nil {
 		switch {
 		case c.App != "":
 			field = at + ".app"
@@ -65,7 +68,15 @@ func (t *table) newRoute(s *site, at string, c Route) (*route, error) {
 			}
 		case c.Files != "":
 			field = at + ".files"
-			rt.http, err = newFiles(rt)
+			var f *files
+			f, err = newFiles(rt)
+			rt.http = f
+			if c.Fallthrough {
+				rt.folder = f
+			}
+		case c.Redirect != Redirect{}:
+			field = at + ".redirect"
+			rt.handler, err = newRedirector(rt)
 		default:
 			rt.http = pushHandler{rt}
 		}
@@ -88,8 +99,7 @@ func (t *table) lead(rt *route, at, written, plain, secure string) error {
 	if err != nil {
 		return FieldError{at + ".backend_tls.ca", err.Error()}
 	}
-	rt.pool, rt.path, err = t.pools.lead(written, plain, secure, rt.BackendTLS, config)
-	return err
+	return t.pools.lead(rt, written, plain, secure, config)
 }
 
 // close gives back what the table holds, once no new request uses it.

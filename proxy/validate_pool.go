@@ -52,7 +52,7 @@ func (v *validator) poolBackend(at, pool string, one PoolBackend, taken map[stri
 		v.failf(field, "missing; write the backend's address, such as url: http://10.0.0.1:8080")
 		return
 	}
-	b := v.address(field, one.URL, "http", "https")
+	b := v.address(field, one.URL, "http", "https", Route{})
 	if b == nil {
 		return
 	}
@@ -69,7 +69,7 @@ func (v *validator) poolBackend(at, pool string, one PoolBackend, taken map[stri
 
 // routePool checks the pool that a route's option at the field leads to.
 func (v *validator) routePool(at, field, written string, r Route) {
-	name, path, err := parsePool(written)
+	name, path, _, err := r.parsePool(written)
 	if err != nil {
 		v.fail(field, err)
 		return
@@ -98,7 +98,7 @@ func (v *validator) stickyCookies(at string, s Site) {
 		if !strings.HasPrefix(written, poolScheme) {
 			continue
 		}
-		name, _, _ := parsePool(written)
+		name, _, _, _ := r.parsePool(written)
 		p, err := findPool(v.Pools, name)
 		if err != nil || p.Sticky == "" {
 			continue

@@ -20,6 +20,8 @@ func (v *validator) site(at string, s Site) {
 		v.route(fmt.Sprintf("%s.routes[%d]", at, i), r, taken)
 	}
 	v.stickyCookies(at, s)
+	v.circles(at, s)
+	v.letThrough(at, s)
 }
 
 func (v *validator) siteHosts(at string, s Site) {

@@ -56,7 +56,7 @@ func TestSchema_AcceptsGoodFiles(t *testing.T) {
 func TestSchema_RefusesUnknownKeysAndWrongTypes(t *testing.T) {
 	schema := compileSchema(t)
 	for _, name := range []string{
-		"durations", "just-a-word", "log", "many-at-once", "no-sites", "not-a-mapping", "null-values", "numbers", "pools", "publish-keys", "route-kinds", "schedules", "sites-a-mapping",
+		"durations", "just-a-word", "log", "many-at-once", "match-and-path", "no-sites", "not-a-mapping", "null-values", "numbers", "pools", "publish-keys", "redirect-status", "route-kinds", "schedules", "sites-a-mapping",
 		"sizes", "syslog", "tls-cert-without-key", "tls-mapping-unknown-key", "tls-word", "trusted-proxies", "tunnel-mode", "tunnel-without-backend",
 		"unknown-keys", "wrong-types",
 	} {
@@ -124,9 +124,12 @@ func generateSchema(t *testing.T) *reflector.Schema {
 	site := property(t, s, "sites").Items
 	site.Required = []string{"hosts", "routes"}
 	route := property(t, site, "routes").Items
-	route.Required = []string{"path"}
-	for _, kind := range []string{"app", "tunnel", "files", "push"} {
-		route.OneOf = append(route.OneOf, &reflector.Schema{Required: []string{kind}})
+	for _, choice := range [][]string{{"path", "match"}, {"app", "tunnel", "files", "redirect", "push"}} {
+		one := &reflector.Schema{}
+		for _, key := range choice {
+			one.OneOf = append(one.OneOf, &reflector.Schema{Required: []string{key}})
+		}
+		route.AllOf = append(route.AllOf, one)
 	}
 	property(t, s, "pools").Items.Required = []string{"name", "backends"}
 	push := property(t, s, "push")
@@ -164,6 +167,11 @@ func schemaOf(r *reflector.Reflector, typ reflect.Type) *reflector.Schema {
 		return &reflector.Schema{OneOf: []*reflector.Schema{{Type: "string"}, longForm(r, typ, "backend")}}
 	case reflect.TypeFor[proxy.PoolBackend]():
 		return &reflector.Schema{OneOf: []*reflector.Schema{{Type: "string"}, longForm(r, typ, "url")}}
+	case reflect.TypeFor[proxy.Redirect]():
+		long := longForm(r, typ)
+		status, _ := long.Properties.Get("status")
+		status.Minimum, status.Maximum, status.Enum = "", "", []any{301, 302, 303, 307, 308, 403, 404, 410}
+		return &reflector.Schema{OneOf: []*reflector.Schema{{Type: "string"}, long}}
 	case reflect.TypeFor[proxy.TunnelMode]():
 		return words("raw", "message")
 	case reflect.TypeFor[proxy.AccessFormat]():
