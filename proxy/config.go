@@ -20,6 +20,9 @@ type Config struct {
 	// Default [":80"], or none when Listen already serves plain HTTP.
 	HTTPListen Addresses `yaml:"http_listen"`
 
+	// Pools are groups of backends that routes lead to by their names.
+	Pools []Pool `yaml:"pools"`
+
 	// Sites are the host names served here and where their requests go.
 	Sites []Site `yaml:"sites"`
 
@@ -37,9 +40,10 @@ type Config struct {
 	// ACME says how certificates of sites with tls: auto are obtained.
 	ACME ACME `yaml:"acme"`
 
-	// AccessLog is the form of the access log, one line at the close of each
-	// request: combined (Apache's), json or off. Default combined.
-	AccessLog AccessFormat `yaml:"access_log"`
+	// AccessLog is the access log: the form of its lines, combined (Apache's),
+	// json or off, or {format: combined, file: FILE, skip: [/healthz]}. Default
+	// combined.
+	AccessLog AccessLog `yaml:"access_log"`
 
 	// MaxTunnels is how many tunnels may be open at a time. A handshake beyond
 	// is refused with 503. Default what 95 in 100 of the limit of open files
@@ -96,8 +100,12 @@ type Site struct {
 	// since a browser follows no redirect for a WebSocket.
 	InsecureWebSocket bool `yaml:"insecure_websocket"`
 
+	// Headers changes the fields of answers, our own errors included. Default
+	// nothing.
+	Headers Headers `yaml:"headers"`
+
 	// Routes say which path goes where. The most specific path wins,
-	// whatever the order in the file.
+	// whatever the order in the file; those with Match come first.
 	Routes []Route `yaml:"routes"`
 }
 
@@ -189,7 +197,7 @@ const (
 )
 
 // Route sends the requests below one path somewhere: exactly one of App,
-// Tunnel, Files and Handler is set.
+// Tunnel, Files, Redirect and Handler is set, and one of Path and Match.
 type Route struct {
 	// Path is the prefix that is taken, matched at segment boundaries:
 	// /chat takes /chat and /chat/x, not /chatter; /chat/ takes what is below
@@ -198,9 +206,9 @@ type Route struct {
 	Path string `yaml:"path"`
 
 	// App is the backend that gets the requests: http://host:port,
-	// https://host:port or unix:/path/to.sock. With a path behind the host,
-	// even a bare /, that path replaces the route's Path, and Location and
-	// cookie paths are mapped back.
+	// https://host:port or unix:/path/to.sock, or pool://NAME for those of a
+	// pool. With a path behind the host, even a bare /, that path replaces the
+	// route's Path, and Location and cookie paths are mapped back.
 	App string `yaml:"app"`
 
 	// Tunnel is the backend that gets WebSocket handshakes: its address, or
@@ -209,8 +217,32 @@ type Route struct {
 	Tunnel Tunnel `yaml:"tunnel"`
 
 	// Files is a folder whose files are served, with the rest of the path
-	// behind Path.
+	// behind Path; or one file, for the Path alone.
 	Files string `yaml:"files"`
+
+	// Fallback is a file of the folder, such as /index.html, that is the answer
+	// where there is no file: the page of a single-page application, which reads
+	// the path by itself. Names that begin with a dot stay 404. Default none.
+	Fallback string `yaml:"fallback"`
+
+	// Fallthrough has a request for which the folder has no file go on to the
+	// next route, and so any that is not GET or HEAD. Default off: it is
+	// answered with 404, or 405.
+	Fallthrough bool `yaml:"fallthrough"`
+
+	// Redirect answers with another address, {to: URL, status: 301}, or the URL
+	// alone; or with an error, {status: 410}. WebSocket handshakes, for which
+	// no browser follows a redirect, go on to the next route.
+	Redirect Redirect `yaml:"redirect"`
+
+	// Match is a regular expression (RE2), in place of Path, that is searched in
+	// the clean and escaped path of a request. Routes with Match come before
+	// those with Path, as they stand in the file, each for its own kind of
+	// request. Not for Files and Handler. In the path of App, Tunnel and
+	// Redirect, $1 to $9 stand for what its groups took, $0 for all; such a path
+	// is the whole of what is asked for, and Location and cookie paths are not
+	// mapped back.
+	Match string `yaml:"match"`
 
 	// Handler gets WebSocket handshakes, requests that accept text/event-stream,
 	// and those that prefer to wait (RFC 7240 §4.3). Plain requests on the same
@@ -228,7 +260,8 @@ type Route struct {
 	// Host is the Host field sent to the backend. Default the client's own.
 	Host string `yaml:"host"`
 
-	// BackendTLS says how an https:// or wss:// backend is verified.
+	// BackendTLS says how an https:// or wss:// backend is verified, or those of
+	// a pool.
 	BackendTLS BackendTLS `yaml:"backend_tls"`
 
 	// RequestBuffering takes a request body that comes without a length whole,
@@ -244,6 +277,23 @@ type Route struct {
 	// gets them as they came. Default off: such a path is refused with 400,
 	// as the backend may take it for another one.
 	EncodedSlashes bool `yaml:"encoded_slashes"`
+
+	// Allow are the addresses of clients that may use the route; others get 403.
+	// An empty list lets nobody in. Default everybody.
+	Allow []netip.Prefix `yaml:"allow"`
+
+	// BasicAuth lets in who has a password in a file, and nobody else: the file
+	// alone, or {file: FILE, realm: NAME}. With Allow both must hold. The backend
+	// gets the user's name as X-Remote-User, and no Authorization. Default
+	// everybody.
+	BasicAuth *BasicAuth `yaml:"basic_auth"`
+
+	// Headers changes the fields of answers, our own errors included, after those
+	// of the site. Default nothing.
+	Headers Headers `yaml:"headers"`
+
+	// RequestHeaders changes the fields that the backend gets. Default nothing.
+	RequestHeaders RequestHeaders `yaml:"request_headers"`
 
 	// ResponseTimeout is how long a backend may take until its answer begins,
 	// handshakes included. Default 60s.
@@ -308,8 +358,9 @@ const (
 
 // Tunnel is where WebSocket handshakes go, and how.
 type Tunnel struct {
-	// Backend is ws://host:port, wss://host:port or unix:/path/to.sock. A path
-	// behind the host replaces the route's, as with app.
+	// Backend is ws://host:port, wss://host:port or unix:/path/to.sock, or
+	// pool://NAME for those of a pool. A path behind the host replaces the
+	// route's, as with app.
 	Backend string `yaml:"backend"`
 
 	// Mode is raw or message. Default raw.
@@ -319,6 +370,26 @@ type Tunnel struct {
 // UnmarshalText reads the short form: the backend alone.
 func (t *Tunnel) UnmarshalText(text []byte) error {
 	*t = Tunnel{Backend: string(text)}
+	return nil
+}
+
+// Redirect is where a client is sent instead, or the error that tells it to
+// give up.
+type Redirect struct {
+	// To is https://host, http://host, or a path of the host asked for. Without
+	// a path behind the host the request's path is kept; with one, even a bare
+	// /, that path takes the place of the route's. The query is kept unless To
+	// has one; a bare ? at its end drops it.
+	To string `yaml:"to"`
+
+	// Status is 301, 302, 303, 307 or 308; or, without To, 403, 404 or 410.
+	// Default 302.
+	Status int `yaml:"status"`
+}
+
+// UnmarshalText reads the short form: the address alone.
+func (r *Redirect) UnmarshalText(text []byte) error {
+	*r = Redirect{To: string(text)}
 	return nil
 }
 

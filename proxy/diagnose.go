@@ -53,7 +53,7 @@ func (t *attempt) diagnose() {
 		answer.Body = nil // a page may hold what is for its reader alone
 		evidence = answer.Evidence()
 	}
-	x.reason = fmt.Sprintf("%s Backend %s answered %s. %s.", x.cause.Sentence(), x.route.backend.written, evidence, adviceFor(x.cause))
+	x.reason = fmt.Sprintf("%s Backend %s answered %s. %s.", x.cause.Sentence(), x.choice.member.backend.written, evidence, adviceFor(x.cause))
 	a.Fields = append(slices.DeleteFunc(a.Fields, func(f http1.Field) bool { return equalFold(f.Name, diagnosis.Field) }),
 		http1.Field{Name: []byte(diagnosis.Field), Value: []byte(diagnosed(x.cause))})
 }

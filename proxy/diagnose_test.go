@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,7 +108,9 @@ func TestDiagnose_PageStaysOutOfTheLog(t *testing.T) {
 // the log has it.
 func TestDiagnose_OwnAnswers(t *testing.T) {
 	silent := rawBackend(t, func(conn net.Conn, r *bufio.Reader) { _, _ = io.Copy(io.Discard, r) })
-	tlsOnly := httptest.NewTLSServer(http.HandlerFunc(echoHandler))
+	tlsOnly := httptest.NewUnstartedServer(http.HandlerFunc(echoHandler))
+	tlsOnly.Config.ErrorLog = log.New(io.Discard, "", 0) // who speaks plain HTTP to it, or refuses its certificate
+	tlsOnly.StartTLS()
 	t.Cleanup(tlsOnly.Close)
 	tlsHost, plainHost := strings.TrimPrefix(tlsOnly.URL, "https://"), echoBackend(t)
 	socket := filepath.Join(t.TempDir(), "push.sock")
@@ -120,6 +124,7 @@ func TestDiagnose_OwnAnswers(t *testing.T) {
 		{Path: "/tls", Tunnel: Tunnel{Backend: "ws://" + tlsHost}},
 		{Path: "/plain", Tunnel: Tunnel{Backend: "wss://" + plainHost}},
 		{Path: "/untrusted", Tunnel: Tunnel{Backend: "wss://" + tlsHost}},
+		{Path: "/closed", Tunnel: Tunnel{Backend: "ws://" + plainHost}, Allow: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}},
 		{Path: "/full", Tunnel: Tunnel{Backend: "ws://" + plainHost}, MaxTunnels: 1},
 	}}}})
 	full, res := f.handshake("/full", "")
@@ -138,6 +143,7 @@ func TestDiagnose_OwnAnswers(t *testing.T) {
 		{"encoded slash", "/websocket", "/gone/a%2Fb", 400, diagnosis.PathUnknown, true},
 		{"no key", "Sec-WebSocket-Key", "X", 400, diagnosis.HandshakeWrong, true},
 		{"old version", "Version: 13", "Version: 8", 426, diagnosis.HandshakeWrong, true},
+		{"closed", "/websocket", "/closed", 403, diagnosis.AddressRefused, true},
 		{"full", "/websocket", "/full", 503, diagnosis.TooMany, true},
 		{"gone", "/websocket", "/gone", 502, diagnosis.BackendDown, true},
 		{"no socket", "/websocket", "/no-socket", 502, diagnosis.BackendDown, true},

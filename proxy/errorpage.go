@@ -36,7 +36,7 @@ type failure struct {
 // fail answers with an error of our own and notes why. reason goes to the log
 // alone, and where it is "" nothing is logged beyond the access log; hint is
 // for the person who asked, and names nothing internal. Who sent a handshake is
-// told its cause besides: see refuse. When an answer has
+// told its cause besides: see failFor. When an answer has
 // begun already, all that can be done is to cut it, so that it does not look
 // whole. Fields that were added before stay in the answer.
 func (x *exchange) fail(status int, reason, hint string) {
@@ -45,6 +45,7 @@ func (x *exchange) fail(status int, reason, hint string) {
 		x.abort()
 		return
 	}
+	x.ownError = true
 	form, body := x.failurePage(failure{status, statusText(status), hint, string(x.id[:])})
 	if x.upgrade && x.cause != "" {
 		x.addField(diagnosis.Field, diagnosed(x.cause))
@@ -59,9 +60,9 @@ func (x *exchange) fail(status int, reason, hint string) {
 	x.answer(status, body)
 }
 
-// refuse is fail where the request may be a handshake, which fails for this
+// failFor is fail where the request may be a handshake, which fails for this
 // cause.
-func (x *exchange) refuse(cause diagnosis.Cause, status int, reason, hint string) {
+func (x *exchange) failFor(cause diagnosis.Cause, status int, reason, hint string) {
 	x.cause = cause
 	x.fail(status, reason, hint)
 }

@@ -15,6 +15,12 @@ const (
 	// eventHandshakeFailed: a WebSocket handshake did not become a tunnel.
 	// Attributes as request.failed, and cause, one of package diagnosis's.
 	eventHandshakeFailed = "handshake.failed"
+	// eventBackendDown: a backend of a pool could not be reached, and is left out.
+	// Attributes: pool, backend, reason, for (how long).
+	eventBackendDown = "backend.down"
+	// eventBackendUp: a backend that was left out can be reached again.
+	// Attributes: pool, backend.
+	eventBackendUp = "backend.up"
 	// eventPanic: a request ended by a panic, which ended nothing else.
 	// Attributes: id, panic, stack.
 	eventPanic = "request.panic"
@@ -51,6 +57,17 @@ const (
 	// eventCertUnfit: clients will not accept the certificate of a PEM file.
 	// Attributes: cert, problem, hint.
 	eventCertUnfit = "cert.unfit"
+	// eventPasswordsReload: a changed password file was read and is in use.
+	// Attributes: file, users.
+	eventPasswordsReload = "passwords.reload"
+	// eventPasswordsReloadFailed: a changed password file cannot be used; the
+	// passwords read before go on to count. Attributes: file, error, hint.
+	eventPasswordsReloadFailed = "passwords.reload.failed"
+	// eventAccessReopen: the access log's file was opened anew. Attributes: file.
+	eventAccessReopen = "access.reopen"
+	// eventAccessReopenFailed: the access log's file could not be opened anew; the
+	// one that was open is written on. Attributes: file, error, hint.
+	eventAccessReopenFailed = "access.reopen.failed"
 	// eventCertRefused: a TLS handshake was refused for want of a certificate.
 	// Attributes: name, client, reason.
 	eventCertRefused = "cert.refused"

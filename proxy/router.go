@@ -6,14 +6,17 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"strings"
 )
 
 // table is a routing table: made once from a Config, never changed.
 type table struct {
-	sites   []*site
-	hosts   hostMap[*site]
-	trusted []netip.Prefix
+	sites     []*site
+	hosts     hostMap[*site]
+	trusted   []netip.Prefix
+	passwords map[string]*passwordFile // by path
+	pools     *pools
 }
 
 // site is a Site in effect.
@@ -21,20 +24,28 @@ type site struct {
 	Site
 	name            string // its first host, for logs
 	upgradeInsecure bool
-	routes          []*route // most specific first
+	answers         *fieldRules
+	routes          []*route // those with Match as they stand in the file, then the most specific first
 }
 
 // route is a Route in effect.
 type route struct {
 	Route
-	name     string   // site and path, for logs
-	prefix   string   // Path without the {name} of a last segment
-	variable string   // that name, or ""
-	backend  *backend // nil for files and handlers
-	handler  handler  // of requests, for an app route
+	name     string         // site and path, for logs
+	prefix   string         // Path without the {name} of a last segment
+	variable string         // that name, or ""
+	pattern  *regexp.Regexp // Match, or nil
+	template pathTemplate   // of the target's path, for a route with Match
+	pool     *pool          // nil but for app and tunnel routes
+	path     string         // of the App or Tunnel, which replaces Path; "" keeps the request's
+	handler  handler        // of requests, for app and redirect routes
 	tunnel   tunnelTerms
 	messages *messageTunnel // nil but for tunnels of mode message
+	folder   *files         // of a route with Fallthrough; nil for others
 	http     httpHandler    // of what goes through net/http; nil for none
+	guard    *guard         // nil for a route that asks for no password
+	answers  *fieldRules    // for what the client gets
+	requests *fieldRules    // for what the backend gets
 }
 
 // handler answers one kind of route.
@@ -49,34 +60,52 @@ type httpHandler interface {
 
 // takes reports whether the route is for this path and kind of request.
 func (rt *route) takes(path []byte, upgrade, stream bool) bool {
-	rest, below := cutPrefix(path, rt.prefix)
 	switch {
-	case rt.Tunnel.Backend != "" && !upgrade, rt.Handler != nil && !rt.Whole && !upgrade && !stream, rt.Files != "" && upgrade:
+	case rt.Tunnel.Backend != "" && !upgrade, rt.Handler != nil && !rt.Whole && !upgrade && !stream,
+		upgrade && (rt.Files != "" || rt.Redirect != Redirect{}):
 		return false
+	case rt.pattern != nil:
+		return rt.pattern.Match(path)
+	}
+	switch rest, below := cutPrefix(path, rt.prefix); {
 	case rt.variable != "":
 		return below && len(rest) > 0 && bytes.IndexByte(rest, '/') < 0
 	case strings.HasSuffix(rt.prefix, "/"):
 		return below
+	default:
+		return below && (len(rest) == 0 || rest[0] == '/')
 	}
-	return below && (len(rest) == 0 || rest[0] == '/')
 }
 
-// before orders routes by how specific they are: the longer prefix first, of
-// two alike the one that ends in {name}, since it takes one segment where the
-// other takes everything below, and then the one that takes only handshakes.
+// before orders routes: those with Match first, as they stand in the file, and
+// then by how specific they are: the longer prefix first, of two alike the one
+// that ends in {name}, since it takes one segment where the other takes
+// everything below, then the one that takes only handshakes, and then the one
+// that takes only what its folder has.
 func (rt *route) before(other *route) int {
+	switch {
+	case rt.pattern != nil && other.pattern != nil:
+		return 0 // the sort is stable
+	case rt.pattern != nil:
+		return -1
+	case other.pattern != nil:
+		return 1
+	}
 	if d := len(other.prefix) - len(rt.prefix); d != 0 {
 		return d
 	}
 	rank := func(rt *route) int {
 		n := 0
 		if rt.variable == "" {
-			n = 2
+			n = 3
 		}
-		if rt.Tunnel.Backend == "" && rt.Handler == nil {
-			n++
+		switch {
+		case rt.Tunnel.Backend != "" || rt.Handler != nil:
+			return n
+		case rt.Fallthrough:
+			return n + 1
 		}
-		return n
+		return n + 2
 	}
 	return rank(rt) - rank(other)
 }
@@ -95,10 +124,12 @@ func (t *table) site(host []byte) *site {
 	return s
 }
 
-// route finds the most specific route of the site that takes the request.
-func (s *site) route(path []byte, upgrade, stream bool) *route {
+// route finds the first route of the site that takes the request: one with
+// Fallthrough does where its folder has what is asked for.
+func (s *site) route(x *exchange) *route {
+	stream := isStream(x.req)
 	for _, rt := range s.routes {
-		if rt.takes(path, upgrade, stream) {
+		if rt.takes(x.path, x.upgrade, stream) && (rt.folder == nil || rt.folder.has(x)) {
 			return rt
 		}
 	}
@@ -138,6 +169,16 @@ func hostname(host string) string {
 	}
 	host = strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"), ".")
 	return strings.ToLower(host)
+}
+
+// parsePlace fills in by what a request's path the route is found.
+func (rt *route) parsePlace() (err error) {
+	if rt.Match != "" {
+		rt.pattern, err = compileMatch(rt.Match)
+	} else {
+		rt.prefix, rt.variable, err = parsePath(rt.Path)
+	}
+	return err
 }
 
 // parsePath parts a route's path into its clean prefix and the name of a

@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"wsfront/proxy/diagnosis"
 	"wsfront/proxy/record"
@@ -44,6 +45,9 @@ type Server struct {
 	stop     context.CancelFunc
 	draining atomic.Bool // no request follows another on a connection
 
+	passwordChecks chan struct{} // has a place for each that may be under way
+	passwordPoll   time.Duration // shortened by tests, before Run
+
 	onlyNetHTTP bool // every connection is handed over: set by tests
 }
 
@@ -54,18 +58,21 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg.withDefaults(), log: log}
+	s := &Server{cfg: cfg.withDefaults(), log: log, passwordPoll: filePollInterval, passwordChecks: make(chan struct{}, maxPasswordChecks())}
 	t, err := newTable(s.cfg)
 	if err != nil {
 		return nil, err
 	}
 	s.table.Store(t)
-	s.access = newAccessLog(s.cfg.AccessLog, access)
 	if s.certs, err = newCertificates(s.cfg, log); err != nil {
+		return nil, err
+	}
+	if s.access, err = newAccessLog(s.cfg.AccessLog, access); err != nil {
 		return nil, err
 	}
 	if s.relay, err = relay.NewEngine(); err != nil {
 		t.close()
+		s.access.close()
 		return nil, fmt.Errorf("prepare for tunnels: %w", err)
 	}
 	s.accepter = record.NewAccepter(s.certs.tlsConfig())
@@ -109,12 +116,12 @@ func (s *Server) Reload(cfg Config) error {
 	return nil
 }
 
-// find finds the site and the route of a request. It reports false when the
-// request has been answered.
+// find finds the site and the route of a request, and whether the route is open
+// to it. It reports false when the request has been answered.
 func (s *Server) find(x *exchange) bool {
 	found := s.table.Load().site(x.host)
 	if found == nil {
-		x.refuse(diagnosis.HostRefused, http.StatusMisdirectedRequest, fmt.Sprintf("no site serves the host %q; add it to hosts", x.host),
+		x.failFor(diagnosis.HostRefused, http.StatusMisdirectedRequest, fmt.Sprintf("no site serves the host %q; add it to hosts", x.host),
 			"This server does not serve that name.")
 		return false
 	}
@@ -128,22 +135,32 @@ func (s *Server) find(x *exchange) bool {
 	}
 	var err error
 	if x.path, err = x.cleanPath(); err != nil {
-		x.refuse(diagnosis.PathUnknown, http.StatusBadRequest, err.Error(), "The address is not one this server understands.")
+		x.failFor(diagnosis.PathUnknown, http.StatusBadRequest, err.Error(), unknownAddressHint)
 		return false
 	}
-	rt := x.site.route(x.path, x.upgrade, isStream(x.req))
+	rt := x.site.route(x)
 	if rt == nil {
-		x.refuse(diagnosis.PathUnknown, http.StatusNotFound, fmt.Sprintf("no route of %s takes %s; add one, such as path: / with app", x.site.name, x.path),
-			"There is nothing at this address.")
+		x.failFor(diagnosis.PathUnknown, http.StatusNotFound, x.unrouted(), "There is nothing at this address.")
 		return false
 	}
 	x.route = rt
 	if !rt.EncodedSlashes && hasEncodedSlash(x.path) {
-		x.refuse(diagnosis.PathUnknown, http.StatusBadRequest, "an encoded slash in the path; set encoded_slashes on the route if the app needs it",
+		x.failFor(diagnosis.PathUnknown, http.StatusBadRequest, "an encoded slash in the path; set encoded_slashes on the route if the app needs it",
 			"The address holds an encoded slash.")
 		return false
 	}
-	return true
+	return x.admit() && (rt.template == nil || x.makeTarget())
+}
+
+// unknownAddressHint is for a client whose path is refused.
+const unknownAddressHint = "The address is not one this server understands."
+
+// unrouted says why no route takes a request, in words for the log.
+func (x *exchange) unrouted() string {
+	if x.upgrade {
+		return fmt.Sprintf("no route of %s takes a WebSocket handshake at %s, as tunnel, push and app routes do; add one, such as a tunnel with that path", x.site.name, x.path)
+	}
+	return fmt.Sprintf("no route of %s takes %s; add one, such as path: / with app", x.site.name, x.path)
 }
 
 // cleanPath is that of the request, without an allocation where it is clean.
@@ -190,9 +207,12 @@ func (s *Server) logFailure(x *exchange) {
 	route, backend := "", ""
 	if x.route != nil {
 		route = x.route.name
-		if x.route.backend != nil {
-			backend = x.route.backend.written
+		if x.route.pool != nil {
+			backend = x.route.pool.written
 		}
+	}
+	if x.choice.member != nil {
+		backend = x.choice.member.backend.written
 	}
 	attributes := []any{"id", string(x.id[:]), "client", x.client, "host", string(x.host), "route", route, "backend", backend,
 		"method", string(x.req.Method), "path", string(x.req.Path), "status", x.status, "reason", x.reason}

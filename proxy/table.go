@@ -8,9 +8,9 @@ import (
 // newTable makes the routing table of a valid Config. Its error is a FieldError:
 // something the Config names is not there, or not what it should be.
 func newTable(cfg Config) (*table, error) {
-	t := &table{trusted: cfg.TrustedProxies}
+	t := &table{trusted: cfg.TrustedProxies, passwords: map[string]*passwordFile{}, pools: newPools(cfg.Pools)}
 	for i, c := range cfg.Sites {
-		s, err := newSite(fmt.Sprintf("sites[%d]", i), c)
+		s, err := t.newSite(fmt.Sprintf("sites[%d]", i), c)
 		if err != nil {
 			return nil, err
 		}
@@ -23,11 +23,11 @@ func newTable(cfg Config) (*table, error) {
 }
 
 // newSite makes the site that stands at the field at.
-func newSite(at string, c Site) (*site, error) {
-	s := &site{Site: c, name: c.Hosts[0]}
+func (t *table) newSite(at string, c Site) (*site, error) {
+	s := &site{Site: c, name: c.Hosts[0], answers: newFieldRules(c.Headers)}
 	push := false
 	for i, rc := range c.Routes {
-		rt, err := newRoute(s, fmt.Sprintf("%s.routes[%d]", at, i), rc)
+		rt, err := t.newRoute(s, fmt.Sprintf("%s.routes[%d]", at, i), rc)
 		if err != nil {
 			return nil, err
 		}
@@ -42,8 +42,8 @@ func newSite(at string, c Site) (*site, error) {
 	return s, nil
 }
 
-func newRoute(s *site, at string, c Route) (*route, error) {
-	rt := &route{Route: c, name: s.name + c.Path}
+func (t *table) newRoute(s *site, at string, c Route) (*route, error) {
+	rt := &route{Route: c, name: s.name + c.Path, answers: newFieldRules(c.Headers), requests: newRequestRules(c.RequestHeaders)}
 	if rt.MaxBody == 0 {
 		rt.MaxBody = DefaultMaxBody
 	}
@@ -51,48 +51,60 @@ func newRoute(s *site, at string, c Route) (*route, error) {
 		rt.ResponseTimeout = DefaultResponseTimeout
 	}
 	field := at + ".path"
-	var err error
-	if rt.prefix, rt.variable, err = parsePath(c.Path); err == nil {
+	if c.Match != "" {
+		field, rt.name = at+".match", s.name+" "+c.Match
+	}
+	err := rt.parsePlace()
+	if err == nil {
 		switch {
 		case c.App != "":
 			field = at + ".app"
-			rt.backend, err = parseBackend(c.App, "http", "https")
+			err = t.lead(rt, at, c.App, "http", "https")
 		case c.Tunnel.Backend != "":
 			field = at + ".tunnel"
-			rt.backend, err = parseBackend(c.Tunnel.Backend, "ws", "wss")
+			err = t.lead(rt, at, c.Tunnel.Backend, "ws", "wss")
 			if c.Tunnel.Mode == TunnelMessage {
 				rt.messages = newMessageTunnel(c)
 			}
 		case c.Files != "":
 			field = at + ".files"
-			rt.http, err = newFiles(rt)
+			var f *files
+			f, err = newFiles(rt)
+			rt.http = f
+			if c.Fallthrough {
+				rt.folder = f
+			}
+		case c.Redirect != Redirect{}:
+			field = at + ".redirect"
+			rt.handler, err = newRedirector(rt)
 		default:
 			rt.http = pushHandler{rt}
 		}
 	}
-	if err == nil && rt.backend != nil {
-		field = at + ".backend_tls.ca"
-		err = rt.backend.secure(c.BackendTLS)
+	if err == nil {
+		field = at + ".basic_auth.file"
+		rt.guard, err = newGuard(c.BasicAuth, t.passwords)
 	}
 	if err != nil {
-		return nil, FieldError{field, err.Error()}
+		return nil, inField(field, err)
 	}
-	if rt.backend != nil {
+	if rt.pool != nil {
 		rt.tunnel = newTunnelTerms(&rt.Route)
 	}
 	if c.App != "" {
-		rt.handler = newForwarder(rt)
+		rt.handler = forwarder{}
 	}
 	return rt, nil
 }
 
-// close gives back what the table holds, once no new request uses it.
-func (t *table) close() {
-	for _, s := range t.sites {
-		for _, rt := range s.routes {
-			if c, ok := rt.handler.(interface{ close() }); ok {
-				c.close()
-			}
-		}
+// lead fills in where a route's App or Tunnel, written at the field, leads.
+func (t *table) lead(rt *route, at, written, plain, secure string) error {
+	config, err := rt.BackendTLS.config()
+	if err != nil {
+		return FieldError{at + ".backend_tls.ca", err.Error()}
 	}
+	return t.pools.lead(rt, written, plain, secure, config)
 }
+
+// close gives back what the table holds, once no new request uses it.
+func (t *table) close() { t.pools.close() }

@@ -53,6 +53,7 @@ func (s *Server) tunnel(x *exchange) {
 		return
 	}
 	defer func() { place.leave() }() // unless the tunnel has it by then
+	defer x.choice.leave()           // likewise
 	b, err := s.askForTunnel(x)
 	if err != nil {
 		s.handshakeFailed(x, err)
@@ -64,7 +65,7 @@ func (s *Server) tunnel(x *exchange) {
 	}
 	if mistake != "" {
 		b.close()
-		x.refuse(cause, http.StatusBadGateway, fmt.Sprintf("backend %s answered 101, but %s", x.route.backend.written, mistake), hint(http.StatusBadGateway))
+		x.failFor(cause, http.StatusBadGateway, fmt.Sprintf("backend %s answered 101, but %s", x.choice.member.backend.written, mistake), hint(http.StatusBadGateway))
 		return
 	}
 	if s.open(x, b, place) {
@@ -75,11 +76,10 @@ func (s *Server) tunnel(x *exchange) {
 // askForTunnel sends the handshake and returns the connection on which the
 // backend answered 101.
 func (s *Server) askForTunnel(x *exchange) (*backendConn, error) {
-	conn, err := x.route.backend.dial(s.stopping)
+	b, err := x.connect(s.stopping, true)
 	if err != nil {
 		return nil, err
 	}
-	b := newBackendConn(conn)
 	x.payload = requestBody{x: x, length: lengthNone}
 	t := &x.attempt
 	*t = attempt{x: x, b: b, body: &x.payload, tunnel: true}
@@ -113,11 +113,11 @@ func (s *Server) handshakeFailed(x *exchange, err error) {
 	switch {
 	case err == errAnswered:
 	case s.stopping.Err() != nil:
-		x.refuse(diagnosis.Restarting, http.StatusServiceUnavailable, shuttingDown, restartHint)
+		x.failFor(diagnosis.Restarting, http.StatusServiceUnavailable, shuttingDown, restartHint)
 	case err == errClientGone:
 		x.abort()
 	default:
-		x.cause = x.route.backend.cause(err)
+		x.cause = x.choice.member.backend.cause(err)
 		x.backendFailed(err)
 	}
 }
@@ -125,6 +125,7 @@ func (s *Server) handshakeFailed(x *exchange, err error) {
 // open gives the client its 101, and both connections to the relay.
 func (s *Server) open(x *exchange, b *backendConn, place tunnelPlace) bool {
 	x.answerFields(&b.answer)
+	x.stick()
 	deflate := x.route.messages != nil && offersDeflate(x.values(http1.SecWebSocketExtensions))
 	if deflate {
 		x.addField("Sec-WebSocket-Extensions", deflateAnswer)
@@ -139,7 +140,7 @@ func (s *Server) open(x *exchange, b *backendConn, place tunnelPlace) bool {
 	if err != nil {
 		_ = b.Conn.Close()
 		x.status, x.fields = 0, x.fields[:0]
-		x.refuse(diagnosis.HandshakeWrong, http.StatusInternalServerError, "take the client's connection over: "+err.Error(), "This connection cannot carry a WebSocket.")
+		x.failFor(diagnosis.HandshakeWrong, http.StatusInternalServerError, "take the client's connection over: "+err.Error(), "This connection cannot carry a WebSocket.")
 		return false
 	}
 	_ = client.SetWriteDeadline(time.Now().Add(switchTimeout))
@@ -149,8 +150,8 @@ func (s *Server) open(x *exchange, b *backendConn, place tunnelPlace) bool {
 		return false // the client went away between its request and the answer
 	}
 	early.FromClient = client.leftover
-	x.switched = true
-	t := &tunnelEntry{server: s, site: x.site, route: x.route, id: x.id, client: x.client, begin: x.begin, access: s.access.keep(x), place: place}
+	x.switched, x.choice.open = true, false
+	t := &tunnelEntry{server: s, site: x.site, route: x.route, member: x.choice.member, id: x.id, client: x.client, begin: x.begin, access: s.access.keep(x), place: place}
 	s.log.Info(eventTunnelOpen, t.attributes()...)
 	// Keep-alive probes need no word here: the net package sends them on
 	// connections it accepts and dials, and so finds peers that vanished.
@@ -169,6 +170,7 @@ type tunnelEntry struct {
 	server *Server
 	site   *site
 	route  *route
+	member *member // the backend
 	id     [16]byte
 	client netip.Addr
 	begin  time.Time
@@ -177,7 +179,7 @@ type tunnelEntry struct {
 }
 
 func (t *tunnelEntry) attributes() []any {
-	return []any{"id", string(t.id[:]), "client", t.client, "site", t.site.name, "route", t.route.name, "backend", t.route.backend.written}
+	return []any{"id", string(t.id[:]), "client", t.client, "site", t.site.name, "route", t.route.name, "backend", t.member.backend.written}
 }
 
 // carryMessages is the life of a tunnel of mode message.
@@ -195,6 +197,7 @@ func (t *tunnelEntry) carryMessages(client, backend messagePeer, deflate bool) {
 // over is called when both connections are closed.
 func (t *tunnelEntry) over(r relay.Result) {
 	t.place.leave()
+	t.route.pool.left(t.member, openTunnel)
 	reason := string(r.Reason)
 	if r.Err != nil {
 		reason += ": " + r.Err.Error()
@@ -244,7 +247,7 @@ func (t *tunnelTerms) terms(answer *http1.Response) *relay.Options {
 // letter.
 func (x *exchange) appendHandshake(b []byte) []byte {
 	b = append(b, "GET "...)
-	b = x.route.appendBackendPath(b, x.path)
+	b = x.appendBackendPath(b)
 	b = x.appendQuery(b)
 	b = append(b, " HTTP/1.1\r\nHost: "...)
 	b = x.appendBackendHost(b)
@@ -283,5 +286,5 @@ func (x *exchange) refuseHandshake(status int, mistake string) {
 	case http.StatusMethodNotAllowed:
 		x.addField("Allow", http.MethodGet)
 	}
-	x.refuse(diagnosis.HandshakeWrong, status, mistake, mistake)
+	x.failFor(diagnosis.HandshakeWrong, status, mistake, mistake)
 }

@@ -56,7 +56,7 @@ func (o *openTunnels) admit(x *exchange) (tunnelPlace, bool) {
 		return p, true
 	}
 	x.addField("Retry-After", retryTunnel)
-	x.refuse(diagnosis.TooMany, status, reason, "Too many connections are open. Try again shortly.")
+	x.failFor(diagnosis.TooMany, status, reason, "Too many connections are open. Try again shortly.")
 	return tunnelPlace{}, false
 }
 

@@ -95,7 +95,7 @@ func (t *turn) serve() (again bool) {
 	switch {
 	case handOver:
 		t.closing = true
-		t.refuse(diagnosis.Restarting, http.StatusServiceUnavailable, shuttingDown, restartHint)
+		t.failFor(diagnosis.Restarting, http.StatusServiceUnavailable, shuttingDown, restartHint)
 	case found:
 		s.serve(&t.exchange)
 	}

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -16,13 +15,14 @@ func (v *validator) route(at string, r Route, taken map[string]string) {
 	case "tunnel":
 		v.tunnelOf(at, r)
 	case "files":
-		if !filepath.IsAbs(r.Files) {
-			v.failf(at+".files", "%q is not absolute; write the whole path, such as %s", r.Files, filepath.Join("/srv", r.Files))
-		}
+		v.files(at, r)
+	case "redirect":
+		v.redirect(at, r)
 	}
 	v.duration(at+".response_timeout", r.ResponseTimeout)
 	v.size(at+".max_body", r.MaxBody)
 	v.tunnelLimits(at, r)
+	v.routePolicies(at, r)
 	if kind != "" {
 		v.routeOptions(at, kind, r)
 	}
@@ -35,7 +35,7 @@ func (v *validator) routeKind(at string, r Route) string {
 	for _, k := range []struct {
 		name string
 		set  bool
-	}{{"app", r.App != ""}, {"tunnel", r.Tunnel != (Tunnel{})}, {"files", r.Files != ""}, {"push", r.Handler != nil}} {
+	}{{"app", r.App != ""}, {"tunnel", r.Tunnel != (Tunnel{})}, {"files", r.Files != ""}, {"redirect", r.Redirect != Redirect{}}, {"push", r.Handler != nil}} {
 		if k.set {
 			kinds = append(kinds, k.name)
 		}
@@ -44,7 +44,7 @@ func (v *validator) routeKind(at string, r Route) string {
 	case 1:
 		return kinds[0]
 	case 0:
-		v.failf(at, "leads nowhere; write one of app, tunnel, files or push, such as app: http://127.0.0.1:8080")
+		v.failf(at, "leads nowhere; write one of app, tunnel, files, redirect or push, such as app: http://127.0.0.1:8080")
 	default:
 		v.failf(at, "has %s; a route has one of them, so write a route of its own for each, with the same path if need be", strings.Join(kinds, " and "))
 	}
@@ -52,6 +52,10 @@ func (v *validator) routeKind(at string, r Route) string {
 }
 
 func (v *validator) routePath(at, kind string, r Route, taken map[string]string) {
+	if r.Match != "" {
+		v.routeMatch(at, kind, r, taken)
+		return
+	}
 	if r.Path == "" {
 		v.failf(at+".path", "missing; write path: / for everything, or a prefix such as /chat/")
 		return
@@ -78,18 +82,52 @@ func (v *validator) routePath(at, kind string, r Route, taken map[string]string)
 	if kind == "" {
 		return
 	}
-	// Two routes of one path can stand beside each other only when one takes
-	// handshakes and the other plain requests.
-	takes := "plain requests"
-	if kind == "tunnel" || kind == "push" {
-		takes = "WebSocket handshakes"
-	}
 	pattern := prefix
 	if variable != "" {
 		pattern += "{}"
 	}
+	v.routeTwice(at, kind, pattern, r, taken)
+}
+
+// routeMatch checks a route's pattern.
+func (v *validator) routeMatch(at, kind string, r Route, taken map[string]string) {
+	if r.Path != "" {
+		v.failf(at+".match", "path and match exclude each other; remove one of them")
+	}
+	if kind == "files" || kind == "push" {
+		v.failf(at+".match", "a %s route is for what is below a path; write path in its place", kind)
+	}
+	if _, err := compileMatch(r.Match); err != nil {
+		v.fail(at+".match", err)
+		return
+	}
+	// In the order of the file, an app takes handshakes, too.
+	every := "every request for match " + r.Match
+	if other, ok := taken[every]; ok {
+		v.failf(at, "can never match: %s takes every request for %s already; remove one of them or change its pattern", other, r.Match)
+		return
+	}
+	if kind == "app" {
+		taken[every] = at
+	}
+	if kind != "" {
+		v.routeTwice(at, kind, "match "+r.Match, r, taken)
+	}
+}
+
+// routeTwice refuses a route for what another one takes. Two of one path can
+// stand beside each other only when one takes handshakes and the other plain
+// requests, or lets them through.
+func (v *validator) routeTwice(at, kind, pattern string, r Route, taken map[string]string) {
+	takes := "plain requests"
+	switch {
+	case kind == "tunnel" || kind == "push":
+		takes = "WebSocket handshakes"
+	case kind == "files" && r.Fallthrough:
+		takes = "files in " + r.Files
+	}
 	if other, ok := taken[takes+pattern]; ok {
-		v.failf(at, "can never match: %s takes the %s of %s already; remove one of them or change its path", other, takes, r.Path)
+		v.failf(at, "can never match: %s takes the %s of %s already; remove one of them or change its path", other, takes, r.Path+r.Match)
 		return
 	}
 	taken[takes+pattern] = at
@@ -99,27 +137,46 @@ func (v *validator) routePath(at, kind string, r Route, taken map[string]string)
 // a tunnel.
 func (v *validator) routeBackend(at, option, written, plain, secure string, r Route) {
 	field := at + "." + option
+	if r.BackendTLS.CA != "" && r.BackendTLS.InsecureSkipVerify {
+		v.failf(at+".backend_tls", "ca and insecure_skip_verify exclude each other; remove insecure_skip_verify, so that the CA counts")
+	}
+	if strings.HasPrefix(written, poolScheme) {
+		v.routePool(at, field, written, r)
+		return
+	}
+	b := v.address(field, written, plain, secure, r)
+	if b == nil {
+		return
+	}
+	v.backendPath(field, b.path, r)
+	if !b.isTLS() && r.BackendTLS != (BackendTLS{}) {
+		v.failf(at+".backend_tls", "the backend is not reached by TLS; remove this option, or begin its address with %s://", secure)
+	}
+}
+
+// backendPath checks a path that is written behind a backend or a pool.
+func (v *validator) backendPath(field, path string, r Route) {
+	if _, variable, _ := parsePath(r.Path); variable != "" && path != "" {
+		v.failf(field, "the path %s cannot replace one that varies; write it without, and the request's own path is kept", path)
+	}
+}
+
+// address checks the address of one backend, which is written in the route or
+// in a pool, and returns it understood, or nil.
+func (v *validator) address(field, written, plain, secure string, r Route) *backend {
 	if !strings.Contains(written, "://") && !strings.HasPrefix(written, "unix:") && checkHost(hostname(written)) == nil {
 		v.failf(field, "%q has no scheme; write %s://%s", written, plain, withPort(written, "8080"))
-		return
+		return nil
 	}
-	b, err := parseBackend(written, plain, secure)
+	b, _, err := r.parseBackend(written, plain, secure)
 	if err != nil {
 		v.fail(field, err)
-		return
-	}
-	if _, variable, _ := parsePath(r.Path); variable != "" && b.path != "" {
-		v.failf(field, "the path %s cannot replace one that varies; write it without, and the request's own path is kept", b.path)
+		return nil
 	}
 	if b.network == "tcp" {
 		v.backendAddress(field, b)
 	}
-	if b.tls == nil && r.BackendTLS != (BackendTLS{}) {
-		v.failf(at+".backend_tls", "the backend is not reached by TLS; remove this option, or begin its address with %s://", secure)
-	}
-	if r.BackendTLS.CA != "" && r.BackendTLS.InsecureSkipVerify {
-		v.failf(at+".backend_tls", "ca and insecure_skip_verify exclude each other; remove insecure_skip_verify, so that the CA counts")
-	}
+	return b
 }
 
 func (v *validator) backendAddress(field string, b *backend) {
@@ -143,10 +200,13 @@ func (v *validator) routeOptions(at, kind string, r Route) {
 		set  bool
 		fits []string
 	}{
+		{"fallback", r.Fallback != "", []string{"files"}},
+		{"fallthrough", r.Fallthrough, []string{"files"}},
 		{"host", r.Host != "", []string{app, tunnel}},
 		{"request_buffering", r.RequestBuffering != nil, []string{app}},
 		{"max_body", r.MaxBody > 0, []string{app}},
-		{"encoded_slashes", r.EncodedSlashes, []string{app, tunnel, "files"}},
+		{"encoded_slashes", r.EncodedSlashes, []string{app, tunnel, "files", "redirect"}},
+		{"request_headers", len(r.RequestHeaders.Set)+len(r.RequestHeaders.Remove) > 0, []string{app, tunnel}},
 		{"response_timeout", r.ResponseTimeout > 0, []string{app, tunnel}},
 		// An app route carries the handshakes that no tunnel route takes.
 		{"idle_timeout", r.IdleTimeout > 0, []string{app, tunnel}},

@@ -27,8 +27,8 @@ const (
 	// eventReloadRefused: a new configuration has mistakes; the old one goes
 	// on serving. Attributes: problem, one per line.
 	eventReloadRefused = "config.reload.refused"
-	// eventNoAdmin: wsfront reload will not find this server. Attributes:
-	// reason.
+	// eventNoAdmin: wsfront reload and wsfront health will not find this server.
+	// Attributes: reason.
 	eventNoAdmin = "admin.unavailable"
 	// eventPublishListen: the publish API is served. Attributes: address.
 	eventPublishListen = "publish.listen"
@@ -104,17 +104,16 @@ func newService(file *config.File, flags publishFlags, stdout, stderr io.Writer)
 func (s *service) run(ctx context.Context) error {
 	s.parts, s.stop = context.WithCancelCause(ctx)
 	defer s.stop(nil)
-	// Before anything is served: until then SIGHUP ends the process.
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
+	// Before anything is served: until then SIGHUP and SIGUSR1 end the process.
+	orders := make(chan os.Signal, 1)
+	signal.Notify(orders, syscall.SIGHUP, syscall.SIGUSR1)
+	defer signal.Stop(orders)
 	if s.publish != nil {
 		s.startPublish()
 	}
 	// Each part ends with s.parts; all are awaited below.
-	state := s.file.StateDir()
-	s.wg.Go(func() { s.takeOrders(state) })
-	s.wg.Go(func() { s.listenHangup(hangup) })
+	s.takeOrders(s.file.StateDir())
+	s.wg.Go(func() { s.takeSignals(orders) })
 	s.wg.Go(s.partFromPages)
 	// The hub goes on telling the app of clients while they leave.
 	telling, stopTelling := context.WithCancel(context.Background())
@@ -205,34 +204,41 @@ func (s *service) reloadLogged() error {
 	if err != nil {
 		s.log.Error(eventReloadRefused, "problem", err.Error())
 	}
+	// After a refusal as well: whoever rotates the log does not know of it.
+	s.front.ReopenAccessLog()
 	return err
 }
 
-// listenHangup reloads at each SIGHUP.
-func (s *service) listenHangup(hangup <-chan os.Signal) {
+// takeSignals reloads at each SIGHUP, and opens the access log anew at each
+// SIGUSR1.
+func (s *service) takeSignals(orders <-chan os.Signal) {
 	for {
 		select {
 		case <-s.parts.Done():
 			return
-		case <-hangup:
-			s.reloadLogged()
+		case order := <-orders:
+			if order == syscall.SIGUSR1 {
+				s.front.ReopenAccessLog()
+			} else {
+				_ = s.reloadLogged() // the log has it
+			}
 		}
 	}
 }
 
-// takeOrders serves wsfront reload. A server that runs by flags has nothing to
-// reload, and one that cannot have its socket serves all the same.
+// takeOrders serves wsfront reload and wsfront health until the service ends. A
+// server that cannot have its socket serves all the same.
 func (s *service) takeOrders(state string) {
-	if s.reload == nil {
-		return
-	}
 	orders, err := admin.Listen(state, s.reloadLogged)
-	if err == nil {
-		err = orders.Run(s.parts)
-	}
 	if err != nil {
 		s.log.Warn(eventNoAdmin, "reason", err.Error())
+		return
 	}
+	s.wg.Go(func() { // ends with s.parts; run waits
+		if err := orders.Run(s.parts); err != nil {
+			s.log.Warn(eventNoAdmin, "reason", err.Error())
+		}
+	})
 }
 
 // openPublish binds the publish API's address and finds its keys. It returns nil

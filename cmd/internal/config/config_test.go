@@ -24,8 +24,12 @@ var update = flag.Bool("update", false, "write the expected texts of testdata/co
 const testdata = "../../../testdata/config/"
 
 func TestParse_GoodFiles(t *testing.T) {
-	for _, path := range yamlFiles(t, "good") {
-		t.Run(filepath.Base(path), func(t *testing.T) {
+	shipped, err := filepath.Glob("../../../deploy/*/wsfront.yaml")
+	if err != nil || len(shipped) == 0 {
+		t.Fatalf("no files in deploy: %v", err)
+	}
+	for _, path := range append(yamlFiles(t, "good"), shipped...) {
+		t.Run(filepath.Base(filepath.Dir(path))+"/"+filepath.Base(path), func(t *testing.T) {
 			f, err := Load(path)
 			if err != nil {
 				t.Fatal(err)
@@ -143,6 +147,14 @@ func TestParse_FullFileSetsEveryOption(t *testing.T) {
 		{"max_tunnels", f.MaxTunnels, 20000},
 		{"max_tunnels_per_address", f.MaxTunnelsPerAddress, 200},
 		{"drain_timeout", f.DrainTimeout, 20 * time.Second},
+		{"access_log", f.AccessLog, proxy.AccessLog{Format: proxy.AccessJSON, File: "/var/log/wsfront/access.log", Skip: []string{"/healthz", "/poll/"}}},
+		{"headers", s.Headers, proxy.Headers{Set: map[string]string{"X-Frame-Options": "DENY", "Referrer-Policy": "same-origin"},
+			Add: map[string]string{"Link": "</style.css>; rel=preload"}, Remove: []string{"X-Powered-By"}}},
+		{"allow", s.Routes[3].Allow, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32")}},
+		{"basic_auth", s.Routes[3].BasicAuth, &proxy.BasicAuth{File: "/etc/wsfront/htpasswd", Realm: "Staff"}},
+		{"basic_auth in its short form", s.Routes[5].BasicAuth, &proxy.BasicAuth{File: "/etc/wsfront/htpasswd"}},
+		{"headers of a route", s.Routes[3].Headers, proxy.Headers{Set: map[string]string{"Cache-Control": "no-store"}, Add: map[string]string{"Vary": "Authorization"}, Remove: []string{"Server"}}},
+		{"request_headers", s.Routes[3].RequestHeaders, proxy.RequestHeaders{Set: map[string]string{"X-Forwarded-Ssl": "on"}, Remove: []string{"Accept-Encoding"}}},
 		{"tls", s.TLS, proxy.TLS{Cert: "/etc/ssl/review.pem", Key: "/etc/ssl/private/review.key"}},
 		{"hsts", s.HSTS, 365 * 24 * time.Hour},
 		{"upgrade_insecure", s.UpgradeInsecure, &on},
@@ -238,6 +250,31 @@ func TestValidate_OfAFileMadeByAProgram(t *testing.T) {
 	}
 }
 
+// The script of a push route is as open as the route itself.
+func TestProxy_ScriptHasThePoliciesOfItsRoute(t *testing.T) {
+	f, err := Parse("x.yaml", []byte(`sites:
+  - hosts: [a.example.com]
+    routes:
+      - path: /websocket
+        push: {channel: board}
+        allow: [10.0.0.0/8]
+        basic_auth: /etc/wsfront/htpasswd
+        headers: {set: {X-A: b}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := f.proxy(placeholder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, script := cfg.Sites[0].Routes[0], cfg.Sites[0].Routes[1]
+	if script.Path != "/websocket/push.js" || len(script.Allow) != 1 ||
+		!reflect.DeepEqual([]any{script.Allow, script.BasicAuth, script.Headers}, []any{own.Allow, own.BasicAuth, own.Headers}) {
+		t.Errorf("%+v", script)
+	}
+}
+
 func TestProxy_NamesTheRouteWhoseEndpointFailed(t *testing.T) {
 	f, err := Load(testdata + "good/founding-app.yaml")
 	if err != nil {
@@ -246,6 +283,30 @@ func TestProxy_NamesTheRouteWhoseEndpointFailed(t *testing.T) {
 	_, err = f.Proxy(func(pusher.Endpoint) (http.Handler, error) { return nil, errors.New("no memory") })
 	if err == nil || err.Error() != "sites[0].routes[0].push: no memory" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// The app that says who may listen may be a pool's.
+func TestProxy_AuthAsksAPool(t *testing.T) {
+	f, err := Parse("wsfront.yaml", []byte(`pools:
+  - {name: web, backends: ["http://10.0.0.1:3000", "http://10.0.0.2:3000"]}
+sites:
+  - hosts: [app.test]
+    tls: off
+    routes:
+      - {path: /live, push: {auth: /push/auth}}
+      - {path: /, app: "pool://web"}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var app http.RoundTripper
+	cfg, err := f.Proxy(func(e pusher.Endpoint) (http.Handler, error) {
+		app = e.App
+		return http.NotFoundHandler(), nil
+	})
+	if err != nil || app == nil || len(cfg.Pools) != 1 {
+		t.Errorf("%v, app %v, pools %v", err, app, cfg.Pools)
 	}
 }
 
@@ -273,5 +334,31 @@ func TestLoad_SaysWhyAFileCannotBeRead(t *testing.T) {
 	}
 	if _, err := Load(large); err == nil || !strings.Contains(err.Error(), "larger than 1MiB") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// The app is asked by the route that a browser's own request for that path
+// would take.
+func TestSite_AppForAPath(t *testing.T) {
+	f, err := Parse("wsfront.yaml", []byte(`
+sites:
+  - hosts: [app.example.com]
+    routes:
+      - {path: /, app: "http://127.0.0.1:1"}
+      - {path: /push, app: "http://127.0.0.1:2"}
+      - {path: /push/auth/, app: "http://127.0.0.1:3"}
+      - {match: "^/old/", redirect: /new/}
+      - {match: "^/inner/(.*)$", app: "http://127.0.0.1:4/$1"}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"/push/auth": "http://127.0.0.1:2", "/push/auth/x?y": "http://127.0.0.1:3", "/pushed": "http://127.0.0.1:1",
+		"/inner/auth": "http://127.0.0.1:4/$1", "/old/auth": "http://127.0.0.1:1",
+	} {
+		if got, ok := f.Sites[0].appFor(path); !ok || got.App != want {
+			t.Errorf("%s: %q, want %s", path, got.App, want)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -42,12 +43,12 @@ type Site struct {
 	proxy.Site `yaml:",inline"`
 
 	// Routes say which path goes where. The most specific path wins, whatever
-	// the order in the file.
+	// the order in the file; those with match come first, in that order.
 	Routes []Route `yaml:"routes"`
 }
 
 // Route sends the requests below one path somewhere: exactly one of app,
-// tunnel, files and push is given.
+// tunnel, files, redirect and push is given.
 type Route struct {
 	proxy.Route `yaml:",inline"`
 
@@ -207,7 +208,7 @@ func (f *File) Explain(err error) error {
 // the handler that push returns for it.
 func (f *File) Proxy(push func(pusher.Endpoint) (http.Handler, error)) (proxy.Config, error) {
 	return f.proxy(func(s Site, e pusher.Endpoint) (http.Handler, error) {
-		e, err := s.withApp(e)
+		e, err := s.withApp(e, f.Pools)
 		if err != nil {
 			return nil, err
 		}
@@ -237,7 +238,10 @@ func (f *File) proxy(push func(Site, pusher.Endpoint) (http.Handler, error)) (pr
 				own.SecretQuery = cmp.Or(t.Query, pusher.DefaultTokenQuery)
 			}
 			if path := scriptPath(r.Path); !s.hasPath(path) {
-				c.Sites[i].Routes = append(c.Sites[i].Routes, proxy.Route{Path: path, Handler: script, Whole: true})
+				c.Sites[i].Routes = append(c.Sites[i].Routes, proxy.Route{
+					Path: path, Handler: script, Whole: true,
+					Allow: r.Allow, BasicAuth: r.BasicAuth, Headers: r.Headers,
+				})
 			}
 		}
 	}
@@ -255,7 +259,7 @@ func (s Site) hasPath(path string) bool {
 }
 
 // withApp fills in how the application is asked who may listen.
-func (s Site) withApp(e pusher.Endpoint) (pusher.Endpoint, error) {
+func (s Site) withApp(e pusher.Endpoint, pools []proxy.Pool) (pusher.Endpoint, error) {
 	if e.Auth == nil {
 		return e, nil
 	}
@@ -264,7 +268,7 @@ func (s Site) withApp(e pusher.Endpoint) (pusher.Endpoint, error) {
 		return e, errors.New(noApp(e.Auth.Path))
 	}
 	var err error
-	e.App, e.AppURL, err = app.AppTransport()
+	e.App, e.AppURL, err = app.AppTransport(pools)
 	return e, err
 }
 
@@ -276,6 +280,12 @@ func noApp(path string) string {
 func (s Site) appFor(path string) (best proxy.Route, ok bool) {
 	path, _, _ = strings.Cut(path, "?")
 	for _, r := range s.Routes {
+		if r.Match != "" {
+			if ok, _ := regexp.MatchString(r.Match, path); ok && r.App != "" {
+				return r.Route, true
+			}
+			continue
+		}
 		rest, below := strings.CutPrefix(path, r.Path)
 		below = below && (rest == "" || strings.HasSuffix(r.Path, "/") || rest[0] == '/')
 		if r.App != "" && below && (!ok || len(r.Path) > len(best.Path)) {

@@ -55,6 +55,7 @@ func Probe(ctx context.Context, f *File) []Warning {
 	p := &prober{file: f}
 	p.listeners(ctx)
 	p.state()
+	p.accessLog()
 	p.authority("acme.ca_root", f.ACME.CARoot)
 	for i, s := range f.Sites {
 		at := fmt.Sprintf("sites[%d]", i)
@@ -65,10 +66,17 @@ func Probe(ctx context.Context, f *File) []Warning {
 			field := fmt.Sprintf("%s.routes[%d]", at, j)
 			p.authority(field+".backend_tls.ca", r.BackendTLS.CA)
 			if r.Files != "" {
-				p.folder(field+".files", r.Files)
+				p.folder(field+".files", r.Route)
+			}
+			if r.Fallback != "" {
+				p.fallback(field+".fallback", r.Files+r.Fallback)
+			}
+			if r.BasicAuth != nil {
+				p.passwords(field+".basic_auth.file", r.BasicAuth.File)
 			}
 		}
 	}
+	p.pools()
 	p.push()
 	p.syslog()
 	p.backends(ctx)
@@ -142,13 +150,44 @@ func (p *prober) state() {
 		}
 		at = filepath.Dir(at)
 	}
+	p.writable("state", at, dir)
+}
+
+// writable tries to make something in the folder at, so that dir can be used.
+func (p *prober) writable(field, at, dir string) {
 	probe, err := os.MkdirTemp(at, ".wsfront-check-")
 	if err != nil {
-		p.warnf("state", "cannot write in %s: %v; make %s a folder of the user that wsfront runs as", at, reason(err), dir)
+		p.warnf(field, "cannot write in %s: %v; make %s a folder of the user that wsfront runs as", at, reason(err), dir)
 		return
 	}
 	if err := os.Remove(probe); err != nil {
-		p.warnf("state", "cannot remove %s, which was made to try: %v; remove it", probe, reason(err))
+		p.warnf(field, "cannot remove %s, which was made to try: %v; remove it", probe, reason(err))
+	}
+}
+
+// accessLog tries to write to the access log's file, or in its folder while there
+// is none.
+func (p *prober) accessLog() {
+	const field = "access_log.file"
+	path := p.file.AccessLog.File
+	if path == "" {
+		return
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	switch {
+	case err == nil:
+		f.Close()
+	case errors.Is(err, fs.ErrNotExist):
+		p.writable(field, filepath.Dir(path), filepath.Dir(path))
+	default:
+		p.warnf(field, "cannot write to %s: %v; make it a file of the user that wsfront runs as", path, reason(err))
+	}
+}
+
+// passwords tries to read a password file.
+func (p *prober) passwords(field, path string) {
+	if err := proxy.CheckPasswordFile(path); err != nil {
+		p.warnf(field, "%v", err)
 	}
 }
 
@@ -166,17 +205,32 @@ func (p *prober) authority(field, path string) {
 	}
 }
 
-// folder tries to read a folder of static files.
-func (p *prober) folder(field, path string) {
+// folder tries to read a folder of static files, or the one file that has the
+// route's path.
+func (p *prober) folder(field string, r proxy.Route) {
+	path := r.Files
 	dir, err := os.Open(path)
 	if err != nil {
 		p.warnf(field, "cannot read %s: %v; create it, or let the user that wsfront runs as read it", path, reason(err))
 		return
 	}
 	defer dir.Close()
+	if info, err := dir.Stat(); err == nil && info.Mode().IsRegular() && !strings.HasSuffix(r.Path, "/") {
+		return
+	}
 	if _, err := dir.ReadDir(1); err != nil && !errors.Is(err, io.EOF) {
 		p.warnf(field, "%s is not a folder that can be read: %v; write the folder that holds the files", path, reason(err))
 	}
+}
+
+// fallback tries to open the file that stands for those that are missing.
+func (p *prober) fallback(field, path string) {
+	file, err := os.Open(path)
+	if err != nil {
+		p.warnf(field, "cannot read %s: %v; create it, or write another file of the folder", path, reason(err))
+		return
+	}
+	file.Close()
 }
 
 // key tries to read a key, which is made at the start where there is none.
@@ -233,6 +287,29 @@ func (p *prober) syslog() {
 	}
 }
 
+// pools looks for pools that no route leads to.
+func (p *prober) pools() {
+	used := map[string]bool{}
+	for _, s := range p.file.Sites {
+		for _, r := range s.Routes {
+			for _, written := range [...]string{r.App, r.Tunnel.Backend} {
+				if name, ok := strings.CutPrefix(written, poolScheme); ok {
+					name, _, _ = strings.Cut(name, "/")
+					used[name] = true
+				}
+			}
+		}
+	}
+	for i, pool := range p.file.Pools {
+		if !used[pool.Name] {
+			p.warnf(fmt.Sprintf("pools[%d]", i), "no route leads to the pool %s, so that it has no effect; write app: %s%s in a route, or remove it", pool.Name, poolScheme, pool.Name)
+		}
+	}
+}
+
+// poolScheme begins an App or Tunnel value that leads to a pool.
+const poolScheme = "pool://"
+
 // backends connects to each backend once.
 func (p *prober) backends(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
@@ -241,7 +318,7 @@ func (p *prober) backends(ctx context.Context) {
 	tried := map[string]bool{}
 	try := func(field, written string) {
 		network, address := endpoint(written)
-		if written == "" || tried[address] {
+		if written == "" || tried[address] || strings.HasPrefix(written, poolScheme) {
 			return
 		}
 		tried[address] = true
@@ -254,6 +331,11 @@ func (p *prober) backends(ctx context.Context) {
 			}
 			conn.Close()
 		})
+	}
+	for i, pool := range p.file.Pools {
+		for j, b := range pool.Backends {
+			try(fmt.Sprintf("pools[%d].backends[%d].url", i, j), b.URL)
+		}
 	}
 	for i, s := range p.file.Sites {
 		for j, r := range s.Routes {

@@ -56,7 +56,7 @@ func TestSchema_AcceptsGoodFiles(t *testing.T) {
 func TestSchema_RefusesUnknownKeysAndWrongTypes(t *testing.T) {
 	schema := compileSchema(t)
 	for _, name := range []string{
-		"durations", "just-a-word", "log", "many-at-once", "no-sites", "not-a-mapping", "null-values", "numbers", "publish-keys", "route-kinds", "schedules", "sites-a-mapping",
+		"access-log-keys", "allow", "basic-auth", "durations", "just-a-word", "log", "many-at-once", "match-and-path", "no-sites", "not-a-mapping", "null-values", "numbers", "pools", "publish-keys", "redirect-status", "route-kinds", "schedules", "sites-a-mapping",
 		"sizes", "syslog", "tls-cert-without-key", "tls-mapping-unknown-key", "tls-word", "trusted-proxies", "tunnel-mode", "tunnel-without-backend",
 		"unknown-keys", "wrong-types",
 	} {
@@ -124,10 +124,14 @@ func generateSchema(t *testing.T) *reflector.Schema {
 	site := property(t, s, "sites").Items
 	site.Required = []string{"hosts", "routes"}
 	route := property(t, site, "routes").Items
-	route.Required = []string{"path"}
-	for _, kind := range []string{"app", "tunnel", "files", "push"} {
-		route.OneOf = append(route.OneOf, &reflector.Schema{Required: []string{kind}})
+	for _, choice := range [][]string{{"path", "match"}, {"app", "tunnel", "files", "redirect", "push"}} {
+		one := &reflector.Schema{}
+		for _, key := range choice {
+			one.OneOf = append(one.OneOf, &reflector.Schema{Required: []string{key}})
+		}
+		route.AllOf = append(route.AllOf, one)
 	}
+	property(t, s, "pools").Items.Required = []string{"name", "backends"}
 	push := property(t, s, "push")
 	property(t, push, "syslog").Items.Required = []string{"listen", "channel"}
 	property(t, push, "schedules").Items.Required = []string{"channel", "message"}
@@ -152,6 +156,8 @@ func schemaOf(r *reflector.Reflector, typ reflect.Type) *reflector.Schema {
 		return &reflector.Schema{Type: "integer", Minimum: "1", Maximum: "2147483647"}
 	case durationType:
 		return &reflector.Schema{Type: "string", Pattern: `^([0-9]+d|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$`}
+	case textsType:
+		return &reflector.Schema{Type: "object", AdditionalProperties: &reflector.Schema{OneOf: []*reflector.Schema{{Type: "string"}, {Type: "number"}, {Type: "boolean"}}}}
 	case prefixType:
 		return &reflector.Schema{Type: "string", Pattern: `^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$`}
 	case reflect.TypeFor[proxy.Addresses]():
@@ -159,8 +165,20 @@ func schemaOf(r *reflector.Reflector, typ reflect.Type) *reflector.Schema {
 		return &reflector.Schema{OneOf: []*reflector.Schema{words("off"), address, {Type: "array", Items: address}}}
 	case reflect.TypeFor[proxy.TLS]():
 		return &reflector.Schema{OneOf: []*reflector.Schema{words("auto", "internal", "off"), longForm(r, typ, "cert", "key")}}
+	case reflect.TypeFor[proxy.AccessLog]():
+		format := schemaOf(r, reflect.TypeFor[proxy.AccessFormat]())
+		return &reflector.Schema{OneOf: []*reflector.Schema{format, longForm(r, typ)}}
+	case reflect.TypeFor[proxy.BasicAuth]():
+		return &reflector.Schema{OneOf: []*reflector.Schema{{Type: "string"}, longForm(r, typ, "file")}}
 	case reflect.TypeFor[proxy.Tunnel]():
 		return &reflector.Schema{OneOf: []*reflector.Schema{{Type: "string"}, longForm(r, typ, "backend")}}
+	case reflect.TypeFor[proxy.PoolBackend]():
+		return &reflector.Schema{OneOf: []*reflector.Schema{{Type: "string"}, longForm(r, typ, "url")}}
+	case reflect.TypeFor[proxy.Redirect]():
+		long := longForm(r, typ)
+		status, _ := long.Properties.Get("status")
+		status.Minimum, status.Maximum, status.Enum = "", "", []any{301, 302, 303, 307, 308, 403, 404, 410}
+		return &reflector.Schema{OneOf: []*reflector.Schema{{Type: "string"}, long}}
 	case reflect.TypeFor[proxy.TunnelMode]():
 		return words("raw", "message")
 	case reflect.TypeFor[proxy.AccessFormat]():
