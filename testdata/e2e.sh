@@ -2,8 +2,9 @@
 # testdata/e2e.sh [go test flags]: installs what the end-to-end tests need, of
 # Debian 12 and by npm what the script client's tests have, and runs them: the TLS
 # record layer against openssl, the reading of Apache's configuration against
-# Apache, then all else against a freshly built wsfront, to which alone the flags go. Needs root: Apache drops to www-data, and some tests drop
-# to other users and mount a small disk.
+# Apache, then all else against a freshly built wsfront, to which alone the flags
+# go. Needs root: Apache drops to www-data, and some tests drop to other users and
+# mount a small disk.
 # One test alone: testdata/e2e.sh -run 'TestE2E/gunicorn/board'. With GOFLAGS=-race
 # in the environment wsfront is built with the race detector.
 set -euo pipefail
