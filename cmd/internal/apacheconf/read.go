@@ -156,8 +156,12 @@ func (r *reader) roots() []string {
 	return []string{folder, "/etc/apache2", "/etc/httpd"}
 }
 
-// absolute is the name by which a file is known again.
+// absolute is the name by which a file is known again: Debian's sites-enabled
+// has links to sites-available.
 func absolute(name string) string {
+	if real, err := filepath.EvalSymlinks(name); err == nil {
+		name = real
+	}
 	path, err := filepath.Abs(name)
 	if err != nil {
 		return name // the working directory is gone; the name will do
