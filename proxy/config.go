@@ -189,7 +189,7 @@ const (
 )
 
 // Route sends the requests below one path somewhere: exactly one of App,
-// Tunnel, Files and Handler is set.
+// Tunnel, Files, Redirect and Handler is set.
 type Route struct {
 	// Path is the prefix that is taken, matched at segment boundaries:
 	// /chat takes /chat and /chat/x, not /chatter; /chat/ takes what is below
@@ -211,6 +211,11 @@ type Route struct {
 	// Files is a folder whose files are served, with the rest of the path
 	// behind Path.
 	Files string `yaml:"files"`
+
+	// Redirect answers with another address, {to: URL, status: 301}, or the URL
+	// alone; or with an error, {status: 410}. WebSocket handshakes, for which
+	// no browser follows a redirect, go on to the next route.
+	Redirect Redirect `yaml:"redirect"`
 
 	// Handler gets WebSocket handshakes, requests that accept text/event-stream,
 	// and those that prefer to wait (RFC 7240 §4.3). Plain requests on the same
@@ -319,6 +324,26 @@ type Tunnel struct {
 // UnmarshalText reads the short form: the backend alone.
 func (t *Tunnel) UnmarshalText(text []byte) error {
 	*t = Tunnel{Backend: string(text)}
+	return nil
+}
+
+// Redirect is where a client is sent instead, or the error that tells it to
+// give up.
+type Redirect struct {
+	// To is https://host, http://host, or a path of the host asked for. Without
+	// a path behind the host the request's path is kept; with one, even a bare
+	// /, that path takes the place of the route's. The query is kept unless To
+	// has one; a bare ? at its end drops it.
+	To string `yaml:"to"`
+
+	// Status is 301, 302, 303, 307 or 308; or, without To, 403, 404 or 410.
+	// Default 302.
+	Status int `yaml:"status"`
+}
+
+// UnmarshalText reads the short form: the address alone.
+func (r *Redirect) UnmarshalText(text []byte) error {
+	*r = Redirect{To: string(text)}
 	return nil
 }
 

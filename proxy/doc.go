@@ -22,6 +22,9 @@
 //	               the client's view (rewrite.go)
 //	accesslog.go   writes one line when it is over
 //
+// A redirect route (redirectroute.go) answers by itself in the place of
+// forward.go.
+//
 // No http.Header is made on this way, and in the steady state nothing is
 // allocated: names and values are slices of the buffers that were read into,
 // and what a request needs is used again for the next one.

@@ -12,18 +12,23 @@ import (
 // /store/cart when the client asks for /shop/cart. What the backend says of
 // its paths is mapped back.
 
-// appendBackendPath appends the path to ask the backend for. The prefix is
-// replaced at a segment boundary, so that the two parts meet in exactly one
-// slash.
+// appendBackendPath appends the path to ask the backend for.
 func (rt *route) appendBackendPath(b, path []byte) []byte {
-	if rt.backend.path == "" {
+	return rt.appendMapped(b, path, rt.backend.path)
+}
+
+// appendMapped appends path with to in the place of the prefix; "" keeps it. The
+// prefix is replaced at a segment boundary, so that the two parts meet in
+// exactly one slash.
+func (rt *route) appendMapped(b, path []byte, to string) []byte {
+	if to == "" {
 		return append(b, path...)
 	}
 	rest := path[len(strings.TrimSuffix(rt.prefix, "/")):]
 	if len(rest) == 0 {
-		return append(b, rt.backend.path...)
+		return append(b, to...)
 	}
-	b = append(b, strings.TrimSuffix(rt.backend.path, "/")...)
+	b = append(b, strings.TrimSuffix(to, "/")...)
 	return append(b, rest...)
 }
 

@@ -30,8 +30,8 @@ type route struct {
 	name     string   // site and path, for logs
 	prefix   string   // Path without the {name} of a last segment
 	variable string   // that name, or ""
-	backend  *backend // nil for files and handlers
-	handler  handler  // of requests, for an app route
+	backend  *backend // nil but for app and tunnel routes
+	handler  handler  // of requests, for app and redirect routes
 	tunnel   tunnelTerms
 	messages *messageTunnel // nil but for tunnels of mode message
 	http     httpHandler    // of what goes through net/http; nil for none
@@ -51,7 +51,8 @@ type httpHandler interface {
 func (rt *route) takes(path []byte, upgrade, stream bool) bool {
 	rest, below := cutPrefix(path, rt.prefix)
 	switch {
-	case rt.Tunnel.Backend != "" && !upgrade, rt.Handler != nil && !rt.Whole && !upgrade && !stream, rt.Files != "" && upgrade:
+	case rt.Tunnel.Backend != "" && !upgrade, rt.Handler != nil && !rt.Whole && !upgrade && !stream,
+		upgrade && (rt.Files != "" || rt.Redirect != Redirect{}):
 		return false
 	case rt.variable != "":
 		return below && len(rest) > 0 && bytes.IndexByte(rest, '/') < 0

@@ -131,8 +131,7 @@ func (s *Server) find(x *exchange) bool {
 	}
 	rt := x.site.route(x.path, x.upgrade, isStream(x.req))
 	if rt == nil {
-		x.fail(http.StatusNotFound, fmt.Sprintf("no route of %s takes %s; add one, such as path: / with app", x.site.name, x.path),
-			"There is nothing at this address.")
+		x.fail(http.StatusNotFound, x.unrouted(), "There is nothing at this address.")
 		return false
 	}
 	x.route = rt
@@ -142,6 +141,14 @@ func (s *Server) find(x *exchange) bool {
 		return false
 	}
 	return true
+}
+
+// unrouted says why no route takes a request, in words for the log.
+func (x *exchange) unrouted() string {
+	if x.upgrade {
+		return fmt.Sprintf("no route of %s takes a WebSocket handshake at %s, as tunnel, push and app routes do; add one, such as a tunnel with that path", x.site.name, x.path)
+	}
+	return fmt.Sprintf("no route of %s takes %s; add one, such as path: / with app", x.site.name, x.path)
 }
 
 // cleanPath is that of the request, without an allocation where it is clean.

@@ -66,6 +66,9 @@ func newRoute(s *site, at string, c Route) (*route, error) {
 		case c.Files != "":
 			field = at + ".files"
 			rt.http, err = newFiles(rt)
+		case c.Redirect != Redirect{}:
+			field = at + ".redirect"
+			rt.handler, err = newRedirector(rt)
 		default:
 			rt.http = pushHandler{rt}
 		}

@@ -19,6 +19,8 @@ func (v *validator) route(at string, r Route, taken map[string]string) {
 		if !filepath.IsAbs(r.Files) {
 			v.failf(at+".files", "%q is not absolute; write the whole path, such as %s", r.Files, filepath.Join("/srv", r.Files))
 		}
+	case "redirect":
+		v.redirect(at, r)
 	}
 	v.duration(at+".response_timeout", r.ResponseTimeout)
 	v.size(at+".max_body", r.MaxBody)
@@ -35,7 +37,7 @@ func (v *validator) routeKind(at string, r Route) string {
 	for _, k := range []struct {
 		name string
 		set  bool
-	}{{"app", r.App != ""}, {"tunnel", r.Tunnel != (Tunnel{})}, {"files", r.Files != ""}, {"push", r.Handler != nil}} {
+	}{{"app", r.App != ""}, {"tunnel", r.Tunnel != (Tunnel{})}, {"files", r.Files != ""}, {"redirect", r.Redirect != Redirect{}}, {"push", r.Handler != nil}} {
 		if k.set {
 			kinds = append(kinds, k.name)
 		}
@@ -44,7 +46,7 @@ func (v *validator) routeKind(at string, r Route) string {
 	case 1:
 		return kinds[0]
 	case 0:
-		v.failf(at, "leads nowhere; write one of app, tunnel, files or push, such as app: http://127.0.0.1:8080")
+		v.failf(at, "leads nowhere; write one of app, tunnel, files, redirect or push, such as app: http://127.0.0.1:8080")
 	default:
 		v.failf(at, "has %s; a route has one of them, so write a route of its own for each, with the same path if need be", strings.Join(kinds, " and "))
 	}
@@ -146,7 +148,7 @@ func (v *validator) routeOptions(at, kind string, r Route) {
 		{"host", r.Host != "", []string{app, tunnel}},
 		{"request_buffering", r.RequestBuffering != nil, []string{app}},
 		{"max_body", r.MaxBody > 0, []string{app}},
-		{"encoded_slashes", r.EncodedSlashes, []string{app, tunnel, "files"}},
+		{"encoded_slashes", r.EncodedSlashes, []string{app, tunnel, "files", "redirect"}},
 		{"response_timeout", r.ResponseTimeout > 0, []string{app, tunnel}},
 		// An app route carries the handshakes that no tunnel route takes.
 		{"idle_timeout", r.IdleTimeout > 0, []string{app, tunnel}},

@@ -19,6 +19,7 @@ func (v *validator) site(at string, s Site) {
 	for i, r := range s.Routes {
 		v.route(fmt.Sprintf("%s.routes[%d]", at, i), r, taken)
 	}
+	v.circles(at, s)
 }
 
 func (v *validator) siteHosts(at string, s Site) {

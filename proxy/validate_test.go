@@ -55,7 +55,16 @@ func TestValidate_AcceptsWhatServes(t *testing.T) {
 		"a variable beside the path above it": func(c *Config) { c.Sites[0].Routes[0].Path = "/{channel}" },
 		"files beside a tunnel":               func(c *Config) { c.Sites[0].Routes[2].Path = "/chat/" },
 		"the backend's port at another host":  func(c *Config) { c.HTTPListen = Addresses{"192.0.2.7:8080"} },
-		"a socket":                            func(c *Config) { c.Sites[0].Routes[3].App = "unix:/run/app.sock" },
+		"a redirect beside a tunnel": func(c *Config) {
+			c.Sites[0].Routes[2] = Route{Path: "/chat/", Redirect: Redirect{To: "/rooms/", Status: 301}}
+		},
+		"a redirect to another port of the host": func(c *Config) {
+			c.Sites[0].Routes[2] = Route{Path: "/old/", Redirect: Redirect{To: "https://app.example.com:8443"}}
+		},
+		"a redirect to https that another server has": func(c *Config) {
+			c.Sites[0].TLS.Mode, c.Sites[0].Routes[2] = TLSOff, Route{Path: "/old/", Redirect: Redirect{To: "https://app.example.com"}}
+		},
+		"a socket": func(c *Config) { c.Sites[0].Routes[3].App = "unix:/run/app.sock" },
 	}
 	for name, change := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -30,6 +30,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
+		var status exitStatus
+		if errors.As(err, &status) {
+			return int(status)
+		}
 		var mistakes config.Problems
 		if !errors.As(err, &mistakes) { // those begin with their place, as editors want it
 			io.WriteString(stderr, "wsfront: ")

@@ -56,7 +56,7 @@ func TestSchema_AcceptsGoodFiles(t *testing.T) {
 func TestSchema_RefusesUnknownKeysAndWrongTypes(t *testing.T) {
 	schema := compileSchema(t)
 	for _, name := range []string{
-		"durations", "just-a-word", "log", "many-at-once", "no-sites", "not-a-mapping", "null-values", "numbers", "publish-keys", "route-kinds", "schedules", "sites-a-mapping",
+		"durations", "just-a-word", "log", "many-at-once", "no-sites", "not-a-mapping", "null-values", "numbers", "publish-keys", "redirect-status", "route-kinds", "schedules", "sites-a-mapping",
 		"sizes", "syslog", "tls-cert-without-key", "tls-mapping-unknown-key", "tls-word", "trusted-proxies", "tunnel-mode", "tunnel-without-backend",
 		"unknown-keys", "wrong-types",
 	} {
@@ -125,7 +125,7 @@ func generateSchema(t *testing.T) *reflector.Schema {
 	site.Required = []string{"hosts", "routes"}
 	route := property(t, site, "routes").Items
 	route.Required = []string{"path"}
-	for _, kind := range []string{"app", "tunnel", "files", "push"} {
+	for _, kind := range []string{"app", "tunnel", "files", "redirect", "push"} {
 		route.OneOf = append(route.OneOf, &reflector.Schema{Required: []string{kind}})
 	}
 	push := property(t, s, "push")
@@ -161,6 +161,11 @@ func schemaOf(r *reflector.Reflector, typ reflect.Type) *reflector.Schema {
 		return &reflector.Schema{OneOf: []*reflector.Schema{words("auto", "internal", "off"), longForm(r, typ, "cert", "key")}}
 	case reflect.TypeFor[proxy.Tunnel]():
 		return &reflector.Schema{OneOf: []*reflector.Schema{{Type: "string"}, longForm(r, typ, "backend")}}
+	case reflect.TypeFor[proxy.Redirect]():
+		long := longForm(r, typ)
+		status, _ := long.Properties.Get("status")
+		status.Minimum, status.Maximum, status.Enum = "", "", []any{301, 302, 303, 307, 308, 403, 404, 410}
+		return &reflector.Schema{OneOf: []*reflector.Schema{{Type: "string"}, long}}
 	case reflect.TypeFor[proxy.TunnelMode]():
 		return words("raw", "message")
 	case reflect.TypeFor[proxy.AccessFormat]():

@@ -1,0 +1,270 @@
+package apacheimport
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"wsfront/cmd/internal/apacheconf"
+	"wsfront/cmd/internal/config"
+)
+
+// Options say what Apache's files do not.
+type Options struct {
+	// Host is the name of what has no ServerName. Default a placeholder, and a
+	// note.
+	Host string
+	// Push is a path at which pages open a WebSocket of the built-in push
+	// service, on each site. Default none.
+	Push string
+	// AppPort is the port of loopback at which an app that runs inside Apache
+	// will listen. Default 8080, or the next one that no vhost has.
+	AppPort int
+	// Root is where relative names of files begin, unless the files say so.
+	// Default /etc/httpd for files from there, else /etc/apache2.
+	Root string
+}
+
+// Result is what became of a configuration.
+type Result struct {
+	// YAML is the configuration for wsfront. Empty when the verdict is
+	// Rejected.
+	YAML string `json:"yaml,omitempty"`
+	// Verdict says whether something was left open.
+	Verdict Verdict `json:"verdict"`
+	// Notes say of every directive what became of it, and what else is to be
+	// known, the most urgent first.
+	Notes []Note `json:"notes"`
+	// Ways are what to do with apps that run inside Apache.
+	Ways []Way `json:"ways,omitempty"`
+	// Files are the files that were read.
+	Files []string `json:"files"`
+}
+
+// Defaults of wsfront's own that need not be written.
+const (
+	defaultAppPort = 8080
+	defaultTimeout = 60 * time.Second
+	defaultMaxBody = 100 << 20
+)
+
+// importer is one import.
+type importer struct {
+	ledger
+	opts       Options
+	files      []string
+	serverRoot string
+	appPort    int
+
+	pending       []reverseLine
+	balancers     map[string]*balancer
+	balancerOrder []*balancer
+	sites         []*site
+	skip          []string
+	listen, plain []string
+	nameless      bool
+	hostChanged   []*apacheconf.Directive
+}
+
+// Import makes a configuration for wsfront of one for Apache.
+func Import(cfg *apacheconf.Config, o Options) *Result {
+	im := &importer{opts: o, files: cfg.Files, serverRoot: cmp.Or(o.Root, rootOf(cfg.Files))}
+	all := flatten(cfg.Directives)
+	im.appPort = im.freePort(cfg.Directives)
+	vhosts := im.gather(cfg.Directives)
+	im.mergeBalancers()
+	im.skip = im.skipped(vhosts)
+	im.assemble(vhosts)
+	im.addresses(vhosts)
+	im.reverses()
+	im.hidden(vhosts)
+	im.wide(vhosts)
+	if len(all) == 0 {
+		im.refuse(nil, "there is no directive of Apache's in these files")
+	}
+	r := &Result{Files: cfg.Files}
+	if len(im.refused) == 0 {
+		r.YAML = im.checked()
+	}
+	r.Notes = append(im.notes(all), im.unread(cfg.Notes)...)
+	sortNotes(r.Notes)
+	if r.YAML != "" {
+		r.Ways = im.ways(vhosts)
+	}
+	r.Verdict = verdict(r)
+	return r
+}
+
+func verdict(r *Result) Verdict {
+	if r.YAML == "" {
+		return Rejected
+	}
+	for _, n := range r.Notes {
+		if n.Kind == NeedsYou {
+			return Gaps
+		}
+	}
+	return Complete
+}
+
+// rootOf is where names of files begin that are relative.
+func rootOf(files []string) string {
+	for _, root := range []string{"/etc/apache2", "/etc/httpd"} {
+		for _, f := range files {
+			if strings.HasPrefix(f, root+"/") {
+				return root
+			}
+		}
+	}
+	return "/etc/apache2"
+}
+
+// unread are the notes of what could not be read.
+func (im *importer) unread(notes []apacheconf.Note) []Note {
+	var list []Note
+	for _, n := range notes {
+		note := Note{Kind: NeedsYou, Positions: []apacheconf.Position{n.Position}, Message: printable(n.Message, 300)}
+		if strings.Contains(n.Message, "options-ssl-apache.conf") || strings.Contains(n.Message, "letsencrypt") {
+			note.Kind, note.Message = NotNeeded, note.Message+": TLS 1.2 and 1.3 with today's ciphers are built in"
+		}
+		list = append(list, note)
+	}
+	return list
+}
+
+// checked is the configuration, without routes that wsfront does not take.
+func (im *importer) checked() string {
+	const tries = 50
+	for range tries {
+		text := im.yaml(im.files)
+		_, err := config.Parse("wsfront.yaml", []byte(text))
+		var found config.Problems
+		if err == nil {
+			return text
+		}
+		if !errors.As(err, &found) || !im.drop(found[0]) {
+			im.refuse(nil, "no configuration can be made of it: "+printable(err.Error(), 400))
+			return ""
+		}
+	}
+	im.refuse(nil, "no configuration can be made of it: too much of it is none that wsfront takes")
+	return ""
+}
+
+// drop takes a route away that wsfront does not take.
+func (im *importer) drop(p config.Problem) bool {
+	var i, j int
+	if n, _ := fmt.Sscanf(p.Field, "sites[%d].routes[%d]", &i, &j); n == 2 && i < len(im.sites) && j < len(im.sites[i].routes) {
+		s := im.sites[i]
+		im.left(s.routes[j].from, p.Message)
+		s.routes = append(s.routes[:j:j], s.routes[j+1:]...)
+		s.fill()
+		return true
+	}
+	if n, _ := fmt.Sscanf(p.Field, "sites[%d]", &i); n == 1 && i < len(im.sites) && len(im.sites) > 1 {
+		im.left(im.sites[i].from, p.Message)
+		im.sites = append(im.sites[:i:i], im.sites[i+1:]...)
+		return true
+	}
+	return false
+}
+
+func (im *importer) left(from []*apacheconf.Directive, because string) {
+	for _, d := range from {
+		im.needsYou(d, "left out, for wsfront does not take it: "+printable(because, 300))
+	}
+}
+
+// demote says of a directive that was imported that it is not needed after
+// all.
+func (im *importer) demote(d *apacheconf.Directive, because string) {
+	if f, ok := im.fates[d]; ok && f.kind == Imported {
+		im.fates[d] = fate{NotNeeded, because}
+	}
+}
+
+// hidden says of rules that take nothing why.
+func (im *importer) hidden(vhosts []*vhost) {
+	used := map[*apacheconf.Directive]bool{}
+	for _, v := range vhosts {
+		for _, r := range v.allRules() {
+			for _, d := range r.from {
+				used[d] = used[d] || r.used
+			}
+		}
+	}
+	for _, v := range vhosts {
+		for _, r := range v.allRules() {
+			for _, d := range r.from {
+				if !used[d] {
+					im.demote(d, "another line takes its requests first, in Apache as well")
+				}
+			}
+		}
+		if d := v.docRoot; d != nil && !im.served(v) {
+			im.demote(d, "every request goes to an app or elsewhere")
+		}
+	}
+}
+
+// served reports whether any route serves files of a vhost's DocumentRoot.
+func (im *importer) served(v *vhost) bool {
+	for _, s := range im.sites {
+		for _, r := range s.routes {
+			if s.vhost != v {
+				continue
+			}
+			for _, d := range r.from {
+				if d == v.docRoot {
+					return true
+				}
+			}
+			if strings.Contains(r.target, v.docRoot.Arg(0)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// freePort is the port for apps inside Apache: one that no vhost has.
+func (im *importer) freePort(all []*apacheconf.Directive) int {
+	port := im.opts.AppPort
+	if port == 0 {
+		port = defaultAppPort
+	}
+	taken := map[int]bool{}
+	for _, d := range all {
+		if !d.Section || !d.Is("VirtualHost") {
+			continue
+		}
+		for _, arg := range d.Args {
+			if a, ok := parseAddress(arg); ok {
+				taken[a.port] = true
+			}
+		}
+	}
+	for taken[port] {
+		port++
+	}
+	return port
+}
+
+func isThere(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
+}
+
+// named reports whether a file was read.
+func (im *importer) named(file string) bool {
+	for _, f := range im.files {
+		if abs, err := filepath.Abs(f); err == nil && abs == file {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,143 @@
+package apacheimport
+
+import (
+	"slices"
+	"strings"
+
+	"wsfront/cmd/internal/apacheconf"
+)
+
+// wide tells what concerns the configuration as a whole.
+func (im *importer) wide(vhosts []*vhost) {
+	im.hostsTold()
+	im.websockets(vhosts)
+	proxied, told, told2 := false, false, false
+	for _, v := range vhosts {
+		for _, r := range v.allRules() {
+			proxied = proxied || r.act.kind == toBackend && !r.act.app
+		}
+		told = told || v.toldScheme
+		told2 = told2 || v.secure()
+		im.rewriteEngine(v)
+	}
+	if proxied && !told && told2 {
+		im.remark("Apache does not tell the app that its pages are asked for by https; wsfront does (X-Forwarded-Proto), so that links that were http:// become https://")
+	}
+	if im.nameless {
+		im.gap("no ServerName: write the names that are served into hosts in place of " + placeholder + ", or give --host NAME")
+	}
+	if len(im.sites) > 1 {
+		im.remark("a name that no site has gets 421; Apache gave it to its first vhost")
+	}
+	im.bodies()
+}
+
+// hostsTold says once which lines have the backend see another Host.
+func (im *importer) hostsTold() {
+	var list []*apacheconf.Directive
+	for _, d := range im.hostChanged {
+		if !slices.Contains(list, d) && !strings.EqualFold(d.Name, "RewriteCond") {
+			list = append(list, d)
+		}
+	}
+	if len(list) > 0 {
+		im.remark("ProxyPreserveHost is off, Apache's default, so that the backend sees its own address as Host: kept by host: at the route. Usually one wants the client's (Django's ALLOWED_HOSTS and CSRF check, a socket's check of Origin): remove host: then", list...)
+	}
+}
+
+// websockets says what is different for WebSockets.
+func (im *importer) websockets(vhosts []*vhost) {
+	any, timed := false, []*apacheconf.Directive(nil)
+	for _, v := range vhosts {
+		for _, r := range v.allRules() {
+			a := r.act
+			if a.kind != toBackend || a.app {
+				continue
+			}
+			lower := strings.ToLower(strings.Join(r.from[len(r.from)-1].Args, " "))
+			if strings.Contains(lower, "ws://") || strings.Contains(lower, "wss://") || strings.Contains(lower, "upgrade=") || !r.plain && r.upgrade {
+				any = true
+			}
+			if a.timeout != 0 {
+				timed = append(timed, r.from...)
+			}
+		}
+		if v.server.timeout != nil {
+			timed = append(timed, v.server.timeout)
+		}
+	}
+	for _, b := range im.balancerOrder {
+		for _, m := range b.members {
+			any = any || strings.HasPrefix(strings.ToLower(m.action.written), "ws")
+		}
+	}
+	switch {
+	case any && len(timed) > 0:
+		im.remark("in Apache this was the time after which a silent WebSocket was cut, too; here it is response_timeout alone. ping: 30s at the route keeps backend and networks awake, idle_timeout cuts", timed...)
+	case any:
+		im.remark("Apache cuts a WebSocket that is silent for its Timeout (60 s, on Debian 300 s); wsfront does not. ping: 30s at the route keeps backend and networks awake, idle_timeout cuts")
+	case im.opts.Push == "" && len(im.sites) > 0:
+		im.remark("no line sends WebSockets anywhere. Where pages open one at /websocket, say, the built-in push service answers it with --push /websocket (a route path: /websocket, push: {channel: board}), and a push process of your own with a route path: /websocket, tunnel: ws://127.0.0.1:PORT. A page that hard-codes ws:// works by https, too")
+	}
+	if any {
+		im.remark("routes with app take WebSocket handshakes, too, where Apache sent the backend a plain request without Upgrade")
+	}
+}
+
+// rewriteEngine says where rewrites have no effect in Apache.
+func (im *importer) rewriteEngine(v *vhost) {
+	if v.section == nil {
+		return
+	}
+	for _, r := range v.rewrites {
+		if r.scope.rewriting == nil && r.scope.kind == inServer {
+			im.remark("RewriteEngine On is missing in this vhost, so that Apache does not look at its rewrite rules; they were imported as meant", v.section)
+			return
+		}
+	}
+}
+
+// bodies says that long uploads are refused.
+func (im *importer) bodies() {
+	for _, s := range im.sites {
+		for _, r := range s.routes {
+			if r.kind == "app" && !slices.ContainsFunc(r.options, func(o option) bool { return o.name == "max_body" }) && s.vhost.server.maxBody == nil {
+				im.remark("uploads of more than 100 MiB get 413; Apache takes 1 GiB where LimitRequestBody says nothing. max_body at the route raises it")
+				return
+			}
+		}
+	}
+}
+
+// accessOfRest deals with sections that protect what has no path.
+func (im *importer) accessOfRest(v *vhost) {
+	for _, s := range v.scopes {
+		if len(s.access.lines) == 0 || s.kind != inPattern && s.kind != inRest || s.dealt {
+			continue
+		}
+		s.dealt = true
+		who := im.admit(s.access, s.access)
+		text := strings.ToLower(s.section.Raw)
+		switch {
+		case who.allow == nil && who.file == "":
+		case strings.Contains(text, ".ht") || strings.Contains(text, `/\.`) || strings.Contains(text, `^\.`) || strings.Contains(text, `.git`):
+			im.dealtWith(s, "names that begin with a dot are not served")
+		case s.kind == inPattern && who.file == "" && len(who.allow) == 0:
+			if r, problem := matching(s.path, false, target{action: action{kind: toStatus, status: 403}, path: "%{REQUEST_URI}"}, ""); problem == "" {
+				r.stage, r.plain, r.from = atRewrite, true, []*apacheconf.Directive{s.section}
+				v.redirects = append(v.redirects, r)
+				continue
+			}
+			fallthrough
+		default:
+			im.needsYou(s.section, "it protects requests that cannot be told by a prefix of their path, and they are NOT protected here: write a route with path or match for them, with allow or basic_auth")
+		}
+	}
+}
+
+func (im *importer) dealtWith(s *scope, because string) {
+	im.fates[s.section] = fate{NotNeeded, because}
+	for _, d := range s.access.lines {
+		im.fates[d] = fate{NotNeeded, because}
+	}
+}
