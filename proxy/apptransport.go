@@ -14,15 +14,15 @@ import (
 // to it have the path that a browser would ask for, and get the one that App says,
 // and the Host that the route says.
 func (r Route) AppTransport() (http.RoundTripper, *url.URL, error) {
-	b, err := parseBackend(r.App, "http", "https")
+	b, template, err := r.parseBackend(r.App, "http", "https")
 	if err != nil {
 		return nil, nil, err
 	}
 	if err := b.secure(r.BackendTLS); err != nil {
 		return nil, nil, err
 	}
-	prefix, _, err := parsePath(r.Path)
-	if err != nil {
+	rt := &route{Route: r, backend: b, template: template}
+	if err := rt.parsePlace(); err != nil {
 		return nil, nil, err
 	}
 	scheme := "http"
@@ -43,7 +43,7 @@ func (r Route) AppTransport() (http.RoundTripper, *url.URL, error) {
 			MaxIdleConnsPerHost: maxIdleQuestions,
 			IdleConnTimeout:     idleQuestion,
 		},
-		route: &route{Route: r, prefix: prefix, backend: b},
+		route: rt,
 	}, &url.URL{Scheme: scheme, Host: b.host}, nil
 }
 
@@ -67,7 +67,19 @@ func (t *appTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if t.route.Host != "" {
 		asked.Host = t.route.Host
 	}
-	path := string(t.route.appendBackendPath(nil, []byte(r.URL.EscapedPath())))
+	path, err := t.path(r.URL.EscapedPath())
+	if err != nil {
+		return nil, fmt.Errorf("ask backend %s: %w", t.route.backend.written, err)
+	}
 	asked.URL.Path, asked.URL.RawPath = unescapePath(path), path
 	return t.Transport.RoundTrip(asked)
+}
+
+// path is the backend's path for one that a browser would ask for.
+func (t *appTransport) path(asked string) (string, error) {
+	if t.route.template == nil {
+		return string(t.route.appendBackendPath(nil, []byte(asked))), nil
+	}
+	path, err := t.route.appendTarget(nil, []byte(asked))
+	return string(path), err
 }

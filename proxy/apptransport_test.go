@@ -34,6 +34,8 @@ func TestAppTransport_AsksWhereTheRouteForwards(t *testing.T) {
 		{Route{Path: "/push", App: app.URL + "/legacy/"}, "a.test /legacy/auth"},
 		{Route{Path: "/push/", App: app.URL + "/", Host: "inner.test"}, "inner.test /auth"},
 		{Route{Path: "/", App: "unix:" + socket}, "a.test /push/auth"},
+		{Route{Match: "^/push/", App: app.URL}, "a.test /push/auth"},
+		{Route{Match: "^/push/(.*)$", App: app.URL + "/legacy/$1"}, "a.test /legacy/auth"},
 	} {
 		transport, base, err := c.route.AppTransport()
 		if err != nil {
@@ -51,6 +53,9 @@ func TestAppTransport_AsksWhereTheRouteForwards(t *testing.T) {
 			t.Errorf("%+v: asked %q, want %q", c.route.App, got, c.want)
 		}
 		transport.(*appTransport).CloseIdleConnections()
+	}
+	if _, _, err := (Route{Match: "^/(", App: app.URL}).AppTransport(); err == nil {
+		t.Error("a pattern that is none was taken")
 	}
 	if _, _, err := (Route{Path: "/", App: "localhost"}).AppTransport(); err == nil {
 		t.Error("a backend that is none was taken")

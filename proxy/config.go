@@ -97,7 +97,7 @@ type Site struct {
 	InsecureWebSocket bool `yaml:"insecure_websocket"`
 
 	// Routes say which path goes where. The most specific path wins,
-	// whatever the order in the file.
+	// whatever the order in the file; those with Match come first.
 	Routes []Route `yaml:"routes"`
 }
 
@@ -189,7 +189,7 @@ const (
 )
 
 // Route sends the requests below one path somewhere: exactly one of App,
-// Tunnel, Files, Redirect and Handler is set.
+// Tunnel, Files, Redirect and Handler is set, and one of Path and Match.
 type Route struct {
 	// Path is the prefix that is taken, matched at segment boundaries:
 	// /chat takes /chat and /chat/x, not /chatter; /chat/ takes what is below
@@ -216,6 +216,15 @@ type Route struct {
 	// alone; or with an error, {status: 410}. WebSocket handshakes, for which
 	// no browser follows a redirect, go on to the next route.
 	Redirect Redirect `yaml:"redirect"`
+
+	// Match is a regular expression (RE2), in place of Path, that is searched in
+	// the clean and escaped path of a request. Routes with Match come before
+	// those with Path, as they stand in the file, each for its own kind of
+	// request. Not for Files and Handler. In the path of App, Tunnel and
+	// Redirect, $1 to $9 stand for what its groups took, $0 for all; such a path
+	// is the whole of what is asked for, and Location and cookie paths are not
+	// mapped back.
+	Match string `yaml:"match"`
 
 	// Handler gets WebSocket handshakes, requests that accept text/event-stream,
 	// and those that prefer to wait (RFC 7240 §4.3). Plain requests on the same

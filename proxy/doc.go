@@ -13,8 +13,9 @@
 //	turn.go        reads the request's head (proxy/http1), and is the client's
 //	               side of the exchange
 //	exchange.go    gives the request an id; clientaddr.go finds out who asks
-//	server.go      find: site by Host, clean path (path.go), and the most
-//	               specific route that takes this kind of request (router.go)
+//	server.go      find: site by Host, clean path (path.go), and the first
+//	               route with a pattern that matches (match.go), or the most
+//	               specific one, that takes this kind of request (router.go)
 //	forward.go     asks the app backend on a kept connection (upstream.go,
 //	               swap_unix.go), with the fields it needs (headers.go) and its
 //	               body with a length (body.go)

@@ -36,6 +36,7 @@ type exchange struct {
 	host    []byte // Host as the client wrote it
 	upgrade bool   // asks for a WebSocket: see isHandshake
 	path    []byte // the clean path, in escaped form: see cleanPath
+	target  []byte // the path that a route with a template sends on; nil for others
 	site    *site
 	route   *route
 	// ends lists the options of the Connection field that name other fields,

@@ -150,7 +150,7 @@ func (t *attempt) ask() error {
 func (x *exchange) appendRequest(b []byte, body *requestBody) []byte {
 	b = append(b, x.req.Method...)
 	b = append(b, ' ')
-	b = x.route.appendBackendPath(b, x.path)
+	b = x.appendBackendPath(b)
 	b = x.appendQuery(b)
 	b = append(b, " HTTP/1.1\r\nHost: "...)
 	b = x.appendBackendHost(b)

@@ -33,7 +33,7 @@ func newRedirector(rt *route) (*redirector, error) {
 		return d, nil
 	}
 	var err error
-	d.to, err = parseLocation(rt.Redirect.To)
+	d.to, rt.template, err = rt.parseRedirect()
 	return d, err
 }
 
@@ -51,7 +51,11 @@ func (d *redirector) serve(x *exchange) {
 // slashes, so that the request's path cannot become another host.
 func (d *redirector) appendLocation(b []byte, x *exchange) []byte {
 	b = append(b, d.to.origin...)
-	b = d.route.appendMapped(b, x.path, d.to.path)
+	if x.target != nil {
+		b = append(b, x.target...)
+	} else {
+		b = d.route.appendMapped(b, x.path, d.to.path)
+	}
 	switch {
 	case d.to.query != "":
 		b = append(append(b, '?'), d.to.query...)
@@ -70,6 +74,24 @@ func refusalHint(status int) string {
 		return "What was at this address is gone for good."
 	}
 	return "There is nothing at this address."
+}
+
+// parseRedirect understands the route's target. Of a route with Match it has no
+// path: the template stands for it.
+func (r *Route) parseRedirect() (to location, t pathTemplate, err error) {
+	if err := groupInHost(r.Redirect.To); err != nil {
+		return to, nil, err
+	}
+	if to, err = parseLocation(bareGroups(r.Redirect.To)); err != nil {
+		return to, nil, err
+	}
+	if t, err = r.template(to.path); t != nil {
+		to.path = ""
+	}
+	if _, last := parseTemplate(to.query + to.fragment); err == nil && r.Match != "" && last != noGroup {
+		err = fmt.Errorf("$%d stands behind the path, where groups of match have no place; write it into the path", last)
+	}
+	return to, t, err
 }
 
 // parseLocation understands a Redirect.To.

@@ -12,7 +12,18 @@ import (
 // /store/cart when the client asks for /shop/cart. What the backend says of
 // its paths is mapped back.
 
+// A route with Match has no one prefix, and so nothing is mapped back: see
+// match.go for the path that it asks for.
+
 // appendBackendPath appends the path to ask the backend for.
+func (x *exchange) appendBackendPath(b []byte) []byte {
+	if x.target != nil {
+		return append(b, x.target...)
+	}
+	return x.route.appendBackendPath(b, x.path)
+}
+
+// appendBackendPath is that of the exchange, for a route without a template.
 func (rt *route) appendBackendPath(b, path []byte) []byte {
 	return rt.appendMapped(b, path, rt.backend.path)
 }

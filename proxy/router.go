@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"strings"
 )
 
@@ -21,17 +22,19 @@ type site struct {
 	Site
 	name            string // its first host, for logs
 	upgradeInsecure bool
-	routes          []*route // most specific first
+	routes          []*route // those with Match as they stand in the file, then the most specific first
 }
 
 // route is a Route in effect.
 type route struct {
 	Route
-	name     string   // site and path, for logs
-	prefix   string   // Path without the {name} of a last segment
-	variable string   // that name, or ""
-	backend  *backend // nil but for app and tunnel routes
-	handler  handler  // of requests, for app and redirect routes
+	name     string         // site and path, for logs
+	prefix   string         // Path without the {name} of a last segment
+	variable string         // that name, or ""
+	pattern  *regexp.Regexp // Match, or nil
+	template pathTemplate   // of the target's path, for a route with Match
+	backend  *backend       // nil but for app and tunnel routes
+	handler  handler        // of requests, for app and redirect routes
 	tunnel   tunnelTerms
 	messages *messageTunnel // nil but for tunnels of mode message
 	http     httpHandler    // of what goes through net/http; nil for none
@@ -49,23 +52,36 @@ type httpHandler interface {
 
 // takes reports whether the route is for this path and kind of request.
 func (rt *route) takes(path []byte, upgrade, stream bool) bool {
-	rest, below := cutPrefix(path, rt.prefix)
 	switch {
 	case rt.Tunnel.Backend != "" && !upgrade, rt.Handler != nil && !rt.Whole && !upgrade && !stream,
 		upgrade && (rt.Files != "" || rt.Redirect != Redirect{}):
 		return false
+	case rt.pattern != nil:
+		return rt.pattern.Match(path)
+	}
+	switch rest, below := cutPrefix(path, rt.prefix); {
 	case rt.variable != "":
 		return below && len(rest) > 0 && bytes.IndexByte(rest, '/') < 0
 	case strings.HasSuffix(rt.prefix, "/"):
 		return below
+	default:
+		return below && (len(rest) == 0 || rest[0] == '/')
 	}
-	return below && (len(rest) == 0 || rest[0] == '/')
 }
 
-// before orders routes by how specific they are: the longer prefix first, of
+// before orders routes: those with Match first, as they stand in the file, and
+// then by how specific they are: the longer prefix first, of
 // two alike the one that ends in {name}, since it takes one segment where the
 // other takes everything below, and then the one that takes only handshakes.
 func (rt *route) before(other *route) int {
+	switch {
+	case rt.pattern != nil && other.pattern != nil:
+		return 0 // the sort is stable
+	case rt.pattern != nil:
+		return -1
+	case other.pattern != nil:
+		return 1
+	}
 	if d := len(other.prefix) - len(rt.prefix); d != 0 {
 		return d
 	}
@@ -139,6 +155,16 @@ func hostname(host string) string {
 	}
 	host = strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"), ".")
 	return strings.ToLower(host)
+}
+
+// parsePlace fills in by what a request's path the route is found.
+func (rt *route) parsePlace() (err error) {
+	if rt.Match != "" {
+		rt.pattern, err = compileMatch(rt.Match)
+	} else {
+		rt.prefix, rt.variable, err = parsePath(rt.Path)
+	}
+	return err
 }
 
 // parsePath parts a route's path into its clean prefix and the name of a

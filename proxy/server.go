@@ -126,7 +126,7 @@ func (s *Server) find(x *exchange) bool {
 	}
 	var err error
 	if x.path, err = x.cleanPath(); err != nil {
-		x.fail(http.StatusBadRequest, err.Error(), "The address is not one this server understands.")
+		x.fail(http.StatusBadRequest, err.Error(), unknownAddressHint)
 		return false
 	}
 	rt := x.site.route(x.path, x.upgrade, isStream(x.req))
@@ -140,8 +140,11 @@ func (s *Server) find(x *exchange) bool {
 			"The address holds an encoded slash.")
 		return false
 	}
-	return true
+	return rt.template == nil || x.makeTarget()
 }
+
+// unknownAddressHint is for a client whose path is refused.
+const unknownAddressHint = "The address is not one this server understands."
 
 // unrouted says why no route takes a request, in words for the log.
 func (x *exchange) unrouted() string {

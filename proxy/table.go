@@ -51,15 +51,18 @@ func newRoute(s *site, at string, c Route) (*route, error) {
 		rt.ResponseTimeout = DefaultResponseTimeout
 	}
 	field := at + ".path"
-	var err error
-	if rt.prefix, rt.variable, err = parsePath(c.Path); err == nil {
+	if c.Match != "" {
+		field, rt.name = at+".match", s.name+" "+c.Match
+	}
+	err := rt.parsePlace()
+	if err == nil {
 		switch {
 		case c.App != "":
 			field = at + ".app"
-			rt.backend, err = parseBackend(c.App, "http", "https")
+			rt.backend, rt.template, err = c.parseBackend(c.App, "http", "https")
 		case c.Tunnel.Backend != "":
 			field = at + ".tunnel"
-			rt.backend, err = parseBackend(c.Tunnel.Backend, "ws", "wss")
+			rt.backend, rt.template, err = c.parseBackend(c.Tunnel.Backend, "ws", "wss")
 			if c.Tunnel.Mode == TunnelMessage {
 				rt.messages = newMessageTunnel(c)
 			}

@@ -242,7 +242,7 @@ func (t *tunnelTerms) terms(answer *http1.Response) *relay.Options {
 // letter.
 func (x *exchange) appendHandshake(b []byte) []byte {
 	b = append(b, "GET "...)
-	b = x.route.appendBackendPath(b, x.path)
+	b = x.appendBackendPath(b)
 	b = x.appendQuery(b)
 	b = append(b, " HTTP/1.1\r\nHost: "...)
 	b = x.appendBackendHost(b)

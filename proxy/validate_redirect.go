@@ -28,7 +28,7 @@ func (v *validator) redirect(at string, r Route) {
 	}
 	// By its own name even in the short form: see tunnelOf.
 	field := at + ".redirect.to"
-	to, err := parseLocation(r.Redirect.To)
+	to, _, err := r.parseRedirect()
 	if err != nil {
 		v.fail(field, err)
 		return
@@ -46,9 +46,9 @@ func (v *validator) circles(at string, s Site) {
 		return
 	}
 	for i, r := range s.Routes {
-		to, err := parseLocation(r.Redirect.To)
+		to, t, err := r.parseRedirect()
 		_, host, ok := strings.Cut(to.origin, "://")
-		if _, _, portErr := net.SplitHostPort(host); err != nil || !ok || to.path != "" || portErr == nil {
+		if _, _, portErr := net.SplitHostPort(host); err != nil || !ok || to.path != "" || t != nil || portErr == nil {
 			continue
 		}
 		if slices.ContainsFunc(s.Hosts, func(h string) bool { return hostname(h) == hostname(host) }) {

@@ -54,6 +54,10 @@ func (v *validator) routeKind(at string, r Route) string {
 }
 
 func (v *validator) routePath(at, kind string, r Route, taken map[string]string) {
+	if r.Match != "" {
+		v.routeMatch(at, kind, r, taken)
+		return
+	}
 	if r.Path == "" {
 		v.failf(at+".path", "missing; write path: / for everything, or a prefix such as /chat/")
 		return
@@ -80,18 +84,49 @@ func (v *validator) routePath(at, kind string, r Route, taken map[string]string)
 	if kind == "" {
 		return
 	}
-	// Two routes of one path can stand beside each other only when one takes
-	// handshakes and the other plain requests.
-	takes := "plain requests"
-	if kind == "tunnel" || kind == "push" {
-		takes = "WebSocket handshakes"
-	}
 	pattern := prefix
 	if variable != "" {
 		pattern += "{}"
 	}
+	v.routeTwice(at, kind, pattern, r.Path, taken)
+}
+
+// routeMatch checks a route's pattern.
+func (v *validator) routeMatch(at, kind string, r Route, taken map[string]string) {
+	if r.Path != "" {
+		v.failf(at+".match", "path and match exclude each other; remove one of them")
+	}
+	if kind == "files" || kind == "push" {
+		v.failf(at+".match", "a %s route is for what is below a path; write path in its place", kind)
+	}
+	if _, err := compileMatch(r.Match); err != nil {
+		v.fail(at+".match", err)
+		return
+	}
+	// In the order of the file, an app takes handshakes, too.
+	every := "every request for match " + r.Match
+	if other, ok := taken[every]; ok {
+		v.failf(at, "can never match: %s takes every request for %s already; remove one of them or change its pattern", other, r.Match)
+		return
+	}
+	if kind == "app" {
+		taken[every] = at
+	}
+	if kind != "" {
+		v.routeTwice(at, kind, "match "+r.Match, r.Match, taken)
+	}
+}
+
+// routeTwice refuses a route for what another one takes. Two of one path can
+// stand beside each other only when one takes handshakes and the other plain
+// requests.
+func (v *validator) routeTwice(at, kind, pattern, written string, taken map[string]string) {
+	takes := "plain requests"
+	if kind == "tunnel" || kind == "push" {
+		takes = "WebSocket handshakes"
+	}
 	if other, ok := taken[takes+pattern]; ok {
-		v.failf(at, "can never match: %s takes the %s of %s already; remove one of them or change its path", other, takes, r.Path)
+		v.failf(at, "can never match: %s takes the %s of %s already; remove one of them or change its path", other, takes, written)
 		return
 	}
 	taken[takes+pattern] = at
@@ -105,7 +140,7 @@ func (v *validator) routeBackend(at, option, written, plain, secure string, r Ro
 		v.failf(field, "%q has no scheme; write %s://%s", written, plain, withPort(written, "8080"))
 		return
 	}
-	b, err := parseBackend(written, plain, secure)
+	b, _, err := r.parseBackend(written, plain, secure)
 	if err != nil {
 		v.fail(field, err)
 		return

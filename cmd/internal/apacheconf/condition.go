@@ -21,8 +21,8 @@ func conditional(name string) bool {
 }
 
 // met says whether the content of a conditional section is read: condition is
-// what stands behind its name. Modules, and with them directives and sections,
-// count as there: who writes for a module has it.
+// what stands behind its name. Directives and sections that are asked for count
+// as there.
 func (r *reader) met(at Position, name, condition string) bool {
 	if strings.EqualFold(name, "IfVersion") {
 		return r.versionMet(at, condition)
@@ -33,23 +33,23 @@ func (r *reader) met(at Position, name, condition string) bool {
 		r.note(at, "<%s> names nothing; its content is left out", name)
 		return false
 	}
-	there := true
+	there, sure := true, false
 	switch strings.ToLower(name) {
 	case "ifdefine":
-		if there = r.defined[what]; !there && !negated {
+		if there, sure = r.defined[what], true; !there && !negated {
 			r.note(at, "<IfDefine %s> is left out: %s is not defined in the files; define it if Apache is started with -D %s", what, what, what)
 		}
-		return there != negated
 	case "iffile":
-		if there = r.isThere(what); !there && !negated {
+		if there, sure = r.isThere(what), true; !there && !negated {
 			r.note(at, "<IfFile %s> is left out: the file is not on this machine", what)
 		}
-		return there != negated
+	case "ifmodule":
+		there, sure = r.hasModule(what)
 	}
-	if negated {
-		r.note(at, "<%s !%s> is left out: %s counts as there", name, what, what)
+	if negated && !sure {
+		r.note(at, "<%s !%s> is left out: the files do not say what the server has, and %s counts as there", name, what, what)
 	}
-	return !negated
+	return there != negated
 }
 
 // isThere says whether a file or folder is on this machine.

@@ -11,6 +11,7 @@
 //	              carries out while it reads to the files below
 //	condition.go  <IfModule>, <IfDefine>, <IfVersion> and their like: their
 //	              content stands in their place, or is left out
+//	module.go     LoadModule, for <IfModule>
 //	include.go    Include and IncludeOptional: files, folders and patterns
 //	macro.go      <Macro> and Use
 //	variable.go   Define, ${NAME} and the file envvars

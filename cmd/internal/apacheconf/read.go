@@ -42,6 +42,7 @@ func Read(files []string, o Options) (*Config, error) {
 		defined: map[string]bool{},
 		values:  map[string]string{},
 		macros:  map[string]*macro{},
+		loaded:  map[string]bool{},
 		noted:   map[Note]bool{},
 		read:    map[string]bool{},
 		left:    maxTotal,
@@ -93,6 +94,8 @@ type reader struct {
 	values      map[string]string // of ${NAME}, by the lower-case name
 	environment map[string]string // the file envvars; nil until it is asked for
 	macros      map[string]*macro // by the lower-case name
+	loaded      map[string]bool   // names of modules, in each form that <IfModule> takes
+	allModules  bool              // loaded has all that the server has
 
 	noted   map[Note]bool
 	read    map[string]bool // absolute names of all files read
@@ -153,8 +156,12 @@ func (r *reader) roots() []string {
 	return []string{folder, "/etc/apache2", "/etc/httpd"}
 }
 
-// absolute is the name by which a file is known again.
+// absolute is the name by which a file is known again: Debian's sites-enabled
+// has links to sites-available.
 func absolute(name string) string {
+	if real, err := filepath.EvalSymlinks(name); err == nil {
+		name = real
+	}
 	path, err := filepath.Abs(name)
 	if err != nil {
 		return name // the working directory is gone; the name will do

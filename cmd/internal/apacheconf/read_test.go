@@ -102,3 +102,37 @@ func showAll(b *strings.Builder, all []*Directive, indent string) {
 		showAll(b, d.Children, indent+"\t")
 	}
 }
+
+// readText reads text as the file main.conf of an empty folder.
+func readText(t testing.TB, text string, o Options) *Config {
+	t.Helper()
+	folder := t.TempDir()
+	name := filepath.Join(folder, "main.conf")
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if o.Root == "" {
+		o.Root = folder
+	}
+	cfg, err := Read([]string{name}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// noteAt is the message of the first note at a line of main.conf.
+func noteAt(cfg *Config, line int) string {
+	i := slices.IndexFunc(cfg.Notes, func(n Note) bool { return n.Line == line && filepath.Base(n.File) == "main.conf" })
+	if i < 0 {
+		return ""
+	}
+	return cfg.Notes[i].Message
+}
+
+func wantNote(t *testing.T, cfg *Config, line int, text string) {
+	t.Helper()
+	if got := noteAt(cfg, line); !strings.Contains(got, text) {
+		t.Errorf("the note at line %d is %q, want %q in it; all: %v", line, got, text, cfg.Notes)
+	}
+}

@@ -129,6 +129,8 @@ func (r *reader) directive(s *stream, l line, inner frame, nesting int) (begun f
 	case "error":
 		r.note(l.Position, "Apache does not start with this configuration: it says %q here", strings.Join(args, " "))
 		return frame{}, false
+	case "loadmodule":
+		r.load(args)
 	case "serverroot":
 		if len(args) == 1 {
 			r.serverRoot = args[0]

@@ -275,3 +275,29 @@ func TestLoad_SaysWhyAFileCannotBeRead(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// The app is asked by the route that a browser's own request for that path
+// would take.
+func TestSite_AppForAPath(t *testing.T) {
+	f, err := Parse("wsfront.yaml", []byte(`
+sites:
+  - hosts: [app.example.com]
+    routes:
+      - {path: /, app: "http://127.0.0.1:1"}
+      - {path: /push, app: "http://127.0.0.1:2"}
+      - {path: /push/auth/, app: "http://127.0.0.1:3"}
+      - {match: "^/old/", redirect: /new/}
+      - {match: "^/inner/(.*)$", app: "http://127.0.0.1:4/$1"}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"/push/auth": "http://127.0.0.1:2", "/push/auth/x?y": "http://127.0.0.1:3", "/pushed": "http://127.0.0.1:1",
+		"/inner/auth": "http://127.0.0.1:4/$1", "/old/auth": "http://127.0.0.1:1",
+	} {
+		if got, ok := f.Sites[0].appFor(path); !ok || got.App != want {
+			t.Errorf("%s: %q, want %s", path, got.App, want)
+		}
+	}
+}

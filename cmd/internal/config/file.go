@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -42,12 +43,12 @@ type Site struct {
 	proxy.Site `yaml:",inline"`
 
 	// Routes say which path goes where. The most specific path wins, whatever
-	// the order in the file.
+	// the order in the file; those with match come first, in that order.
 	Routes []Route `yaml:"routes"`
 }
 
 // Route sends the requests below one path somewhere: exactly one of app,
-// tunnel, files and push is given.
+// tunnel, files, redirect and push is given.
 type Route struct {
 	proxy.Route `yaml:",inline"`
 
@@ -276,6 +277,12 @@ func noApp(path string) string {
 func (s Site) appFor(path string) (best proxy.Route, ok bool) {
 	path, _, _ = strings.Cut(path, "?")
 	for _, r := range s.Routes {
+		if r.Match != "" {
+			if ok, _ := regexp.MatchString(r.Match, path); ok && r.App != "" {
+				return r.Route, true
+			}
+			continue
+		}
 		rest, below := strings.CutPrefix(path, r.Path)
 		below = below && (rest == "" || strings.HasSuffix(r.Path, "/") || rest[0] == '/')
 		if r.App != "" && below && (!ok || len(r.Path) > len(best.Path)) {

@@ -56,7 +56,7 @@ func TestSchema_AcceptsGoodFiles(t *testing.T) {
 func TestSchema_RefusesUnknownKeysAndWrongTypes(t *testing.T) {
 	schema := compileSchema(t)
 	for _, name := range []string{
-		"durations", "just-a-word", "log", "many-at-once", "no-sites", "not-a-mapping", "null-values", "numbers", "publish-keys", "redirect-status", "route-kinds", "schedules", "sites-a-mapping",
+		"durations", "just-a-word", "log", "many-at-once", "match-and-path", "no-sites", "not-a-mapping", "null-values", "numbers", "publish-keys", "redirect-status", "route-kinds", "schedules", "sites-a-mapping",
 		"sizes", "syslog", "tls-cert-without-key", "tls-mapping-unknown-key", "tls-word", "trusted-proxies", "tunnel-mode", "tunnel-without-backend",
 		"unknown-keys", "wrong-types",
 	} {
@@ -124,9 +124,12 @@ func generateSchema(t *testing.T) *reflector.Schema {
 	site := property(t, s, "sites").Items
 	site.Required = []string{"hosts", "routes"}
 	route := property(t, site, "routes").Items
-	route.Required = []string{"path"}
-	for _, kind := range []string{"app", "tunnel", "files", "redirect", "push"} {
-		route.OneOf = append(route.OneOf, &reflector.Schema{Required: []string{kind}})
+	for _, choice := range [][]string{{"path", "match"}, {"app", "tunnel", "files", "redirect", "push"}} {
+		one := &reflector.Schema{}
+		for _, key := range choice {
+			one.OneOf = append(one.OneOf, &reflector.Schema{Required: []string{key}})
+		}
+		route.AllOf = append(route.AllOf, one)
 	}
 	push := property(t, s, "push")
 	property(t, push, "syslog").Items.Required = []string{"listen", "channel"}
