@@ -23,7 +23,7 @@ func (im *importer) wide(vhosts []*vhost) {
 	if proxied && !told && told2 {
 		im.remark("Apache does not tell the app that its pages are asked for by https; wsfront does (X-Forwarded-Proto), so that links that were http:// become https://")
 	}
-	if im.nameless {
+	if im.nameless && len(im.sites) > 0 {
 		im.gap("no ServerName: write the names that are served into hosts in place of " + placeholder + ", or give --host NAME")
 	}
 	if im.siteOf("*") == nil {
@@ -109,35 +109,32 @@ func (im *importer) bodies() {
 	}
 }
 
-// accessOfRest deals with sections that protect what has no path.
+// accessOfRest deals with sections that protect what has neither a path nor
+// an expression.
 func (im *importer) accessOfRest(v *vhost) {
 	for _, s := range v.scopes {
-		if len(s.access.lines) == 0 || s.kind != inPattern && s.kind != inRest || s.dealt {
+		if !s.access.restricts() || s.kind != inPattern && s.kind != inRest || s.dealt {
 			continue
 		}
 		s.dealt = true
-		who := im.admit(s.access, s.access)
 		text := strings.ToLower(s.section.Raw)
 		switch {
-		case who.allow == nil && who.file == "":
-		case strings.Contains(text, ".ht") || strings.Contains(text, `/\.`) || strings.Contains(text, `^\.`) || strings.Contains(text, `.git`):
+		case strings.Contains(text, ".ht") || strings.Contains(text, `/\.`) || strings.Contains(text, `^\.`) || strings.Contains(text, ".git"):
 			im.dealtWith(s, "names that begin with a dot are not served")
-		case s.kind == inPattern && who.file == "" && len(who.allow) == 0:
-			if r, problem := matching(s.path, false, target{action: action{kind: toStatus, status: 403}, path: "%{REQUEST_URI}"}, ""); problem == "" {
-				r.stage, r.plain, r.from = atRewrite, true, []*apacheconf.Directive{s.section}
-				v.redirects = append(v.redirects, r)
-				continue
-			}
-			fallthrough
-		default:
-			im.needsYou(s.section, "it protects requests that cannot be told by a prefix of their path, and they are NOT protected here: write a route with path or match for them, with allow or basic_auth")
+			s.expr = ""
+		case v.app.whole() && !s.global:
+			im.dealtWith(s, "Apache behind wsfront goes on to protect it, see below")
+			s.expr = ""
+		case s.expr == "":
+			im.needsYou(s.section, "it protects requests that cannot be told by their path, and they are NOT protected here: write a route with path or match for them, with allow or basic_auth")
 		}
 	}
 }
 
+// dealtWith says of a section that protects why that is not needed.
 func (im *importer) dealtWith(s *scope, because string) {
-	im.fates[s.section] = fate{NotNeeded, because}
+	im.fates[s.section] = fate{kind: NotNeeded, message: because}
 	for _, d := range s.access.lines {
-		im.fates[d] = fate{NotNeeded, because}
+		im.fates[d] = fate{kind: NotNeeded, message: because}
 	}
 }
