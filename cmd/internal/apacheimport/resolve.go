@@ -55,6 +55,16 @@ func (r *resolver) gather() {
 		r.rules = append(r.rules, root)
 	}
 	slices.SortStableFunc(r.rules, func(a, b *rule) int { return cmp.Compare(a.stage, b.stage) })
+	// Of several <Location> that hold for a request the last counts, whatever
+	// their paths.
+	first := slices.IndexFunc(r.rules, func(rl *rule) bool { return rl.stage == atLocation })
+	end := slices.IndexFunc(r.rules, func(rl *rule) bool { return rl.stage > atLocation })
+	if end < 0 {
+		end = len(r.rules)
+	}
+	if first >= 0 {
+		slices.Reverse(r.rules[first:end])
+	}
 	r.reorder()
 	r.rules = slices.DeleteFunc(r.rules, r.challenge)
 }
@@ -97,7 +107,11 @@ func (r *resolver) reorder() {
 				continue
 			}
 			r.rules = slices.Insert(slices.Delete(r.rules, j, j+1), i, later)
-			r.remark("in Apache "+earlier.from[0].Position.String()+" hid this line, whose path is never reached behind it; the imported routes put it first", later.from...)
+			why := " hid this line, whose path is never reached behind it"
+			if later.stage == atLocation {
+				why = " hid this line: of several <Location> that hold for a request the last counts"
+			}
+			r.remark("in Apache "+earlier.from[0].Position.String()+why+"; the imported routes put it first", later.from...)
 			break
 		}
 		if later.stage == atProxy && later.act.kind == toNext {
