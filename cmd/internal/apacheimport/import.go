@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -22,7 +23,7 @@ type Options struct {
 	// service, on each site. Default none.
 	Push string
 	// AppPort is the port of loopback at which an app that runs inside Apache
-	// will listen. Default 8080, or the next one that no vhost has.
+	// will listen. Default 8080, or the next one that no vhost and no backend has.
 	AppPort int
 	// Root is where relative names of files begin, unless the files say so.
 	// Default /etc/httpd for files from there, else /etc/apache2.
@@ -74,7 +75,7 @@ type importer struct {
 func Import(cfg *apacheconf.Config, o Options) *Result {
 	im := &importer{opts: o, files: cfg.Files, serverRoot: cmp.Or(o.Root, rootOf(cfg.Files))}
 	all := flatten(cfg.Directives)
-	im.appPort = im.freePort(cfg.Directives)
+	im.appPort = im.freePort(all)
 	vhosts := im.gather(cfg.Directives)
 	im.mergeBalancers()
 	im.skip = im.skipped(vhosts)
@@ -231,7 +232,10 @@ func (im *importer) served(v *vhost) bool {
 	return false
 }
 
-// freePort is the port for apps inside Apache: one that no vhost has.
+// localPort finds the ports of backends on this machine.
+var localPort = regexp.MustCompile(`//(?:127\.[0-9.]+|localhost|\[::1\]):([0-9]+)`)
+
+// freePort is the port for apps inside Apache: one that nobody else has.
 func (im *importer) freePort(all []*apacheconf.Directive) int {
 	port := im.opts.AppPort
 	if port == 0 {
@@ -239,12 +243,12 @@ func (im *importer) freePort(all []*apacheconf.Directive) int {
 	}
 	taken := map[int]bool{}
 	for _, d := range all {
-		if !d.Section || !d.Is("VirtualHost") {
-			continue
-		}
 		for _, arg := range d.Args {
-			if a, ok := parseAddress(arg); ok {
+			if a, ok := parseAddress(arg); ok && (d.Is("VirtualHost") || d.Is("Listen")) {
 				taken[a.port] = true
+			}
+			for _, m := range localPort.FindAllStringSubmatch(arg, -1) {
+				taken[parsePort(m[1])] = true
 			}
 		}
 	}

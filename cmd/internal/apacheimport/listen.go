@@ -12,7 +12,7 @@ func (im *importer) addresses(vhosts []*vhost) {
 	for _, s := range im.sites {
 		if s.tls == "off" {
 			open = append(open, s.vhost.addresses...)
-		} else {
+		} else if s.vhost.secure() {
 			secure = append(secure, s.vhost.addresses...)
 		}
 	}

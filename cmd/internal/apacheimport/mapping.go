@@ -2,6 +2,7 @@ package apacheimport
 
 import (
 	"regexp"
+	"regexp/syntax"
 	"strconv"
 	"strings"
 )
@@ -141,10 +142,30 @@ func matching(expr string, fold bool, t target, base string) (r *rule, problem s
 			a.to = "/" + a.to
 		}
 	}
-	if asks {
+	switch {
+	case asks:
 		a.query = query
+	case sameGroup(expr, a.to):
+		a.whole, a.to = false, "/"
 	}
 	return r, ""
+}
+
+// sameGroup reports whether a target is the path that an expression takes, by
+// way of its one group.
+func sameGroup(expr, to string) bool {
+	re, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil {
+		return false
+	}
+	begins, list := cutBegin(elements(re))
+	ends, list := cutEnd(list)
+	if len(list) == 2 && isSlash(list[0]) && to == "/${1}" {
+		list = list[1:]
+	} else if to != "${1}" {
+		return false
+	}
+	return begins && ends && len(list) == 1 && list[0].Op == syntax.OpCapture
 }
 
 // leadsWithSlash reports whether what a target begins with is a group that

@@ -88,6 +88,9 @@ func (im *importer) proxyMatch(v *vhost, d *apacheconf.Directive, expr string, a
 		im.needsYou(d, t.problem)
 		return
 	}
+	if !strings.Contains(t.path, "$") { // Apache appends the whole path then
+		t.path = strings.TrimSuffix(t.path, "/") + "%{REQUEST_URI}"
+	}
 	p, simple := parsePattern(expr)
 	if simple && p.anchored && len(p.heads) == 1 {
 		if r := rewritten(p, t, ""); r != nil {

@@ -55,14 +55,10 @@ func (r *resolver) gather() {
 		r.rules = append(r.rules, root)
 	}
 	slices.SortStableFunc(r.rules, func(a, b *rule) int { return cmp.Compare(a.stage, b.stage) })
-	// Of several <Location> that hold for a request the last counts, whatever
-	// their paths.
+	// Of sections that hold the last one counts.
 	first := slices.IndexFunc(r.rules, func(rl *rule) bool { return rl.stage == atLocation })
-	end := slices.IndexFunc(r.rules, func(rl *rule) bool { return rl.stage > atLocation })
-	if end < 0 {
-		end = len(r.rules)
-	}
 	if first >= 0 {
+		end := first + slices.IndexFunc(append(r.rules[first:len(r.rules):len(r.rules)], &rule{stage: atRoot + 1}), func(rl *rule) bool { return rl.stage != atLocation })
 		slices.Reverse(r.rules[first:end])
 	}
 	r.reorder()
@@ -107,11 +103,7 @@ func (r *resolver) reorder() {
 				continue
 			}
 			r.rules = slices.Insert(slices.Delete(r.rules, j, j+1), i, later)
-			why := " hid this line, whose path is never reached behind it"
-			if later.stage == atLocation {
-				why = " hid this line: of several <Location> that hold for a request the last counts"
-			}
-			r.remark("in Apache "+earlier.from[0].Position.String()+why+"; the imported routes put it first", later.from...)
+			r.remark("in Apache "+earlier.from[0].Position.String()+" hid this line, which no request ever reaches; the imported routes put it first", later.from...)
 			break
 		}
 		if later.stage == atProxy && later.act.kind == toNext {
@@ -142,10 +134,21 @@ func (r *resolver) deadException(before []*rule, exception *rule) {
 	}
 }
 
+// challenges are where ACME asks for what proves that a name is ours.
+const challenges = "/.well-known/acme-challenge"
+
 // challenge reports whether a rule only serves ACME's challenges, which
 // wsfront answers by itself.
 func (r *resolver) challenge(rl *rule) bool {
-	return strings.HasPrefix(rl.prefix, "/.well-known/acme-challenge") && rl.match == "" && r.v.secure() && r.certificate(r.v, r.v.names) == ""
+	rl.except = slices.DeleteFunc(slices.Clone(rl.except), func(e string) bool { return strings.HasPrefix(e, challenges) })
+	if !strings.HasPrefix(rl.prefix, challenges) || rl.match != "" || r.v.secure() && r.certificate(r.v, r.v.names) != "" {
+		return false
+	}
+	rl.used = true
+	for _, d := range rl.from {
+		r.demote(d, "wsfront obtains certificates, and answers what the CA asks for, by itself")
+	}
+	return true
 }
 
 // prefixes are all that rules and sections name, the shortest first.
@@ -330,19 +333,14 @@ func (r *resolver) guarded(at string) *scope {
 // sameAsPrefix reports whether what an expression takes would go to the same
 // place without it.
 func (r *resolver) sameAsPrefix(rl *rule) bool {
-	a := rl.act
 	at := literalHead(rl.match)
 	if i := strings.LastIndexByte(at, '/'); i >= 0 {
 		at = at[:i+1]
 	}
-	if a.kind != toBackend || at == "" || a.whole && a.to != "${1}" {
+	if rl.act.kind != toBackend || at == "" || rl.act.whole {
 		return false
 	}
-	kept := *rl
-	act := *a
-	act.whole, act.from, act.to = false, "/", "/"
-	kept.act = &act
-	own, ok := r.render(at, choice{rule: &kept, at: at})
+	own, ok := r.render(at, choice{rule: rl, at: at})
 	if !ok {
 		return false
 	}

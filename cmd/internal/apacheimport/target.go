@@ -29,7 +29,14 @@ func parseTarget(written string) target {
 		return target{problem: printable(written, 80) + " is no URL"}
 	}
 	authority, path := rest, ""
-	if i := strings.IndexByte(rest, '/'); i >= 0 {
+	end := strings.IndexByte(rest, '/')
+	if own := strings.Index(rest, "%{REQUEST_URI}"); own >= 0 && (end < 0 || own < end) {
+		end = own // ws://host%{REQUEST_URI}
+	}
+	if group := strings.IndexByte(rest, '$'); group >= 0 && (end < 0 || group < end) {
+		end = group // ws://host$1
+	}
+	if i := end; i >= 0 {
 		authority, path = rest[:i], rest[i:]
 	}
 	t := target{path: path, action: action{kind: toBackend, written: written, address: authority}}

@@ -26,7 +26,7 @@ func (im *importer) wide(vhosts []*vhost) {
 	if im.nameless {
 		im.gap("no ServerName: write the names that are served into hosts in place of " + placeholder + ", or give --host NAME")
 	}
-	if len(im.sites) > 1 {
+	if im.siteOf("*") == nil {
 		im.remark("a name that no site has gets 421; Apache gave it to its first vhost")
 	}
 	im.bodies()

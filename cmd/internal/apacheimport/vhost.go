@@ -161,7 +161,7 @@ func (im *importer) serverName(v *vhost, d *apacheconf.Directive, s *scope) {
 			v.every = true
 		case wild && hostForm.MatchString(rest):
 			v.wildcards = appendNew(v.wildcards, name)
-			im.remark("of "+name+" wsfront takes one label for the *, Apache any number: write further names such as *."+name+" if there are any", d)
+			im.remark("of "+name+" wsfront takes one label for the *, Apache any number: names with more labels must be written out", d)
 		case hostForm.MatchString(name) || isAddress(name):
 			v.names = appendNew(v.names, name)
 		default:
@@ -219,17 +219,6 @@ func (v *vhost) secure() bool {
 
 // allRules are all that a vhost's requests may go by.
 func (v *vhost) allRules() []*rule { return slices.Concat(v.rules, v.redirects, v.seen) }
-
-// label is how the report calls a vhost.
-func (v *vhost) label() string {
-	switch {
-	case len(v.names) > 0:
-		return v.names[0]
-	case v.section != nil:
-		return v.section.Position.String()
-	}
-	return "the server"
-}
 
 // seconds reads a time of Apache's: seconds, or with the unit ms, s, min or h.
 func seconds(s string) (time.Duration, bool) {

@@ -20,9 +20,9 @@ func (im *importer) ways(vhosts []*vhost) []Way {
 	var list []Way
 	for _, v := range vhosts {
 		if v.app.inside() && im.leadsInside(v) {
-			list = append(list, Way{v.label() + ": keep Apache, on loopback behind wsfront", im.keepApache(v)})
+			list = append(list, Way{im.nameOf(v) + ": keep Apache, on loopback behind wsfront", im.keepApache(v)})
 			if v.app.kind == "WSGI" {
-				list = append(list, Way{v.label() + ": or run the app by itself, without Apache", im.withoutApache(v)})
+				list = append(list, Way{im.nameOf(v) + ": or run the app by itself, without Apache", im.withoutApache(v)})
 			}
 		}
 	}
