@@ -20,8 +20,11 @@ func (im *importer) wide(vhosts []*vhost) {
 		told2 = told2 || v.secure()
 		im.rewriteEngine(v)
 	}
-	if proxied && !told && told2 {
+	switch {
+	case proxied && !told && told2:
 		im.remark("Apache does not tell the app that its pages are asked for by https; wsfront does (X-Forwarded-Proto), so that links that were http:// become https://")
+	case proxied && !told:
+		im.remark("wsfront tells the app by which scheme it is asked (X-Forwarded-Proto), which Apache does not")
 	}
 	if im.nameless {
 		im.gap("no ServerName: write the names that are served into hosts in place of " + placeholder + ", or give --host NAME")
@@ -30,6 +33,7 @@ func (im *importer) wide(vhosts []*vhost) {
 		im.remark("a name that no site has gets 421; Apache gave it to its first vhost")
 	}
 	im.bodies()
+	im.slashes()
 }
 
 // hostsTold says once which lines have the backend see another Host.
@@ -79,8 +83,21 @@ func (im *importer) websockets(vhosts []*vhost) {
 	case im.opts.Push == "" && len(im.sites) > 0:
 		im.remark("no line sends WebSockets anywhere. Where pages open one at /websocket, say, the built-in push service answers it with --push /websocket (a route path: /websocket, push: {channel: board}), and a push process of your own with a route path: /websocket, tunnel: ws://127.0.0.1:PORT. A page that hard-codes ws:// works by https, too")
 	}
-	if any {
-		im.remark("routes with app take WebSocket handshakes, too, where Apache sent the backend a plain request without Upgrade")
+	im.handshakes()
+}
+
+// handshakes says where a WebSocket handshake has another end than in Apache.
+func (im *importer) handshakes() {
+	var apps, secure bool
+	for _, s := range im.sites {
+		apps = apps || slices.ContainsFunc(s.routes, func(r route) bool { return r.kind == "app" })
+		secure = secure || s.tls != "off"
+	}
+	if apps {
+		im.remark("routes with app take WebSocket handshakes, too, where Apache sent the backend a plain request without Upgrade; one for a file or a redirect goes to the app around it")
+	}
+	if secure {
+		im.remark("a WebSocket handshake at plain http gets 403, where Apache redirected it to https: browsers follow no redirect there, so that pages have to open wss://. insecure_websocket: on at the site takes both")
 	}
 }
 
@@ -103,6 +120,19 @@ func (im *importer) bodies() {
 		for _, r := range s.routes {
 			if r.kind == "app" && !slices.ContainsFunc(r.options, func(o option) bool { return o.name == "max_body" }) && s.vhost.server.maxBody == nil {
 				im.remark("uploads of more than 100 MiB get 413; Apache takes 1 GiB where LimitRequestBody says nothing. max_body at the route raises it")
+				return
+			}
+		}
+	}
+}
+
+// slashes says that escaped slashes are refused, as in Apache, by another
+// status.
+func (im *importer) slashes() {
+	for _, s := range im.sites {
+		for _, r := range s.routes {
+			if r.kind == "app" && !slices.ContainsFunc(r.options, func(o option) bool { return o.name == "encoded_slashes" }) {
+				im.remark("a path with %2F gets 400, in Apache 404; encoded_slashes: on at the route lets it through")
 				return
 			}
 		}
