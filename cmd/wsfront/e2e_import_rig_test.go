@@ -85,7 +85,6 @@ func echoFrames(u websocket.Upgrader, w http.ResponseWriter, r *http.Request) {
 // probe is a request in the words of HTTP: what a client library would put
 // right is the point.
 type probe struct {
-	name   string
 	secure bool // to the TLS port
 	method string
 	target string
