@@ -209,8 +209,18 @@ type Route struct {
 	Tunnel Tunnel `yaml:"tunnel"`
 
 	// Files is a folder whose files are served, with the rest of the path
-	// behind Path.
+	// behind Path; or one file, for the Path alone.
 	Files string `yaml:"files"`
+
+	// Fallback is a file of the folder, such as /index.html, that is the answer
+	// where there is no file: the page of a single-page application, which reads
+	// the path by itself. Names that begin with a dot stay 404. Default none.
+	Fallback string `yaml:"fallback"`
+
+	// Fallthrough has a request for which the folder has no file go on to the
+	// next route, and so any that is not GET or HEAD. Default off: it is
+	// answered with 404, or 405.
+	Fallthrough bool `yaml:"fallthrough"`
 
 	// Redirect answers with another address, {to: URL, status: 301}, or the URL
 	// alone; or with an error, {status: 410}. WebSocket handshakes, for which

@@ -15,7 +15,9 @@
 //	exchange.go    gives the request an id; clientaddr.go finds out who asks
 //	server.go      find: site by Host, clean path (path.go), and the first
 //	               route with a pattern that matches (match.go), or the most
-//	               specific one, that takes this kind of request (router.go)
+//	               specific one, that takes this kind of request (router.go);
+//	               one with fallthrough does where its folder has the file
+//	               (files.go)
 //	forward.go     asks the app backend on a kept connection (upstream.go,
 //	               swap_unix.go), with the fields it needs (headers.go) and its
 //	               body with a length (body.go)

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path"
 	"strconv"
 	"strings"
 	"syscall"
@@ -48,6 +47,8 @@ func newFiles(rt *route) (*files, error) {
 		}
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s is neither a folder nor a plain file; name the folder whose files are to be served", rt.Files)
+	case rt.Fallback != "":
+		return nil, fmt.Errorf("%s is one file, beside which there is no fallback; remove that, or name a folder", rt.Files)
 	case strings.HasSuffix(rt.prefix, "/"):
 		return nil, fmt.Errorf("%s is one file, and path %s takes only what is below it; name a folder, or a path such as /%s",
 			rt.Files, rt.Path, info.Name())
@@ -74,43 +75,81 @@ func (f *files) serveHTTP(x *httpExchange, r *http.Request) {
 	}
 	dir, err := openFolder(f.route.Files)
 	if err != nil {
-		f.refuse(x, r, err, "")
+		f.refuse(x, err, "")
 		return
 	}
 	defer dir.close()
-	slash := x.path[len(x.path)-1] == '/'
-	file, err := dir.open(name)
-	if err == nil && file.info.IsDir() {
-		file.Close()
-		name = path.Join(name, indexName)
-		if file, err = dir.open(name); err == nil && !slash {
-			file.Close()
-			redirectToFolder(x, r)
-			return
-		}
-		slash = false
+	switch e, err := dir.find(name, endsInSlash(x.path)); {
+	case err == nil && e.bare:
+		e.Close()
+		redirectToFolder(x, r)
+	case err == nil:
+		defer e.Close()
+		f.send(x, r, dir, e.name, e.openFile)
+	case isNoFile(err) && f.route.Fallback != "":
+		f.fallBack(x, r, dir)
+	default:
+		f.refuse(x, err, dir.badLink(e.name))
 	}
+}
+
+// fallBack answers with the route's Fallback, as if it had been asked for: an
+// application's page, whose own addresses are no files.
+func (f *files) fallBack(x *httpExchange, r *http.Request, dir folder) {
+	e, err := dir.find(strings.TrimPrefix(f.route.Fallback, "/"), false)
+	if err == nil {
+		defer e.Close()
+		f.send(x, r, dir, e.name, e.openFile)
+		return
+	}
+	link := dir.badLink(e.name)
+	if link == "" && isNoFile(err) {
+		link = fmt.Sprintf("the fallback %s%s is missing; create it, or correct fallback", f.route.Files, f.route.Fallback)
+	}
+	f.refuse(x, err, link)
+}
+
+// has reports whether a route with Fallthrough takes a request. A file that is
+// there and cannot be read counts, so that the answer says so; a folder that is
+// not there keeps nobody from the next route. The file is opened anew to be
+// sent: should it go in between, the answer is 404.
+func (f *files) has(x *exchange) bool {
+	if method := string(x.req.Method); method != http.MethodGet && method != http.MethodHead {
+		return false
+	}
+	name, ok := fileName(string(x.path[len(f.route.prefix):]))
+	if !ok {
+		return false
+	}
+	dir, err := openFolder(f.route.Files)
 	if err != nil {
-		f.refuse(x, r, err, dir.badLink(name))
-		return
+		return false
 	}
-	defer file.Close()
-	if slash || !file.info.Mode().IsRegular() {
-		x.fail(http.StatusNotFound, "", hintNoFile)
-		return
+	defer dir.close()
+	e, err := dir.find(name, endsInSlash(x.path))
+	if err == nil {
+		e.Close()
 	}
-	f.send(x, r, dir, name, file)
+	return !isNoFile(err)
+}
+
+func endsInSlash(path []byte) bool { return path[len(path)-1] == '/' }
+
+// isNoFile reports whether an error means that there is no such file, and no
+// more than that.
+func isNoFile(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, syscall.ENXIO)
 }
 
 // refuse answers for a file that could not be opened. That it is missing is
 // everyday and only in the access log; anything else is for the operator.
-func (f *files) refuse(x *httpExchange, r *http.Request, err error, link string) {
+func (f *files) refuse(x *httpExchange, err error, link string) {
 	switch {
 	case errors.Is(err, errFolderMissing):
 		x.fail(http.StatusNotFound, fmt.Sprintf("the folder %s is missing; create it, or correct files", f.route.Files), hintNoFile)
 	case link != "":
 		x.fail(http.StatusNotFound, link, hintNoFile)
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.ENXIO):
+	case isNoFile(err):
 		x.fail(http.StatusNotFound, "", hintNoFile)
 	case errors.Is(err, fs.ErrPermission):
 		x.fail(http.StatusForbidden, err.Error()+"; let the user that runs this program read it", "This file may not be read.")

@@ -266,7 +266,7 @@ func TestFiles_NamedPipeHoldsNobody(t *testing.T) {
 func TestFiles_UnreadableFileSaysWhatToDo(t *testing.T) {
 	// By its error, since root, who may run this, can read everything.
 	ts, done := exchangeServer(t, 1, func(x *httpExchange, r *http.Request) {
-		(&files{}).refuse(x, r, fmt.Errorf("open a.txt: %w", fs.ErrPermission), "")
+		(&files{}).refuse(x, fmt.Errorf("open a.txt: %w", fs.ErrPermission), "")
 	})
 	res, err := ts.Client().Get(ts.URL)
 	if err != nil {

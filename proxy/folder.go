@@ -70,6 +70,37 @@ func (d folder) open(name string) (openFile, error) {
 	return openFile{file, info}, nil
 }
 
+// entry is what a name leads to: a file, or the index of a folder.
+type entry struct {
+	openFile
+	name string // of the file, also where it could not be opened
+	bare bool   // the index of a folder whose name came without a slash behind it
+}
+
+// find opens the file that a name leads to. What is neither a file nor a folder
+// with an index is fs.ErrNotExist; so is a file whose name came with a slash
+// behind it.
+func (d folder) find(name string, slash bool) (entry, error) {
+	e := entry{name: name}
+	var err error
+	if e.openFile, err = d.open(name); err != nil {
+		return e, err
+	}
+	if e.info.IsDir() {
+		e.Close()
+		e.name, e.bare = path.Join(name, indexName), !slash
+		if e.openFile, err = d.open(e.name); err != nil {
+			return e, err
+		}
+		slash = false
+	}
+	if slash || !e.info.Mode().IsRegular() {
+		e.Close()
+		return e, fs.ErrNotExist
+	}
+	return e, nil
+}
+
 // badLink says, in words for the log, which symbolic link on the way to a file
 // is why it could not be opened, or "". A link that merely leads nowhere is as
 // good as no file.

@@ -37,6 +37,7 @@ type route struct {
 	handler  handler        // of requests, for app and redirect routes
 	tunnel   tunnelTerms
 	messages *messageTunnel // nil but for tunnels of mode message
+	folder   *files         // of a route with Fallthrough; nil for others
 	http     httpHandler    // of what goes through net/http; nil for none
 }
 
@@ -70,9 +71,10 @@ func (rt *route) takes(path []byte, upgrade, stream bool) bool {
 }
 
 // before orders routes: those with Match first, as they stand in the file, and
-// then by how specific they are: the longer prefix first, of
-// two alike the one that ends in {name}, since it takes one segment where the
-// other takes everything below, and then the one that takes only handshakes.
+// then by how specific they are: the longer prefix first, of two alike the one
+// that ends in {name}, since it takes one segment where the other takes
+// everything below, then the one that takes only handshakes, and then the one
+// that takes only what its folder has.
 func (rt *route) before(other *route) int {
 	switch {
 	case rt.pattern != nil && other.pattern != nil:
@@ -88,12 +90,15 @@ func (rt *route) before(other *route) int {
 	rank := func(rt *route) int {
 		n := 0
 		if rt.variable == "" {
-			n = 2
+			n = 3
 		}
-		if rt.Tunnel.Backend == "" && rt.Handler == nil {
-			n++
+		switch {
+		case rt.Tunnel.Backend != "" || rt.Handler != nil:
+			return n
+		case rt.Fallthrough:
+			return n + 1
 		}
-		return n
+		return n + 2
 	}
 	return rank(rt) - rank(other)
 }
@@ -112,10 +117,12 @@ func (t *table) site(host []byte) *site {
 	return s
 }
 
-// route finds the most specific route of the site that takes the request.
-func (s *site) route(path []byte, upgrade, stream bool) *route {
+// route finds the first route of the site that takes the request: one with
+// Fallthrough does where its folder has what is asked for.
+func (s *site) route(x *exchange) *route {
+	stream := isStream(x.req)
 	for _, rt := range s.routes {
-		if rt.takes(path, upgrade, stream) {
+		if rt.takes(x.path, x.upgrade, stream) && (rt.folder == nil || rt.folder.has(x)) {
 			return rt
 		}
 	}

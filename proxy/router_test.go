@@ -17,7 +17,7 @@ func asked(t *testing.T, s *site, path, kind string) *route {
 		head += "\nAccept: text/event-stream"
 	}
 	r := parsed(t, head)
-	return s.route([]byte(path), isHandshake(r), isStream(r))
+	return s.route(&exchange{req: r, path: []byte(path), upgrade: isHandshake(r)})
 }
 
 func mustTable(t *testing.T, sites ...Site) *table {

@@ -129,7 +129,7 @@ func (s *Server) find(x *exchange) bool {
 		x.fail(http.StatusBadRequest, err.Error(), unknownAddressHint)
 		return false
 	}
-	rt := x.site.route(x.path, x.upgrade, isStream(x.req))
+	rt := x.site.route(x)
 	if rt == nil {
 		x.fail(http.StatusNotFound, x.unrouted(), "There is nothing at this address.")
 		return false

@@ -68,7 +68,12 @@ func newRoute(s *site, at string, c Route) (*route, error) {
 			}
 		case c.Files != "":
 			field = at + ".files"
-			rt.http, err = newFiles(rt)
+			var f *files
+			f, err = newFiles(rt)
+			rt.http = f
+			if c.Fallthrough {
+				rt.folder = f
+			}
 		case c.Redirect != Redirect{}:
 			field = at + ".redirect"
 			rt.handler, err = newRedirector(rt)

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -16,9 +15,7 @@ func (v *validator) route(at string, r Route, taken map[string]string) {
 	case "tunnel":
 		v.tunnelOf(at, r)
 	case "files":
-		if !filepath.IsAbs(r.Files) {
-			v.failf(at+".files", "%q is not absolute; write the whole path, such as %s", r.Files, filepath.Join("/srv", r.Files))
-		}
+		v.files(at, r)
 	case "redirect":
 		v.redirect(at, r)
 	}
@@ -88,7 +85,7 @@ func (v *validator) routePath(at, kind string, r Route, taken map[string]string)
 	if variable != "" {
 		pattern += "{}"
 	}
-	v.routeTwice(at, kind, pattern, r.Path, taken)
+	v.routeTwice(at, kind, pattern, r, taken)
 }
 
 // routeMatch checks a route's pattern.
@@ -113,20 +110,23 @@ func (v *validator) routeMatch(at, kind string, r Route, taken map[string]string
 		taken[every] = at
 	}
 	if kind != "" {
-		v.routeTwice(at, kind, "match "+r.Match, r.Match, taken)
+		v.routeTwice(at, kind, "match "+r.Match, r, taken)
 	}
 }
 
 // routeTwice refuses a route for what another one takes. Two of one path can
 // stand beside each other only when one takes handshakes and the other plain
-// requests.
-func (v *validator) routeTwice(at, kind, pattern, written string, taken map[string]string) {
+// requests, or lets them through.
+func (v *validator) routeTwice(at, kind, pattern string, r Route, taken map[string]string) {
 	takes := "plain requests"
-	if kind == "tunnel" || kind == "push" {
+	switch {
+	case kind == "tunnel" || kind == "push":
 		takes = "WebSocket handshakes"
+	case kind == "files" && r.Fallthrough:
+		takes = "files in " + r.Files
 	}
 	if other, ok := taken[takes+pattern]; ok {
-		v.failf(at, "can never match: %s takes the %s of %s already; remove one of them or change its path", other, takes, written)
+		v.failf(at, "can never match: %s takes the %s of %s already; remove one of them or change its path", other, takes, r.Path+r.Match)
 		return
 	}
 	taken[takes+pattern] = at
@@ -180,6 +180,8 @@ func (v *validator) routeOptions(at, kind string, r Route) {
 		set  bool
 		fits []string
 	}{
+		{"fallback", r.Fallback != "", []string{"files"}},
+		{"fallthrough", r.Fallthrough, []string{"files"}},
 		{"host", r.Host != "", []string{app, tunnel}},
 		{"request_buffering", r.RequestBuffering != nil, []string{app}},
 		{"max_body", r.MaxBody > 0, []string{app}},

@@ -20,6 +20,7 @@ func (v *validator) site(at string, s Site) {
 		v.route(fmt.Sprintf("%s.routes[%d]", at, i), r, taken)
 	}
 	v.circles(at, s)
+	v.letThrough(at, s)
 }
 
 func (v *validator) siteHosts(at string, s Site) {

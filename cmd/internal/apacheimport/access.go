@@ -28,6 +28,11 @@ type access struct {
 	old      bool                  // 2.2
 }
 
+// restricts reports whether not everybody may come.
+func (a *access) restricts() bool {
+	return a.closed || len(a.ranges) > 0 || a.login || a.unknown != nil
+}
+
 // accessDirective is a directive that says who may come.
 func (im *importer) accessDirective(_ *vhost, d *apacheconf.Directive, s *scope) {
 	a := &s.access

@@ -100,6 +100,10 @@ func (im *importer) walk(v *vhost, list []*apacheconf.Directive, s *scope) {
 			im.appNeeds(v, d, kind)
 			continue
 		}
+		if strings.EqualFold(d.Arg(0), "off") && len(d.Args) == 1 {
+			im.notNeeded(d, "it is off")
+			continue
+		}
 		if todo, ok := knownGaps[name]; ok {
 			im.needsYou(d, todo)
 			continue
@@ -157,7 +161,7 @@ func (im *importer) section(v *vhost, d *apacheconf.Directive, outer *scope) {
 	case "if", "elseif", "else":
 		im.needsYou(d, "what it asks for is worked out for each request; write a route for what it is meant to do, see deploy/docs/configuration.md")
 		for _, inner := range flatten(d.Children) {
-			im.needsYou(inner, "stands in a section that was not imported")
+			im.goesWith(inner, d)
 		}
 		return
 	case "mdomainset":
@@ -178,7 +182,7 @@ func (im *importer) section(v *vhost, d *apacheconf.Directive, outer *scope) {
 	}
 	im.needsYou(d, "this importer does not know the section; look up what it does, and whether the app or wsfront needs it")
 	for _, inner := range flatten(d.Children) {
-		im.needsYou(inner, "stands in a section that was not imported")
+		im.goesWith(inner, d)
 	}
 }
 

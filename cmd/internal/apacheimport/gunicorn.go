@@ -75,7 +75,7 @@ func (im *importer) processOf(v *vhost, script *apacheconf.Directive) process {
 			case "group":
 				p.group = value
 			case "lang", "locale":
-				p.env = append(p.env, "LANG="+value)
+				p.env = append(p.env, "LANG="+strings.Trim(value, `'"`))
 			}
 		}
 	}
@@ -163,18 +163,17 @@ func shellWord(s string) string {
 }
 
 func (p *process) write(b *strings.Builder, port int) {
-	pip := "pip"
+	install := "apt install gunicorn"
 	if p.home != "" {
-		pip = path.Join(p.home, "bin/pip")
+		install = shellWord(path.Join(p.home, "bin/pip")) + " install gunicorn"
+	}
+	if p.async {
+		install = strings.Replace(install, "apt install gunicorn", "pip install gunicorn", 1) + " uvicorn"
 	}
 	if p.rename {
 		fmt.Fprintf(b, "Python imports files that end in .py alone:\n\n    cp %s %s\n\n", shellWord(p.script), shellWord(path.Join(p.folder, strings.ReplaceAll(p.module, ".", "/")+".py")))
 	}
-	if p.async {
-		fmt.Fprintf(b, "    %s install gunicorn uvicorn\n", shellWord(pip))
-	} else {
-		fmt.Fprintf(b, "    %s install gunicorn\n", shellWord(pip))
-	}
+	fmt.Fprintf(b, "    %s\n", install)
 	fmt.Fprintf(b, "    %s\n\nAs a service, /etc/systemd/system/%s.service:\n\n", p.command(port), printable(strings.ReplaceAll(p.name, "/", "-"), 60))
 	user := p.user
 	if user == "" {

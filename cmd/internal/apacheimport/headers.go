@@ -109,6 +109,9 @@ func (im *importer) header(v *vhost, d *apacheconf.Directive, s *scope) {
 	case s.kind != inServer && s.kind != inLocation && s.kind != inDirectory && s.kind != inProxy:
 		im.needsYou(d, "it holds for requests that cannot be told by their path; write headers at a route for them, or have the app set it")
 		return
+	case slices.Contains([]string{"edit", "edit*", "echo", "note", "setifempty"}, verb):
+		im.needsYou(d, "wsfront sets, adds and removes fields, and does not "+verb+" them: have the app send what is meant, or write headers: {set: {...}}")
+		return
 	case len(rest) > 0 || strings.Contains(value, "%{") || strings.HasPrefix(value, "expr=") || regexp.MustCompile(`(^|[^%])%[tDlbi]`).MatchString(value):
 		im.needsYou(d, "its value or condition is worked out for each answer; wsfront sets fixed values: write headers with one, or have the app set it")
 		return

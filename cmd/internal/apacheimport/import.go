@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,7 +62,8 @@ type importer struct {
 	serverRoot string
 	appPort    int
 
-	pending       []reverseLine
+	pending       []reverseLine // ProxyPassReverse
+	cookies       []reverseLine // ProxyPassReverseCookiePath, -Domain
 	balancers     map[string]*balancer
 	balancerOrder []*balancer
 	sites         []*site
@@ -82,10 +84,11 @@ func Import(cfg *apacheconf.Config, o Options) *Result {
 	im.assemble(vhosts)
 	im.addresses(vhosts)
 	im.reverses()
+	im.cookieMaps()
 	im.hidden(vhosts)
 	im.wide(vhosts)
-	if len(all) == 0 {
-		im.refuse(nil, "there is no directive of Apache's in these files")
+	if !slices.ContainsFunc(all, isApaches) {
+		im.refuse(nil, "there is nothing of Apache's in these files: name a vhost, such as one of /etc/apache2/sites-enabled")
 	}
 	r := &Result{Files: cfg.Files}
 	if len(im.refused) == 0 {
@@ -98,6 +101,17 @@ func Import(cfg *apacheconf.Config, o Options) *Result {
 	}
 	r.Verdict = verdict(r)
 	return r
+}
+
+// isApaches reports whether a directive is one of Apache's beyond doubt: a few
+// names are those of other servers, too.
+func isApaches(d *apacheconf.Directive) bool {
+	name := strings.ToLower(d.Name)
+	if slices.Contains([]string{"listen", "user", "include", "alias", "return", "allow", "deny", "keepalive_timeout"}, name) {
+		return false
+	}
+	_, harmless := harmlessReason(name)
+	return handlers[name] != nil || harmless || knownGaps[name] != "" || appSetting(name) != "" || d.Section
 }
 
 func verdict(r *Result) Verdict {
@@ -184,7 +198,7 @@ func (im *importer) left(from []*apacheconf.Directive, because string) {
 // all.
 func (im *importer) demote(d *apacheconf.Directive, because string) {
 	if f, ok := im.fates[d]; ok && f.kind == Imported {
-		im.fates[d] = fate{NotNeeded, because}
+		im.fates[d] = fate{kind: NotNeeded, message: because}
 	}
 }
 

@@ -33,7 +33,7 @@ func rewritten(p pattern, t target, base string) *rule {
 	if !ok {
 		return nil
 	}
-	r := &rule{prefix: clean, literal: p.anchored, open: !p.boundary(), doubled: strings.Contains(to, "//")}
+	r := &rule{prefix: clean, anchored: p.anchored, open: !p.boundary(), doubled: strings.Contains(to, "//")}
 	a := t.action
 	if a.from, ok = requestPath(from); !ok {
 		return nil
@@ -107,7 +107,10 @@ func matching(expr string, fold bool, t target, base string) (r *rule, problem s
 		if !anchored {
 			rest = ".*" + rest
 		}
-		expr = "^" + regexp.QuoteMeta(base) + "(?:" + rest + ")"
+		if strings.Contains(rest, "|") {
+			rest = "(?:" + rest + ")"
+		}
+		expr = "^" + regexp.QuoteMeta(base) + rest
 	}
 	re, err := compile(expr, fold)
 	if err != nil {

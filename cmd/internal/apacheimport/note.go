@@ -3,6 +3,7 @@ package apacheimport
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"wsfront/cmd/internal/apacheconf"
 )
@@ -72,6 +73,8 @@ func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil 
 type fate struct {
 	kind    Kind
 	message string
+	// owner is the directive whose note stands for this one, too.
+	owner *apacheconf.Directive
 }
 
 // ledger notes what becomes of each directive, so that none is lost.
@@ -86,10 +89,21 @@ func (l *ledger) note(d *apacheconf.Directive, kind Kind, message string) {
 	if l.fates == nil {
 		l.fates = map[*apacheconf.Directive]fate{}
 	}
-	if old, ok := l.fates[d]; ok && old.kind <= kind {
+	old, ok := l.fates[d]
+	if ok && old.kind == NeedsYou && kind == NeedsYou && old.owner == nil && !strings.Contains(old.message, message) {
+		l.fates[d] = fate{kind: NeedsYou, message: old.message + ". And: " + message}
+		return
+	}
+	if ok && old.kind <= kind {
 		return // what needs somebody stays so, and what one vhost took was taken
 	}
-	l.fates[d] = fate{kind, message}
+	l.fates[d] = fate{kind: kind, message: message}
+}
+
+// goesWith says that d needs somebody together with its owner, in one note.
+func (l *ledger) goesWith(d, owner *apacheconf.Directive) {
+	l.note(d, NeedsYou, "")
+	l.fates[d] = fate{kind: NeedsYou, owner: owner}
 }
 
 // imported says that the configuration has what d says.
@@ -151,7 +165,10 @@ func (l *ledger) notes(all []*apacheconf.Directive) []Note {
 	for _, d := range all {
 		f, ok := l.fates[d]
 		if !ok {
-			f = fate{NeedsYou, unknownDirective}
+			f = fate{kind: NeedsYou, message: unknownDirective}
+		}
+		if f.owner != nil {
+			continue
 		}
 		key := d.Name + "\x00" + f.message
 		if at, ok := grouped[key]; ok && f.kind != NeedsYou {
@@ -163,6 +180,11 @@ func (l *ledger) notes(all []*apacheconf.Directive) []Note {
 		n := Note{Kind: f.kind, Positions: []apacheconf.Position{d.Position}, Directive: d.Name, Message: f.message}
 		if f.kind == NeedsYou {
 			n.Directive = written(d)
+			for _, other := range all {
+				if l.fates[other].owner == d {
+					n.Positions = append(n.Positions, other.Position)
+				}
+			}
 		} else {
 			grouped[key] = len(list)
 		}

@@ -210,22 +210,42 @@ func expand(re *syntax.Regexp) ([]string, bool) {
 
 // literalHead is the text with which all that an expression takes begins.
 func literalHead(expr string) string {
+	heads := headsOf(expr)
+	if len(heads) != 1 {
+		common := heads[0]
+		for _, h := range heads[1:] {
+			for !strings.HasPrefix(h, common) {
+				common = common[:len(common)-1]
+			}
+		}
+		return common
+	}
+	return heads[0]
+}
+
+// headsOf are the texts with one of which all begins that an expression takes;
+// at least one, which may be empty.
+func headsOf(expr string) []string {
 	re, err := syntax.Parse(expr, syntax.Perl)
 	if err != nil {
-		return ""
+		return []string{""}
 	}
 	anchored, list := cutBegin(elements(re))
 	if !anchored {
-		return ""
+		return []string{""}
 	}
-	var b strings.Builder
-	for _, re := range list {
-		if re.Op != syntax.OpLiteral || re.Flags&syntax.FoldCase != 0 {
+	heads := []string{""}
+	for i := range list {
+		if list[i].Op == syntax.OpLiteral && list[i].Flags&syntax.FoldCase != 0 || list[i].Op == syntax.OpAnyCharNotNL {
 			break
 		}
-		b.WriteString(string(re.Rune))
+		longer, ok := expandAll(list[:i+1])
+		if !ok {
+			break
+		}
+		heads = longer
 	}
-	return b.String()
+	return heads
 }
 
 // requestPath brings a path of Apache's into wsfront's form. ok is false for

@@ -167,7 +167,7 @@ func (im *importer) proxyPassReverse(v *vhost, d *apacheconf.Directive, s *scope
 		from, to = d.Arg(0), d.Arg(1)
 	}
 	if !d.Is("ProxyPassReverse") {
-		im.notNeeded(d, "domains and paths of cookies are mapped back by the route")
+		im.cookies = append(im.cookies, reverseLine{v, d, from, to})
 		return
 	}
 	if strings.HasPrefix(strings.ToLower(to), "ws") {
@@ -200,6 +200,31 @@ func (im *importer) reverses() {
 			continue
 		}
 		im.needsYou(p.line, "links to "+printable(p.to, 60)+" are mapped to "+from+", where no route leads there; wsfront maps back links to the route's own backend only: have the app write links without a host, or with the Host that it is asked for")
+	}
+}
+
+// cookieMaps checks the same of ProxyPassReverseCookiePath and -Domain, which
+// name the backend's side first.
+func (im *importer) cookieMaps() {
+	for _, c := range im.cookies {
+		inner, outer := strings.TrimSuffix(c.from, "/"), strings.TrimSuffix(c.to, "/")
+		fits := inner == outer
+		for _, r := range c.v.allRules() {
+			a := r.act
+			if a.kind != toBackend {
+				continue
+			}
+			if c.line.Is("ProxyPassReverseCookiePath") {
+				fits = fits || strings.TrimSuffix(a.to, "/") == inner && strings.TrimSuffix(r.prefix, "/") == outer
+			} else {
+				fits = fits || a.pool != "" || strings.EqualFold(stripPort(a.address), c.from)
+			}
+		}
+		if fits {
+			im.notNeeded(c.line, "domains and paths of cookies are mapped back by the route")
+			continue
+		}
+		im.needsYou(c.line, "cookies are mapped back by the route's own rule alone, which is another one: have the app set them for "+printable(c.to, 60))
 	}
 }
 

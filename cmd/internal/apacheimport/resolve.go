@@ -21,6 +21,7 @@ type resolver struct {
 	host   string
 	rules  []*rule
 	routes []route
+	extra  *scope // a section that holds for the route being rendered
 }
 
 // choice is what becomes of the requests of one kind below a prefix.
@@ -34,6 +35,7 @@ type choice struct {
 func (im *importer) routesOf(v *vhost, host string) []route {
 	r := &resolver{importer: im, v: v, host: host}
 	r.gather()
+	r.protected()
 	r.matches()
 	plain, upgrade := map[string]choice{}, map[string]choice{}
 	for _, at := range r.prefixes() {
@@ -243,7 +245,11 @@ func (r *resolver) place(at string, p, above choice, u choice, upgrade, plain ma
 			r.fallThrough(at, p)
 		}
 		r.routes = append(r.routes, own)
+		r.loose(at, p.rule)
 		plain[at] = p
+		if p.rule.act.kind == toStatus {
+			r.shut(route{path: at, from: own.from}, at, inherited)
+		}
 		if own.kind == "app" {
 			upgrade[at] = p
 		}
@@ -265,7 +271,25 @@ func (r *resolver) handshakes(at string, u choice, upgrade map[string]choice) {
 		return
 	}
 	r.routes = append(r.routes, own.asTunnel())
+	r.loose(at, u.rule)
 	upgrade[at] = u
+}
+
+// loose tells what a pattern takes beside the paths that were meant, and so
+// does not here.
+func (r *resolver) loose(at string, rl *rule) {
+	if at != rl.prefix || at == "/" || rl.line == nil {
+		return
+	}
+	switch {
+	case !rl.anchored:
+		r.remark("the pattern does not begin with ^, so that Apache takes /x"+at+" as well; here it is "+at+" alone, as is meant", rl.line)
+	case rl.open:
+		r.remark("the pattern ends within a segment, so that Apache takes "+at+"x as well; here it is "+at+" and what is below it, as is meant", rl.line)
+	}
+	if rl.doubled {
+		r.remark("the target has a doubled slash, which was left out", rl.line)
+	}
 }
 
 // fallThrough writes the route of the files that come before a backend.
@@ -295,7 +319,8 @@ func (r *resolver) matches() {
 		if at == "" {
 			at = "/"
 		}
-		if s := r.guarded(at); s != nil {
+		refuses := rl.act.kind != toBackend
+		if s := r.guarded(at, rl.match); s != nil && !refuses {
 			r.needsYou(lastLine(rl.from), "its expression might take requests that the section of "+s.section.Position.String()+" protects, for wsfront asks expressions first: write a route with a path for it")
 			continue
 		}
@@ -314,13 +339,20 @@ func (r *resolver) matches() {
 			r.remark("it takes WebSocket handshakes as well, which Apache sent elsewhere", rl.from...)
 		}
 		r.routes = append(r.routes, own)
+		if rl.act.kind == toStatus {
+			r.shut(route{match: rl.match, from: own.from}, "/", r.choose("/", true))
+		}
 	}
 }
 
-// guarded is a section that protects something below a prefix, but not all.
-func (r *resolver) guarded(at string) *scope {
+// guarded is a section that protects something of what an expression might take,
+// below a prefix, but not all.
+func (r *resolver) guarded(at, match string) *scope {
 	for _, s := range r.v.scopes {
 		if s.kind != inLocation || len(s.access.lines) == 0 || covers(s.path, at) {
+			continue
+		}
+		if heads, end, ok := plainPattern(match); ok && end == endExact && !slices.ContainsFunc(heads, func(h string) bool { return covers(s.path, h) }) {
 			continue
 		}
 		if who := r.admissionOf([]*scope{s}); (who.allow != nil || who.file != "") && strings.HasPrefix(s.path, at) {

@@ -1,6 +1,7 @@
 package apacheimport
 
 import (
+	"cmp"
 	"regexp"
 	"strconv"
 	"strings"
@@ -58,7 +59,7 @@ func (im *importer) rewriteRules(v *vhost, host string) []*rule {
 
 func (w *rewriter) needs(r rewrite, message string) {
 	for _, c := range r.conds {
-		w.note(c, NeedsYou, "belongs to the RewriteRule of "+r.line.Position.String())
+		w.goesWith(c, r.line)
 	}
 	w.needsYou(r.line, message)
 }
@@ -162,7 +163,6 @@ func (w *rewriter) answer(r rewrite, h held, code int) {
 	if rl == nil {
 		return
 	}
-	rl.upgrade = false
 	w.add(r, h, rl)
 }
 
@@ -224,8 +224,11 @@ func (w *rewriter) redirect(r rewrite, h held, written string, code int) {
 		return
 	}
 	t.action.status = code
+	drops := strings.HasSuffix(t.path, "?") && len(t.path) > 1
 	if rl := w.place(r, h, t); rl != nil {
-		rl.upgrade = false
+		if drops {
+			rl.act.query = "?"
+		}
 		w.add(r, h, rl)
 	}
 }
@@ -269,7 +272,7 @@ func (w *rewriter) place(r rewrite, h held, t target) *rule {
 		rl = rewritten(pattern{heads: []string{""}, anchored: true}, t, base)
 		h.only = nil // the heads say more
 		for _, head := range p.heads {
-			h.only = append(h.only, base+strings.TrimPrefix(head, "/"))
+			h.only = append(h.only, cmp.Or(base, "/")+strings.TrimPrefix(head, "/"))
 		}
 	}
 	if rl == nil {
@@ -351,8 +354,11 @@ func within(prefixes []string, other string) []string {
 
 // add takes a rule into the vhost's.
 func (w *rewriter) add(r rewrite, h held, rl *rule) {
-	rl.plain, rl.upgrade = h.plain == always && (rl.act.kind != toNext || true), h.upgrade == always && rl.act.kind != toRedirect && rl.act.kind != toStatus
+	rl.plain, rl.upgrade = h.plain == always, h.upgrade == always
 	rl.from = r.lines()
+	if rl.match == "" && h.only == nil && r.scope.kind == inServer {
+		rl.line = r.line
+	}
 	if r.scope.kind == inDirectory {
 		rl.stage = atFolder
 	}

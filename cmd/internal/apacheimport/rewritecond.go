@@ -31,7 +31,7 @@ var (
 	plainRequest = sample{"", "keep-alive", "EIO=4&transport=polling&t=1"}
 	handshake    = sample{"websocket", "Upgrade", "EIO=4&transport=websocket"} // as Chromium and Safari send it
 	ofFirefox    = sample{"websocket", "keep-alive, Upgrade", "EIO=4&transport=websocket"}
-	otherUpgrade = sample{"h2c", "Upgrade, HTTP2-Settings", "EIO=4&transport=polling&t=1"}
+	otherUpgrade = sample{"h2c", "Upgrade", "EIO=4&transport=polling&t=1"}
 )
 
 // held is what the conditions of a rule come to.

@@ -1,6 +1,7 @@
 package apacheimport
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -164,11 +165,20 @@ func (r *resolver) scopesOf(at string, a *action) []*scope {
 		}
 		list = append(list, of...)
 	}
+	if r.extra != nil {
+		list = append(list, r.extra)
+	}
 	return list
 }
 
 // policies fills in the options that sections give a route.
 func (r *resolver) policies(rt *route, scopes []*scope, a *action) {
+	rt.from = rt.from[:len(rt.from):len(rt.from)]
+	for _, s := range scopes {
+		if s.section != nil && s.says() && !slices.Contains(rt.from, s.section) {
+			rt.from = append(rt.from, s.section)
+		}
+	}
 	who := r.admissionOf(scopes)
 	rt.options = append(rt.options, who.options()...)
 	inner := fields{}
@@ -179,7 +189,7 @@ func (r *resolver) policies(rt *route, scopes []*scope, a *action) {
 		}
 		request = request.join(s.request)
 	}
-	if o, ok := inner.option("headers"); ok {
+	if o, ok := inner.option("headers"); ok && (a.kind == toBackend || a.kind == toFiles) {
 		rt.options = append(rt.options, o)
 	}
 	if a.kind != toBackend {

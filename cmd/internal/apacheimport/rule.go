@@ -34,9 +34,10 @@ type rule struct {
 	from           []*apacheconf.Directive
 	used           bool
 
-	// Of a rewrite's pattern: literal says that it is anchored, open that it
-	// ends within a segment, doubled that its target has doubled slashes.
-	literal, open, doubled bool
+	// Of a rewrite's pattern on line: anchored says that it begins with ^, open
+	// that it ends within a segment, doubled that the target has a doubled slash.
+	line                    *apacheconf.Directive
+	anchored, open, doubled bool
 }
 
 // takes reports whether a rule with a prefix takes the requests at and below a

@@ -1,6 +1,7 @@
 package apacheimport
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -39,11 +40,13 @@ type scope struct {
 	slashes  *apacheconf.Directive
 	verify   []*apacheconf.Directive // SSLProxyVerify and its like
 
-	rewriting *apacheconf.Directive // RewriteEngine
-	base      string                // RewriteBase
-	fallback  *apacheconf.Directive // FallbackResource
-	conds     []*apacheconf.Directive
-	dealt     bool // accessOfRest has seen it
+	rewriting  *apacheconf.Directive // RewriteEngine
+	base       string                // RewriteBase
+	fallback   *apacheconf.Directive // FallbackResource
+	conds      []*apacheconf.Directive
+	folderOnly string // the folder to which expr is bound
+	expr       string // for what has an expression: <LocationMatch>, <Files>
+	dealt      bool   // accessOfRest has seen it
 }
 
 // inherit takes over what is said outside, where nothing is said here.
@@ -94,6 +97,12 @@ func (im *importer) enter(d *apacheconf.Directive, outer *scope) *scope {
 	default:
 		s.kind = inRest
 	}
+	if s.kind == inPattern {
+		s.expr = path
+	}
+	if strings.HasPrefix(strings.ToLower(d.Name), "files") && outer.folder() != "" {
+		s.expr, s.folderOnly = fileExpression(d, path), outer.folder()
+	}
 	if s.kind == inLocation {
 		var ok bool
 		if s.path, ok = requestPath(s.path); !ok {
@@ -102,6 +111,42 @@ func (im *importer) enter(d *apacheconf.Directive, outer *scope) *scope {
 	}
 	im.imported(d)
 	return s
+}
+
+// everywhere stands for the folder of what is not bound to one.
+const everywhere = "*"
+
+// folder is the folder that a section of files is bound to; "" is none that
+// can be told.
+func (s *scope) folder() string {
+	switch s.kind {
+	case inServer:
+		return everywhere
+	case inDirectory:
+		return s.path
+	}
+	return ""
+}
+
+// fileExpression is an expression on the path for the names of files that
+// <Files> and <FilesMatch> take.
+func fileExpression(d *apacheconf.Directive, name string) string {
+	if d.Is("Files") && d.Arg(0) != "~" {
+		quotedName := strings.NewReplacer(`\*`, `[^/]*`, `\?`, `[^/]`).Replace(regexp.QuoteMeta(name))
+		return "/" + quotedName + "(/|$)"
+	}
+	if rest, anchored := strings.CutPrefix(name, "^"); anchored {
+		return "/" + rest
+	}
+	if strings.HasSuffix(name, "$") {
+		return name
+	}
+	return "/[^/]*(?:" + name + ")[^/]*$"
+}
+
+// says reports whether a section says anything that a route has.
+func (s *scope) says() bool {
+	return s.access.restricts() || len(s.fields.lines) > 0 || len(s.request.lines) > 0 || s.maxBody != nil || s.timeout != nil || s.slashes != nil
 }
 
 // holds reports whether a section holds for a route.

@@ -111,7 +111,7 @@ func (im *importer) hostsOf(v *vhost) []string {
 	named := slices.Concat(v.names, v.wildcards)
 	own := "" // the certificate of a file serves whatever name there is
 	if v.secure() {
-		own = im.certificate(v, v.names)
+		own = im.certificate(v, named)
 	}
 	switch {
 	case v.every && (!v.secure() || strings.HasPrefix(own, "{")):
@@ -170,6 +170,7 @@ func (im *importer) addSite(s *site) {
 			continue
 		}
 		im.remark(h+" is the name of "+other.vhost.section.Position.String()+", which Apache takes as well: this vhost is never asked for it", s.vhost.section)
+		im.unused(s.vhost, "the vhost is never asked for its name")
 	}
 	if s.hosts = kept; len(kept) > 0 {
 		im.sites = append(im.sites, s)
@@ -191,6 +192,7 @@ func (im *importer) addPlain(s *site) {
 			im.alone(s, h)
 		case twin != nil && twin.tls != "off" && twin.vhost.secure():
 			im.remark("the pages of "+h+" at plain http are left out: wsfront redirects http to https for a name that is served by https", s.vhost.section)
+			im.unused(s.vhost, "wsfront redirects http to https for these names")
 		default:
 			rest = append(rest, h)
 		}
@@ -198,6 +200,13 @@ func (im *importer) addPlain(s *site) {
 	if s.hosts = rest; len(rest) > 0 {
 		s.tls = "off"
 		im.addSite(s)
+	}
+}
+
+// unused says of the lines of a vhost why nothing came of them.
+func (im *importer) unused(v *vhost, because string) {
+	for _, d := range flatten(v.own) {
+		im.demote(d, because)
 	}
 }
 

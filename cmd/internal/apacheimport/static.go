@@ -201,7 +201,7 @@ func (im *importer) redirectDirective(v *vhost, d *apacheconf.Directive, s *scop
 		im.needsYou(d, "the path it holds for cannot be told; write a route with redirect")
 		return
 	}
-	r := &rule{stage: atAlias, prefix: prefix, plain: true, from: []*apacheconf.Directive{d}}
+	r := &rule{stage: atAlias, prefix: prefix, plain: true, upgrade: true, from: []*apacheconf.Directive{d}}
 	if status == 403 || status == 404 || status == 410 {
 		r.act = &action{kind: toStatus, status: status}
 	} else {
@@ -280,7 +280,7 @@ func (im *importer) redirectMatch(v *vhost, d *apacheconf.Directive, _ *scope) {
 			return
 		}
 	}
-	r.stage, r.plain, r.from = atAlias, true, []*apacheconf.Directive{d}
+	r.stage, r.plain, r.upgrade, r.from = atAlias, true, true, []*apacheconf.Directive{d}
 	v.redirects = append(v.redirects, r)
 	im.imported(d)
 }

@@ -26,14 +26,14 @@ func (im *importer) wide(vhosts []*vhost) {
 	case proxied && !told:
 		im.remark("wsfront tells the app by which scheme it is asked (X-Forwarded-Proto), which Apache does not")
 	}
-	if im.nameless {
+	if im.nameless && len(im.sites) > 0 {
 		im.gap("no ServerName: write the names that are served into hosts in place of " + placeholder + ", or give --host NAME")
 	}
 	if im.siteOf("*") == nil {
 		im.remark("a name that no site has gets 421; Apache gave it to its first vhost")
 	}
 	im.bodies()
-	im.slashes()
+	im.differences()
 }
 
 // hostsTold says once which lines have the backend see another Host.
@@ -83,22 +83,6 @@ func (im *importer) websockets(vhosts []*vhost) {
 	case im.opts.Push == "" && len(im.sites) > 0:
 		im.remark("no line sends WebSockets anywhere. Where pages open one at /websocket, say, the built-in push service answers it with --push /websocket (a route path: /websocket, push: {channel: board}), and a push process of your own with a route path: /websocket, tunnel: ws://127.0.0.1:PORT. A page that hard-codes ws:// works by https, too")
 	}
-	im.handshakes()
-}
-
-// handshakes says where a WebSocket handshake has another end than in Apache.
-func (im *importer) handshakes() {
-	var apps, secure bool
-	for _, s := range im.sites {
-		apps = apps || slices.ContainsFunc(s.routes, func(r route) bool { return r.kind == "app" })
-		secure = secure || s.tls != "off"
-	}
-	if apps {
-		im.remark("routes with app take WebSocket handshakes, too, where Apache sent the backend a plain request without Upgrade; one for a file or a redirect goes to the app around it")
-	}
-	if secure {
-		im.remark("a WebSocket handshake at plain http gets 403, where Apache redirected it to https: browsers follow no redirect there, so that pages have to open wss://. insecure_websocket: on at the site takes both")
-	}
 }
 
 // rewriteEngine says where rewrites have no effect in Apache.
@@ -126,48 +110,32 @@ func (im *importer) bodies() {
 	}
 }
 
-// slashes says that escaped slashes are refused, as in Apache, by another
-// status.
-func (im *importer) slashes() {
-	for _, s := range im.sites {
-		for _, r := range s.routes {
-			if r.kind == "app" && !slices.ContainsFunc(r.options, func(o option) bool { return o.name == "encoded_slashes" }) {
-				im.remark("a path with %2F gets 400, in Apache 404; encoded_slashes: on at the route lets it through")
-				return
-			}
-		}
-	}
-}
-
-// accessOfRest deals with sections that protect what has no path.
+// accessOfRest deals with sections that protect what has neither a path nor
+// an expression.
 func (im *importer) accessOfRest(v *vhost) {
 	for _, s := range v.scopes {
-		if len(s.access.lines) == 0 || s.kind != inPattern && s.kind != inRest || s.dealt {
+		if !s.access.restricts() || s.kind != inPattern && s.kind != inRest || s.dealt {
 			continue
 		}
 		s.dealt = true
-		who := im.admit(s.access, s.access)
 		text := strings.ToLower(s.section.Raw)
 		switch {
-		case who.allow == nil && who.file == "":
-		case strings.Contains(text, ".ht") || strings.Contains(text, `/\.`) || strings.Contains(text, `^\.`) || strings.Contains(text, `.git`):
+		case strings.Contains(text, ".ht") || strings.Contains(text, `/\.`) || strings.Contains(text, `^\.`) || strings.Contains(text, ".git"):
 			im.dealtWith(s, "names that begin with a dot are not served")
-		case s.kind == inPattern && who.file == "" && len(who.allow) == 0:
-			if r, problem := matching(s.path, false, target{action: action{kind: toStatus, status: 403}, path: "%{REQUEST_URI}"}, ""); problem == "" {
-				r.stage, r.plain, r.from = atRewrite, true, []*apacheconf.Directive{s.section}
-				v.redirects = append(v.redirects, r)
-				continue
-			}
-			fallthrough
-		default:
-			im.needsYou(s.section, "it protects requests that cannot be told by a prefix of their path, and they are NOT protected here: write a route with path or match for them, with allow or basic_auth")
+			s.expr = ""
+		case v.app.whole() && !s.global:
+			im.dealtWith(s, "Apache behind wsfront goes on to protect it, see below")
+			s.expr = ""
+		case s.expr == "":
+			im.needsYou(s.section, "it protects requests that cannot be told by their path, and they are NOT protected here: write a route with path or match for them, with allow or basic_auth")
 		}
 	}
 }
 
+// dealtWith says of a section that protects why that is not needed.
 func (im *importer) dealtWith(s *scope, because string) {
-	im.fates[s.section] = fate{NotNeeded, because}
+	im.fates[s.section] = fate{kind: NotNeeded, message: because}
 	for _, d := range s.access.lines {
-		im.fates[d] = fate{NotNeeded, because}
+		im.fates[d] = fate{kind: NotNeeded, message: because}
 	}
 }

@@ -75,6 +75,9 @@ func (v *vhost) place() string {
 }
 
 func (im *importer) nameOf(v *vhost) string {
+	if len(v.names) > 0 {
+		return v.names[0]
+	}
 	for _, s := range im.sites {
 		if s.vhost == v {
 			return s.hosts[0]

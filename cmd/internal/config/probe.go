@@ -65,7 +65,10 @@ func Probe(ctx context.Context, f *File) []Warning {
 			field := fmt.Sprintf("%s.routes[%d]", at, j)
 			p.authority(field+".backend_tls.ca", r.BackendTLS.CA)
 			if r.Files != "" {
-				p.folder(field+".files", r.Files)
+				p.folder(field+".files", r.Route)
+			}
+			if r.Fallback != "" {
+				p.fallback(field+".fallback", r.Files+r.Fallback)
 			}
 		}
 	}
@@ -167,17 +170,32 @@ func (p *prober) authority(field, path string) {
 	}
 }
 
-// folder tries to read a folder of static files.
-func (p *prober) folder(field, path string) {
+// folder tries to read a folder of static files, or the one file that has the
+// route's path.
+func (p *prober) folder(field string, r proxy.Route) {
+	path := r.Files
 	dir, err := os.Open(path)
 	if err != nil {
 		p.warnf(field, "cannot read %s: %v; create it, or let the user that wsfront runs as read it", path, reason(err))
 		return
 	}
 	defer dir.Close()
+	if info, err := dir.Stat(); err == nil && info.Mode().IsRegular() && !strings.HasSuffix(r.Path, "/") {
+		return
+	}
 	if _, err := dir.ReadDir(1); err != nil && !errors.Is(err, io.EOF) {
 		p.warnf(field, "%s is not a folder that can be read: %v; write the folder that holds the files", path, reason(err))
 	}
+}
+
+// fallback tries to open the file that stands for those that are missing.
+func (p *prober) fallback(field, path string) {
+	file, err := os.Open(path)
+	if err != nil {
+		p.warnf(field, "cannot read %s: %v; create it, or write another file of the folder", path, reason(err))
+		return
+	}
+	file.Close()
 }
 
 // key tries to read a key, which is made at the start where there is none.

@@ -105,10 +105,11 @@ sites:
     routes:
       - {path: /ws, push: {channel: board}}
       - {path: /chat, tunnel: "ws://%s"}
-      - {path: /static/, files: %s}
+      - {path: /static/, files: %s, fallback: /app.pem}
+      - {path: /app.pem, files: %s}
       - {path: /, app: "unix:%s"}
 push: {publish: {listen: "127.0.0.1:0"}}
-`, dir, cert, key, listen(t), dir, socket))
+`, dir, cert, key, listen(t), dir, cert, socket))
 	if got != "" {
 		t.Errorf("warnings:\n%s", got)
 	}
@@ -139,6 +140,9 @@ sites:
         app: https://%[2]s
         backend_tls: {ca: %[3]s/file}
       - {path: /e, tunnel: {mode: message, backend: "unix:%[3]s/no.sock"}}
+      - path: /f
+        files: %[3]s
+        fallback: /none.html
 push: {queue: 2MiB}
 `, taken, dead, dir))
 	want := fmt.Sprintf(`wsfront.yaml:1:9: listen: "%[1]s" is taken (see: ss -ltnp); stop what listens there, unless it is wsfront itself
@@ -149,7 +153,8 @@ wsfront.yaml:9:25: sites[0].routes[2].app: http://%[2]s does not answer: connect
 wsfront.yaml:11:28: sites[0].routes[4].tunnel: unix:%[3]s/none.sock does not answer: no such file or directory; start the backend, or write the address it listens at
 wsfront.yaml:14:27: sites[0].routes[5].backend_tls.ca: %[3]s/file holds no certificate; write the PEM file of the CA's certificate
 wsfront.yaml:15:53: sites[0].routes[6].tunnel.backend: unix:%[3]s/no.sock does not answer: no such file or directory; start the backend, or write the address it listens at
-wsfront.yaml:16:7: push: no route has push, so that this has no effect; add a route such as {path: /websocket, push: {channel: board}}`, taken, dead, dir)
+wsfront.yaml:18:19: sites[0].routes[7].fallback: cannot read %[3]s/none.html: no such file or directory; create it, or write another file of the folder
+wsfront.yaml:19:7: push: no route has push, so that this has no effect; add a route such as {path: /websocket, push: {channel: board}}`, taken, dead, dir)
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
