@@ -20,8 +20,11 @@ func (im *importer) wide(vhosts []*vhost) {
 		told2 = told2 || v.secure()
 		im.rewriteEngine(v)
 	}
-	if proxied && !told && told2 {
+	switch {
+	case proxied && !told && told2:
 		im.remark("Apache does not tell the app that its pages are asked for by https; wsfront does (X-Forwarded-Proto), so that links that were http:// become https://")
+	case proxied && !told:
+		im.remark("wsfront tells the app by which scheme it is asked (X-Forwarded-Proto), which Apache does not")
 	}
 	if im.nameless && len(im.sites) > 0 {
 		im.gap("no ServerName: write the names that are served into hosts in place of " + placeholder + ", or give --host NAME")
@@ -30,6 +33,7 @@ func (im *importer) wide(vhosts []*vhost) {
 		im.remark("a name that no site has gets 421; Apache gave it to its first vhost")
 	}
 	im.bodies()
+	im.differences()
 }
 
 // hostsTold says once which lines have the backend see another Host.
@@ -78,9 +82,6 @@ func (im *importer) websockets(vhosts []*vhost) {
 		im.remark("Apache cuts a WebSocket that is silent for its Timeout (60 s, on Debian 300 s); wsfront does not. ping: 30s at the route keeps backend and networks awake, idle_timeout cuts")
 	case im.opts.Push == "" && len(im.sites) > 0:
 		im.remark("no line sends WebSockets anywhere. Where pages open one at /websocket, say, the built-in push service answers it with --push /websocket (a route path: /websocket, push: {channel: board}), and a push process of your own with a route path: /websocket, tunnel: ws://127.0.0.1:PORT. A page that hard-codes ws:// works by https, too")
-	}
-	if any {
-		im.remark("routes with app take WebSocket handshakes, too, where Apache sent the backend a plain request without Upgrade")
 	}
 }
 

@@ -1,0 +1,29 @@
+package apacheimport
+
+import "slices"
+
+// differences tells what is otherwise than in Apache by what wsfront does with
+// any request.
+func (im *importer) differences() {
+	var apps, answers, secure, slashes bool
+	for _, s := range im.sites {
+		secure = secure || s.tls != "off"
+		for _, r := range s.routes {
+			apps = apps || r.kind == "app"
+			answers = answers || r.kind == "files" || r.kind == "redirect"
+			slashes = slashes || r.kind == "app" && !slices.ContainsFunc(r.options, func(o option) bool { return o.name == "encoded_slashes" })
+		}
+	}
+	if apps {
+		im.remark("routes with app take WebSocket handshakes, too, where Apache sent the backend a plain request without Upgrade")
+	}
+	if answers {
+		im.remark("a WebSocket handshake for a file or a redirect goes to the app around it, or gets 404 where there is none: browsers take no such answer")
+	}
+	if secure {
+		im.remark("a WebSocket handshake at plain http gets 403, where Apache redirected it to https: browsers follow no redirect there, so that pages have to open wss://. insecure_websocket: on at the site takes both")
+	}
+	if slashes {
+		im.remark("a path with %2F gets 400, in Apache 404; encoded_slashes: on at the route lets it through")
+	}
+}
