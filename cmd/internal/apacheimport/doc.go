@@ -19,7 +19,7 @@
 //	resolve.go     makes routes of the rules: which rule takes what is below each
 //	               prefix, in Apache's order? route.go writes it down
 //	site.go        sites of vhosts; listen.go their addresses
-//	traps.go       what is wrong in the original, or different here
+//	traps.go       what is wrong in the original; differences.go what is otherwise here
 //	emit.go        the YAML
 //	note.go        where each directive has ended; report.go tells a person
 //	ways.go        what to do with an app inside Apache; gunicorn.go without it

@@ -82,13 +82,13 @@ func (im *importer) conditions(conds []*apacheconf.Directive, v *vhost, host str
 		alternatives = nil
 	}
 	if h.upgrade != never && h.plain == never {
-		im.traps(conds, traps, firefox, other)
+		im.condTraps(conds, traps, firefox, other)
 	}
 	return h
 }
 
-// traps tells what is wrong with the conditions of a rule for WebSockets.
-func (im *importer) traps(conds []*apacheconf.Directive, found []string, firefox, other tri) {
+// condTraps tells what is wrong with the conditions of a rule for WebSockets.
+func (im *importer) condTraps(conds []*apacheconf.Directive, found []string, firefox, other tri) {
 	for _, t := range found {
 		im.remark(t, conds...)
 	}
