@@ -12,7 +12,7 @@
 //	scope.go       sections, and for which requests they hold
 //	proxypass.go   ProxyPass and its like make rules (rule.go); target.go reads
 //	               their URLs, mapping.go and pattern.go expressions
-//	rewrite.go     RewriteRule; rewritecond.go finds out what conditions mean by
+//	rewrite.go     RewriteRule; rewriteplace.go which paths; rewritecond.go finds out what conditions mean by
 //	               trying them with the requests that browsers send
 //	static.go      Alias, DocumentRoot, Redirect
 //	access.go, headers.go, tls.go, balancer.go, logs.go, wsgi.go  what they say
