@@ -89,6 +89,9 @@ func (im *importer) proxyMatch(v *vhost, d *apacheconf.Directive, expr string, a
 		return
 	}
 	if !strings.Contains(t.path, "$") { // Apache appends the whole path then
+		if strings.HasSuffix(t.path, "/") {
+			im.remark("the backend is asked for "+printable(t.path, 60)+"/x when a client asks for /x; the doubled slash was left out", d)
+		}
 		t.path = strings.TrimSuffix(t.path, "/") + "%{REQUEST_URI}"
 	}
 	p, simple := parsePattern(expr)

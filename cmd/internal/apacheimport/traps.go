@@ -33,7 +33,7 @@ func (im *importer) wide(vhosts []*vhost) {
 		im.remark("a name that no site has gets 421; Apache gave it to its first vhost")
 	}
 	im.bodies()
-	im.differences()
+	im.differences(vhosts)
 }
 
 // hostsTold says once which lines have the backend see another Host.
