@@ -5,12 +5,13 @@ import "slices"
 // differences tells what is otherwise than in Apache by what wsfront does with
 // any request.
 func (im *importer) differences(vhosts []*vhost) {
-	var apps, answers, secure, slashes bool
+	var apps, files, answers, secure, slashes bool
 	for _, s := range im.sites {
 		secure = secure || s.tls != "off"
 		for _, r := range s.routes {
 			apps = apps || r.kind == "app"
-			answers = answers || r.kind == "files" || r.kind == "redirect"
+			files = files || r.kind == "files"
+			answers = answers || files || r.kind == "redirect"
 			slashes = slashes || r.kind == "app" && !slices.ContainsFunc(r.options, func(o option) bool { return o.name == "encoded_slashes" })
 		}
 	}
@@ -20,7 +21,10 @@ func (im *importer) differences(vhosts []*vhost) {
 		}
 	}
 	if apps {
-		im.remark("routes with app take WebSocket handshakes, too, where Apache sent the backend a plain request without Upgrade")
+		im.remark("routes with app take WebSocket handshakes, too, where Apache sent the backend a plain request without Upgrade, or none")
+	}
+	if files {
+		im.remark("a folder without index.html gets 404: wsfront lists no folders, and sends nobody to the slash behind them")
 	}
 	if answers {
 		im.remark("a WebSocket handshake for a file, a redirect or a path that is excepted goes to the app or tunnel around it, or gets 404 where there is none: browsers take no such answer")

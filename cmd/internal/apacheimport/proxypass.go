@@ -95,7 +95,7 @@ func (im *importer) proxyMatch(v *vhost, d *apacheconf.Directive, expr string, a
 		t.path = strings.TrimSuffix(t.path, "/") + "%{REQUEST_URI}"
 	}
 	p, simple := parsePattern(expr)
-	if simple && p.anchored && len(p.heads) == 1 {
+	if simple && p.anchored && len(p.heads) == 1 && p.end != endExact {
 		if r := rewritten(p, t, ""); r != nil {
 			r.stage, r.plain, r.upgrade, r.from = st, true, true, []*apacheconf.Directive{d}
 			im.proxyOptions(v, d, args[1:], r.act)
