@@ -19,8 +19,9 @@ const maxKeyFile = 4 << 10
 // makes one, of 32 random bytes in base64url, that its owner alone may read, in
 // a folder that it creates if need be; created says so. However many processes
 // do this at once, and whenever they are stopped, all end with the same whole
-// key. A file that others may read is refused, as is one without a usable key. Of
-// several keys in the file (see Key.KeyFile) it is the first.
+// key. The group may read it, as the program that publishes needs it too; a file
+// that everybody may read is refused, as is one without a usable key. Of several
+// keys in the file (see Key.KeyFile) it is the first.
 func LoadKey(path string) (key string, created bool, err error) {
 	keys, err := readKeys(path)
 	switch {
@@ -84,7 +85,8 @@ func readSecret(path, what string) (string, error) {
 	return secret, nil
 }
 
-// readGuarded reads a small file that its owner alone may read.
+// readGuarded reads a small file that its owner alone may write, and at most its
+// group may read.
 func readGuarded(path, what string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -95,8 +97,8 @@ func readGuarded(path, what string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read %s: %w", what, err)
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return "", fmt.Errorf("%s %s may be read or written by others (mode %04o); run: chmod 600 %[2]s", what, path, mode)
+	if mode := info.Mode().Perm(); mode&0o027 != 0 {
+		return "", fmt.Errorf("%s %s may be read by everybody, or written by others (mode %04o); run: chmod 640 %[2]s", what, path, mode)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
 	switch {

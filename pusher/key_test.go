@@ -65,8 +65,9 @@ func TestLoadKey_RefusesWhatIsNoSafeKey(t *testing.T) {
 	}{
 		{"a word", "secret\n", 0o600, "secret", ""},
 		{"a word without a line end, read-only", "secret", 0o400, "secret", ""},
-		{"readable by the group", "secret\n", 0o640, "", "(mode 0640); run: chmod 600 "},
-		{"readable by all", "secret\n", 0o604, "", "(mode 0604); run: chmod 600 "},
+		{"readable by the group", "secret\n", 0o640, "secret", ""},
+		{"writable by the group", "secret\n", 0o660, "", "(mode 0660); run: chmod 640 "},
+		{"readable by all", "secret\n", 0o604, "", "(mode 0604); run: chmod 640 "},
 		{"empty", "", 0o600, "", "is empty; write one into it, or delete it"},
 		{"blank", " \n", 0o600, "", "is empty; write one into it, or delete it"},
 		{"two words", "secret key\n", 0o600, "", "a line that is not one word of printable ASCII"},

@@ -65,6 +65,30 @@ and the old configuration goes on serving.`,
 	return cmd
 }
 
+func newHealth() *cobra.Command {
+	var f stateFlags
+	cmd := &cobra.Command{
+		Use:   "health",
+		Short: "Ask the running server whether it serves",
+		Long: `Asks the server that runs on this machine whether it serves. The exit status is 0
+if it does, else 1: it is made for the health checks of containers.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			file, err := f.file()
+			if err != nil {
+				return err
+			}
+			if err := admin.Health(cmd.Context(), file.StateDir()); err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), "healthy")
+			return nil
+		},
+	}
+	f.add(cmd)
+	return cmd
+}
+
 func newTrust() *cobra.Command {
 	var f stateFlags
 	cmd := &cobra.Command{

@@ -25,7 +25,7 @@ tunnels WebSocket handshakes to a push service, and is that push service too.`,
 		SilenceUsage:  true,
 	}
 	root.SetVersionTemplate("wsfront {{.Version}}\n")
-	root.AddCommand(newRun(), newPush(), newPublish(), newCheck(), newImport(), newReload(), newTrust(), newDemo(), newMan())
+	root.AddCommand(newRun(), newPush(), newPublish(), newCheck(), newImport(), newReload(), newHealth(), newTrust(), newDemo(), newMan())
 	return root
 }
 

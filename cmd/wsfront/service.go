@@ -27,8 +27,8 @@ const (
 	// eventReloadRefused: a new configuration has mistakes; the old one goes
 	// on serving. Attributes: problem, one per line.
 	eventReloadRefused = "config.reload.refused"
-	// eventNoAdmin: wsfront reload will not find this server. Attributes:
-	// reason.
+	// eventNoAdmin: wsfront reload and wsfront health will not find this server.
+	// Attributes: reason.
 	eventNoAdmin = "admin.unavailable"
 	// eventPublishListen: the publish API is served. Attributes: address.
 	eventPublishListen = "publish.listen"
@@ -112,8 +112,7 @@ func (s *service) run(ctx context.Context) error {
 		s.startPublish()
 	}
 	// Each part ends with s.parts; all are awaited below.
-	state := s.file.StateDir()
-	s.wg.Go(func() { s.takeOrders(state) })
+	s.takeOrders(s.file.StateDir())
 	s.wg.Go(func() { s.listenHangup(hangup) })
 	s.wg.Go(s.partFromPages)
 	// The hub goes on telling the app of clients while they leave.
@@ -220,19 +219,19 @@ func (s *service) listenHangup(hangup <-chan os.Signal) {
 	}
 }
 
-// takeOrders serves wsfront reload. A server that runs by flags has nothing to
-// reload, and one that cannot have its socket serves all the same.
+// takeOrders serves wsfront reload and wsfront health until the service ends. A
+// server that cannot have its socket serves all the same.
 func (s *service) takeOrders(state string) {
-	if s.reload == nil {
-		return
-	}
 	orders, err := admin.Listen(state, s.reloadLogged)
-	if err == nil {
-		err = orders.Run(s.parts)
-	}
 	if err != nil {
 		s.log.Warn(eventNoAdmin, "reason", err.Error())
+		return
 	}
+	s.wg.Go(func() { // ends with s.parts; run waits
+		if err := orders.Run(s.parts); err != nil {
+			s.log.Warn(eventNoAdmin, "reason", err.Error())
+		}
+	})
 }
 
 // openPublish binds the publish API's address and finds its keys. It returns nil

@@ -45,10 +45,19 @@ func TestReload_AnswerIsTheServers(t *testing.T) {
 	}
 }
 
-func TestReload_NobodyRuns(t *testing.T) {
+func TestOrders_NobodyRuns(t *testing.T) {
+	for name, order := range map[string]func(context.Context, string) error{"reload": Reload, "health": Health} {
+		if err := order(t.Context(), t.TempDir()); err == nil || !strings.Contains(err.Error(), "no wsfront runs") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestHealth_WhileItRuns(t *testing.T) {
 	state := t.TempDir()
-	if err := Reload(t.Context(), state); err == nil || !strings.Contains(err.Error(), "no wsfront runs") {
-		t.Fatalf("got %v", err)
+	start(t, state, func() error { return errors.New("asked to reload") })
+	if err := Health(t.Context(), state); err != nil {
+		t.Fatal(err)
 	}
 }
 

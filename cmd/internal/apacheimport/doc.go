@@ -12,14 +12,14 @@
 //	scope.go       sections, and for which requests they hold
 //	proxypass.go   ProxyPass and its like make rules (rule.go); target.go reads
 //	               their URLs, mapping.go and pattern.go expressions
-//	rewrite.go     RewriteRule; rewritecond.go finds out what conditions mean by
+//	rewrite.go     RewriteRule; rewriteplace.go which paths; rewritecond.go finds out what conditions mean by
 //	               trying them with the requests that browsers send
 //	static.go      Alias, DocumentRoot, Redirect
 //	access.go, headers.go, tls.go, balancer.go, logs.go, wsgi.go  what they say
 //	resolve.go     makes routes of the rules: which rule takes what is below each
 //	               prefix, in Apache's order? route.go writes it down
 //	site.go        sites of vhosts; listen.go their addresses
-//	traps.go       what is wrong in the original, or different here
+//	traps.go       what is wrong in the original; differences.go what is otherwise here
 //	emit.go        the YAML
 //	note.go        where each directive has ended; report.go tells a person
 //	ways.go        what to do with an app inside Apache; gunicorn.go without it

@@ -80,7 +80,7 @@ func (f fields) option(name string) (o option, ok bool) {
 var fieldName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^`|~-]+$")
 
 // header is Header: a change to the fields of answers.
-func (im *importer) header(v *vhost, d *apacheconf.Directive, s *scope) {
+func (im *importer) header(_ *vhost, d *apacheconf.Directive, s *scope) {
 	args := d.Args
 	if len(args) > 0 && (strings.EqualFold(args[0], "always") || strings.EqualFold(args[0], "onsuccess")) {
 		args = args[1:]
@@ -139,7 +139,6 @@ func (im *importer) header(v *vhost, d *apacheconf.Directive, s *scope) {
 	}
 	s.fields.lines = append(s.fields.lines, d)
 	im.imported(d)
-	_ = v
 }
 
 var maxAge = regexp.MustCompile(`(?i)max-age\s*=\s*"?([0-9]{1,10})`)

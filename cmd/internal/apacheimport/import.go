@@ -86,7 +86,8 @@ func Import(cfg *apacheconf.Config, o Options) *Result {
 	im.reverses()
 	im.cookieMaps()
 	im.hidden(vhosts)
-	im.wide(vhosts)
+	im.traps(vhosts)
+	im.differences(vhosts)
 	if !slices.ContainsFunc(all, isApaches) {
 		im.refuse(nil, "there is nothing of Apache's in these files: name a vhost, such as one of /etc/apache2/sites-enabled")
 	}

@@ -29,7 +29,16 @@ func (r *Result) Report() string {
 	}
 	single(&b, "Why", r.of(Refused))
 	single(&b, "Needs you", r.of(NeedsYou))
-	single(&b, "Good to know", r.of(Remark))
+	var traps, general []Note
+	for _, n := range r.of(Remark) {
+		if len(n.Positions) > 0 {
+			traps = append(traps, n)
+		} else {
+			general = append(general, n)
+		}
+	}
+	single(&b, "Good to know", traps)
+	single(&b, "Otherwise than in Apache", general)
 	grouped(&b, "Imported", r.of(Imported))
 	grouped(&b, "Not needed here", r.of(NotNeeded))
 	for _, w := range r.Ways {
@@ -70,7 +79,7 @@ func single(b *strings.Builder, title string, notes []Note) {
 			head += " " + n.Directive
 		}
 		if head == "" {
-			wrap(b, "  ", n.Message)
+			wrap(b, "  ", "- "+n.Message)
 			continue
 		}
 		b.WriteString("  " + head + "\n")

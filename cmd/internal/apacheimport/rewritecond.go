@@ -70,8 +70,8 @@ func (im *importer) conditions(conds []*apacheconf.Directive, v *vhost, host str
 					traps = append(traps, "browsers write websocket and Upgrade in other letters than this condition, so that it never holds without NC; what is meant was imported")
 					u, fire = always, max(fire, t.lenient().holds(ofFirefox))
 				}
-				if t.mistaken() {
-					traps = append(traps, "${HTTP:...} is no request field but a variable of the configuration: %{HTTP:...} is meant, so that this condition never sees the field; what is meant was imported")
+				if wrong, mistaken := t.mistaken(); mistaken {
+					traps = append(traps, wrong+" is no field of the request in Apache, %{HTTP:Upgrade} and %{HTTP:Connection} are, so that this condition never sees it; what is meant was imported")
 				}
 				upgrade = max(upgrade, u)
 				if u == maybe || plain == maybe {
@@ -84,13 +84,13 @@ func (im *importer) conditions(conds []*apacheconf.Directive, v *vhost, host str
 		alternatives = nil
 	}
 	if h.upgrade != never && h.plain == never {
-		im.traps(conds, traps, firefox, other)
+		im.condTraps(conds, traps, firefox, other)
 	}
 	return h
 }
 
-// traps tells what is wrong with the conditions of a rule for WebSockets.
-func (im *importer) traps(conds []*apacheconf.Directive, found []string, firefox, other tri) {
+// condTraps tells what is wrong with the conditions of a rule for WebSockets.
+func (im *importer) condTraps(conds []*apacheconf.Directive, found []string, firefox, other tri) {
 	for _, t := range found {
 		im.remark(t, conds...)
 	}
@@ -189,7 +189,15 @@ func (t trial) about() bool {
 	return strings.Contains(test, "UPGRADE") || strings.Contains(test, "CONNECTION")
 }
 
-func (t trial) mistaken() bool { return strings.Contains(strings.ToUpper(t.cond.Raw), "${HTTP") }
+// mistakenForm is a name for a field of a handshake by which Apache does not
+// find it.
+var mistakenForm = regexp.MustCompile(`(?i)\$\{HTTP[:_][^}]*\}|%\{HTTP_(UPGRADE|CONNECTION)\}`)
+
+// mistaken is such a name, where a condition has one.
+func (t trial) mistaken() (string, bool) {
+	wrong := mistakenForm.FindString(t.cond.Raw)
+	return wrong, wrong != ""
+}
 
 func (t trial) holds(s sample) tri {
 	text, ok := t.expand(t.cond.Arg(0), s)

@@ -86,9 +86,8 @@ type action struct {
 	stops   stage // of toNext: the stage that goes on
 
 	// Of toFiles; of an app inside Apache, the folder of its script.
-	folder   string
-	single   bool // folder is a file
-	fallback string
+	folder string
+	single bool // folder is a file
 
 	// Of toRedirect and toStatus.
 	target string // without the path: https://host, or ""

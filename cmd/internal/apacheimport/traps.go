@@ -7,33 +7,17 @@ import (
 	"wsfront/cmd/internal/apacheconf"
 )
 
-// wide tells what concerns the configuration as a whole.
-func (im *importer) wide(vhosts []*vhost) {
+// traps tells what is wrong in the original, beyond what its lines told when
+// they were read.
+func (im *importer) traps(vhosts []*vhost) {
 	im.hostsTold()
 	im.websockets(vhosts)
-	proxied, told, told2 := false, false, false
 	for _, v := range vhosts {
-		for _, r := range v.allRules() {
-			proxied = proxied || r.act.kind == toBackend && !r.act.app
-		}
-		told = told || v.toldScheme
-		told2 = told2 || v.secure()
 		im.rewriteEngine(v)
-	}
-	switch {
-	case proxied && !told && told2:
-		im.remark("Apache does not tell the app that its pages are asked for by https; wsfront does (X-Forwarded-Proto), so that links that were http:// become https://")
-	case proxied && !told:
-		im.remark("wsfront tells the app by which scheme it is asked (X-Forwarded-Proto), which Apache does not")
 	}
 	if im.nameless && len(im.sites) > 0 {
 		im.gap("no ServerName: write the names that are served into hosts in place of " + placeholder + ", or give --host NAME")
 	}
-	if im.siteOf("*") == nil {
-		im.remark("a name that no site has gets 421; Apache gave it to its first vhost")
-	}
-	im.bodies()
-	im.differences(vhosts)
 }
 
 // hostsTold says once which lines have the backend see another Host.
@@ -49,31 +33,20 @@ func (im *importer) hostsTold() {
 	}
 }
 
-// websockets says what is different for WebSockets.
+// websockets says what becomes of WebSockets.
 func (im *importer) websockets(vhosts []*vhost) {
 	any, timed := false, []*apacheconf.Directive(nil)
 	for _, v := range vhosts {
 		for _, r := range v.allRules() {
-			a := r.act
-			if a.kind != toBackend || a.app {
+			if r.act.kind != toBackend || r.act.app {
 				continue
 			}
-			lower := strings.ToLower(strings.Join(r.from[len(r.from)-1].Args, " "))
-			if strings.Contains(lower, "ws://") || strings.Contains(lower, "wss://") || strings.Contains(lower, "upgrade=") || !r.plain && r.upgrade {
-				any = true
-			}
-			if a.timeout != 0 {
+			any = any || im.forWebSockets(r)
+			if r.act.timeout != 0 {
 				timed = append(timed, r.from...)
 			}
 		}
-		if v.server.timeout != nil {
-			timed = append(timed, v.server.timeout)
-		}
-	}
-	for _, b := range im.balancerOrder {
-		for _, m := range b.members {
-			any = any || strings.HasPrefix(strings.ToLower(m.action.written), "ws")
-		}
+		timed = append(timed, lines(v.server.timeout)...)
 	}
 	switch {
 	case any && len(timed) > 0:
@@ -85,6 +58,18 @@ func (im *importer) websockets(vhosts []*vhost) {
 	}
 }
 
+// forWebSockets reports whether a rule was written for WebSockets.
+func (im *importer) forWebSockets(r *rule) bool {
+	words := strings.ToLower(strings.Join(lastLine(r.from).Args, " "))
+	if strings.Contains(words, "ws://") || strings.Contains(words, "wss://") || strings.Contains(words, "upgrade=") || !r.plain && r.upgrade {
+		return true
+	}
+	b := im.balancers[r.act.pool]
+	return b != nil && slices.ContainsFunc(b.members, func(m member) bool {
+		return strings.HasPrefix(strings.ToLower(m.action.written), "ws")
+	})
+}
+
 // rewriteEngine says where rewrites have no effect in Apache.
 func (im *importer) rewriteEngine(v *vhost) {
 	if v.section == nil {
@@ -94,18 +79,6 @@ func (im *importer) rewriteEngine(v *vhost) {
 		if r.scope.rewriting == nil && r.scope.kind == inServer {
 			im.remark("RewriteEngine On is missing in this vhost, so that Apache does not look at its rewrite rules; they were imported as meant", v.section)
 			return
-		}
-	}
-}
-
-// bodies says that long uploads are refused.
-func (im *importer) bodies() {
-	for _, s := range im.sites {
-		for _, r := range s.routes {
-			if r.kind == "app" && !slices.ContainsFunc(r.options, func(o option) bool { return o.name == "max_body" }) && s.vhost.server.maxBody == nil {
-				im.remark("uploads of more than 100 MiB get 413; Apache takes 1 GiB where LimitRequestBody says nothing. max_body at the route raises it")
-				return
-			}
 		}
 	}
 }

@@ -35,7 +35,6 @@ type vhost struct {
 	docRoot    *apacheconf.Directive
 	app        appLines
 	logs       logLines
-	sites      []*site // what became of it
 }
 
 // address is one of a <VirtualHost>: host is "" for every address, port 0 for

@@ -82,7 +82,7 @@ func programKind(name string) string {
 }
 
 // wsgi is a directive of mod_wsgi.
-func (im *importer) wsgi(v *vhost, d *apacheconf.Directive, s *scope) {
+func (im *importer) wsgi(v *vhost, d *apacheconf.Directive, _ *scope) {
 	im.note(d, NotNeeded, "settings of the app inside Apache: they go along with it, see below")
 	switch strings.ToLower(d.Name) {
 	case "wsgiscriptalias", "wsgiscriptaliasmatch":
@@ -110,7 +110,6 @@ func (im *importer) wsgi(v *vhost, d *apacheconf.Directive, s *scope) {
 	case "wsgicallableobject":
 		v.app.object = d.Arg(0)
 	}
-	_ = s
 }
 
 // handler is SetHandler, AddHandler, AddType, Action and ScriptAlias: programs

@@ -24,8 +24,12 @@ var update = flag.Bool("update", false, "write the expected texts of testdata/co
 const testdata = "../../../testdata/config/"
 
 func TestParse_GoodFiles(t *testing.T) {
-	for _, path := range yamlFiles(t, "good") {
-		t.Run(filepath.Base(path), func(t *testing.T) {
+	shipped, err := filepath.Glob("../../../deploy/*/wsfront.yaml")
+	if err != nil || len(shipped) == 0 {
+		t.Fatalf("no files in deploy: %v", err)
+	}
+	for _, path := range append(yamlFiles(t, "good"), shipped...) {
+		t.Run(filepath.Base(filepath.Dir(path))+"/"+filepath.Base(path), func(t *testing.T) {
 			f, err := Load(path)
 			if err != nil {
 				t.Fatal(err)
