@@ -5,7 +5,7 @@ import "slices"
 // differences tells what is otherwise than in Apache by what wsfront does with
 // any request.
 func (im *importer) differences(vhosts []*vhost) {
-	var apps, answers, secure, slashes, bodies bool
+	var apps, files, answers, secure, slashes, bodies bool
 	lacks := func(r route, name string) bool {
 		return r.kind == "app" && !slices.ContainsFunc(r.options, func(o option) bool { return o.name == name })
 	}
@@ -13,19 +13,28 @@ func (im *importer) differences(vhosts []*vhost) {
 		secure = secure || s.tls != "off"
 		for _, r := range s.routes {
 			apps = apps || r.kind == "app"
-			answers = answers || r.kind == "files" || r.kind == "redirect"
+			files = files || r.kind == "files"
+			answers = answers || files || r.kind == "redirect"
 			slashes = slashes || lacks(r, "encoded_slashes")
 			bodies = bodies || lacks(r, "max_body") && s.vhost.server.maxBody == nil
+		}
+	}
+	for _, v := range vhosts {
+		for _, rl := range v.allRules() {
+			answers = answers || rl.act.kind == toNext || len(rl.except) > 0
 		}
 	}
 	if im.siteOf("*") == nil {
 		im.remark("a name that no site has gets 421; Apache gave it to its first vhost")
 	}
 	if apps {
-		im.remark("routes with app take WebSocket handshakes, too, where Apache sent the backend a plain request without Upgrade")
+		im.remark("routes with app take WebSocket handshakes, too, where Apache sent the backend a plain request without Upgrade, or none")
+	}
+	if files {
+		im.remark("a folder without index.html gets 404: wsfront lists no folders, and sends nobody to the slash behind them")
 	}
 	if answers {
-		im.remark("a WebSocket handshake for a file or a redirect goes to the app around it, or gets 404 where there is none: browsers take no such answer")
+		im.remark("a WebSocket handshake for a file, a redirect or a path that is excepted goes to the app or tunnel around it, or gets 404 where there is none: browsers take no such answer")
 	}
 	if secure {
 		im.remark("a WebSocket handshake at plain http gets 403, where Apache redirected it to https: browsers follow no redirect there, so that pages have to open wss://. insecure_websocket: on at the site takes both")

@@ -89,10 +89,13 @@ func (im *importer) proxyMatch(v *vhost, d *apacheconf.Directive, expr string, a
 		return
 	}
 	if !strings.Contains(t.path, "$") { // Apache appends the whole path then
+		if strings.HasSuffix(t.path, "/") {
+			im.remark("the backend is asked for "+printable(t.path, 60)+"/x when a client asks for /x; the doubled slash was left out", d)
+		}
 		t.path = strings.TrimSuffix(t.path, "/") + "%{REQUEST_URI}"
 	}
 	p, simple := parsePattern(expr)
-	if simple && p.anchored && len(p.heads) == 1 {
+	if simple && p.anchored && len(p.heads) == 1 && p.end != endExact {
 		if r := rewritten(p, t, ""); r != nil {
 			r.stage, r.plain, r.upgrade, r.from = st, true, true, []*apacheconf.Directive{d}
 			im.proxyOptions(v, d, args[1:], r.act)

@@ -324,6 +324,9 @@ func (r *resolver) matches() {
 			r.needsYou(lastLine(rl.from), "its expression might take requests that the section of "+s.section.Position.String()+" protects, for wsfront asks expressions first: write a route with a path for it")
 			continue
 		}
+		if r.outOfOrder(rl, at) {
+			continue
+		}
 		rl.used = true
 		own, ok := r.render(at, choice{rule: rl, at: at})
 		if !ok {

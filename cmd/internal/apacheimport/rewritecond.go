@@ -2,6 +2,7 @@ package apacheimport
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -37,11 +38,12 @@ var (
 // held is what the conditions of a rule come to.
 type held struct {
 	plain, upgrade tri
-	only           []string // beginnings of paths, one of which it must be; nil: any
-	match          string   // an expression that the path must match
-	except         []string // beginnings of paths that it must not be
-	noFile, isFile bool     // only what the folder has no file, or has one for
-	groups         []string // %1 and on, where they are known
+	only           []string                // beginnings of paths, one of which it must be; nil: any
+	match          string                  // an expression that the path must match
+	except         []string                // beginnings of paths that it must not be
+	noFile, isFile bool                    // only what the folder has no file, or has one for
+	loose          []*apacheconf.Directive // those that end within a segment, where prefixes do not
+	groups         []string                // %1 and on, where they are known
 	unknown        *apacheconf.Directive
 }
 
@@ -118,6 +120,9 @@ func (h *held) path(alternatives []*apacheconf.Directive) bool {
 			expr = "^" + regexp.QuoteMeta(exact) + "$"
 		}
 		found, end, ok := plainPattern(expr)
+		if ok && (end == endOpen || end == endRest) && slices.ContainsFunc(found, func(head string) bool { return !strings.HasSuffix(head, "/") }) {
+			h.loose = append(h.loose, c)
+		}
 		switch {
 		case negated && ok && end != endExact && len(alternatives) == 1:
 			except = append(except, found...)

@@ -117,6 +117,9 @@ func (w *rewriter) add(r rewrite, h held, rl *rule) {
 	if h.noFile || w.filesFirst[r.scope] {
 		rl.files = w.folderOf(r.scope)
 	}
+	for _, c := range h.loose {
+		w.remark("the expression ends within a segment, so that in Apache the beginning of a longer name fits it as well; here whole segments do, as is meant", c)
+	}
 	w.rules = append(w.rules, rl)
 	w.done(r)
 }

@@ -28,6 +28,9 @@ func (im *importer) fileRule(v *vhost, d *apacheconf.Directive, prefix, folder s
 	a := &action{kind: toFiles, from: prefix, folder: im.absolute(folder)}
 	if a.single = isFile(prefix, a.folder); !a.single {
 		a.folder = strings.TrimSuffix(a.folder, "/")
+		if strings.HasSuffix(prefix, "/") && prefix != "/" && !strings.HasSuffix(folder, "/") {
+			im.remark("one ends with a slash and the other does not, so that Apache looks for "+printable(folder, 60)+"x when a client asks for "+prefix+"x; a slash was put between", d)
+		}
 	}
 	v.rules = append(v.rules, &rule{stage: atAlias, prefix: prefix, plain: true, act: a, from: []*apacheconf.Directive{d}})
 	im.imported(d)
@@ -218,6 +221,12 @@ func (im *importer) redirectDirective(v *vhost, d *apacheconf.Directive, s *scop
 		if r.act, problem = redirectTo(t, prefix); problem != "" {
 			im.needsYou(d, problem)
 			return
+		}
+		switch ends := strings.HasSuffix(t.path, "/"); {
+		case ends && !strings.HasSuffix(prefix, "/"):
+			im.remark(prefix+"/x is sent to a path with a doubled slash, //x at its end, which was left out", d)
+		case !ends && t.path != "" && strings.HasSuffix(prefix, "/") && prefix != "/":
+			im.remark(prefix+"x is sent to "+printable(t.path, 60)+"x; a slash was put between", d)
 		}
 	}
 	v.redirects = append(v.redirects, r)
