@@ -56,6 +56,10 @@ func (l *lab) testImportFounding(t *testing.T) {
 	t.Run("board", func(t *testing.T) { f.testBoard(t, l.newBrowser(t, l.pki.file)) })
 	t.Run("plain_get_on_the_sockets_url", f.testPlainGet)
 	t.Run("login", func(t *testing.T) { testLogin(t, f, "app.test") })
-	t.Run("whoami", func(t *testing.T) { f.testWhoami(t, true) })
+	t.Run("whoami", func(t *testing.T) {
+		if me := whoami(t, f.client(t, true), "https://"+f.site("app.test")); !me.IsSecure || me.RemoteAddr != clientAddress {
+			t.Errorf("the app believes the client to be %s and is_secure %v, want %s and true", me.RemoteAddr, me.IsSecure, clientAddress)
+		}
+	})
 	t.Run("upload", f.testUpload)
 }
