@@ -144,9 +144,10 @@ func fileExpression(d *apacheconf.Directive, name string) string {
 	return "/[^/]*(?:" + name + ")[^/]*$"
 }
 
-// says reports whether a section says anything that a route has.
+// says reports whether a section says anything that a route has, but for who
+// may come.
 func (s *scope) says() bool {
-	return s.access.restricts() || len(s.fields.lines) > 0 || len(s.request.lines) > 0 || s.maxBody != nil || s.timeout != nil || s.slashes != nil
+	return len(s.fields.lines) > 0 || len(s.request.lines) > 0 || s.maxBody != nil || s.timeout != nil || s.slashes != nil
 }
 
 // holds reports whether a section holds for a route.
