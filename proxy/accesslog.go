@@ -3,7 +3,6 @@ package proxy
 import (
 	"bytes"
 	"crypto/tls"
-	"encoding/base64"
 	"io"
 	"net/http"
 	"net/url"
@@ -150,7 +149,7 @@ func (x *exchange) figures() figures {
 func appendCombinedHead(b []byte, x *exchange) []byte {
 	b = appendClient(b, x)
 	b = append(b, " - "...)
-	b = appendBare(b, x.user())
+	b = appendBare(b, x.claimedUser())
 	b = append(b, ' ')
 	b = x.begin.AppendFormat(b, apacheTime)
 	b = append(b, ` "`...)
@@ -189,7 +188,7 @@ func appendJSONHead(b []byte, x *exchange) []byte {
 	b = append(b, `,"client":"`...)
 	b = appendClient(b, x)
 	b = append(b, '"')
-	b = appendField(b, "user", x.user())
+	b = appendField(b, "user", x.claimedUser())
 	b = appendField(b, "method", x.req.Method)
 	b = appendField(b, "host", x.host)
 	b = appendField(b, "uri", x.shownTarget())
@@ -226,18 +225,16 @@ func appendJSONTail(b []byte, x *exchange) []byte {
 	return append(b, "}\n"...)
 }
 
-// user is the name of Basic authentication (RFC 7617), as claimed: it is the
-// backend that verifies it. The password goes nowhere.
-func (x *exchange) user() []byte {
+// claimedUser is the name of Basic authentication (RFC 7617), as claimed: it is
+// the route's basic_auth or the backend that verifies it, and the status that
+// tells. The password goes nowhere.
+func (x *exchange) claimedUser() []byte {
 	value, n := http1.Get(x.req.Fields, http1.Authorization)
-	if n != 1 || !hasPrefixFold(value, "basic ") {
+	if n != 1 {
 		return nil
 	}
-	value = bytes.TrimLeft(value[len("basic "):], " ")
-	plain := make([]byte, base64.StdEncoding.DecodedLen(len(value)))
-	size, err := base64.StdEncoding.Decode(plain, value)
-	name, _, ok := bytes.Cut(plain[:size], []byte{':'})
-	if err != nil || !ok {
+	name, _, ok := basicCredentials(value)
+	if !ok {
 		return nil
 	}
 	return name

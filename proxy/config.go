@@ -269,6 +269,16 @@ type Route struct {
 	// as the backend may take it for another one.
 	EncodedSlashes bool `yaml:"encoded_slashes"`
 
+	// Allow are the addresses of clients that may use the route; others get 403.
+	// An empty list lets nobody in. Default everybody.
+	Allow []netip.Prefix `yaml:"allow"`
+
+	// BasicAuth lets in who has a password in a file, and nobody else: the file
+	// alone, or {file: FILE, realm: NAME}. With Allow both must hold. The backend
+	// gets the user's name as X-Remote-User, and no Authorization. Default
+	// everybody.
+	BasicAuth *BasicAuth `yaml:"basic_auth"`
+
 	// ResponseTimeout is how long a backend may take until its answer begins,
 	// handshakes included. Default 60s.
 	ResponseTimeout time.Duration `yaml:"response_timeout"`

@@ -17,7 +17,8 @@
 //	               route with a pattern that matches (match.go), or the most
 //	               specific one, that takes this kind of request (router.go);
 //	               one with fallthrough does where its folder has the file
-//	               (files.go)
+//	               (files.go); and whether that is open to this client
+//	               (access.go, basicauth.go)
 //	forward.go     asks the app backend on a kept connection (upstream.go,
 //	               swap_unix.go), with the fields it needs (headers.go) and its
 //	               body with a length (body.go)

@@ -51,6 +51,12 @@ const (
 	// eventCertUnfit: clients will not accept the certificate of a PEM file.
 	// Attributes: cert, problem, hint.
 	eventCertUnfit = "cert.unfit"
+	// eventPasswordsReload: a changed password file was read and is in use.
+	// Attributes: file, users.
+	eventPasswordsReload = "passwords.reload"
+	// eventPasswordsReloadFailed: a changed password file cannot be used; the
+	// passwords read before go on to count. Attributes: file, error, hint.
+	eventPasswordsReloadFailed = "passwords.reload.failed"
 	// eventCertRefused: a TLS handshake was refused for want of a certificate.
 	// Attributes: name, client, reason.
 	eventCertRefused = "cert.refused"

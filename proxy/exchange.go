@@ -39,6 +39,7 @@ type exchange struct {
 	target  []byte // the path that a route with a template sends on; nil for others
 	site    *site
 	route   *route
+	user    string // whose password the route has asked for, or ""
 	// ends lists the options of the Connection field that name other fields,
 	// which end here as well; nil for most requests.
 	ends []string

@@ -12,9 +12,10 @@ import (
 
 // table is a routing table: made once from a Config, never changed.
 type table struct {
-	sites   []*site
-	hosts   hostMap[*site]
-	trusted []netip.Prefix
+	sites     []*site
+	hosts     hostMap[*site]
+	trusted   []netip.Prefix
+	passwords map[string]*passwordFile // by path
 }
 
 // site is a Site in effect.
@@ -39,6 +40,7 @@ type route struct {
 	messages *messageTunnel // nil but for tunnels of mode message
 	folder   *files         // of a route with Fallthrough; nil for others
 	http     httpHandler    // of what goes through net/http; nil for none
+	guard    *guard         // nil for a route that asks for no password
 }
 
 // handler answers one kind of route.

@@ -22,6 +22,7 @@ func (v *validator) route(at string, r Route, taken map[string]string) {
 	v.duration(at+".response_timeout", r.ResponseTimeout)
 	v.size(at+".max_body", r.MaxBody)
 	v.tunnelLimits(at, r)
+	v.routePolicies(at, r)
 	if kind != "" {
 		v.routeOptions(at, kind, r)
 	}

@@ -70,6 +70,9 @@ func Probe(ctx context.Context, f *File) []Warning {
 			if r.Fallback != "" {
 				p.fallback(field+".fallback", r.Files+r.Fallback)
 			}
+			if r.BasicAuth != nil {
+				p.passwords(field+".basic_auth.file", r.BasicAuth.File)
+			}
 		}
 	}
 	p.push()
@@ -153,6 +156,13 @@ func (p *prober) state() {
 	}
 	if err := os.Remove(probe); err != nil {
 		p.warnf("state", "cannot remove %s, which was made to try: %v; remove it", probe, reason(err))
+	}
+}
+
+// passwords tries to read a password file.
+func (p *prober) passwords(field, path string) {
+	if err := proxy.CheckPasswordFile(path); err != nil {
+		p.warnf(field, "%v", err)
 	}
 }
 
