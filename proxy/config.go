@@ -96,6 +96,10 @@ type Site struct {
 	// since a browser follows no redirect for a WebSocket.
 	InsecureWebSocket bool `yaml:"insecure_websocket"`
 
+	// Headers changes the fields of answers, our own errors included. Default
+	// nothing.
+	Headers Headers `yaml:"headers"`
+
 	// Routes say which path goes where. The most specific path wins,
 	// whatever the order in the file; those with Match come first.
 	Routes []Route `yaml:"routes"`
@@ -278,6 +282,13 @@ type Route struct {
 	// gets the user's name as X-Remote-User, and no Authorization. Default
 	// everybody.
 	BasicAuth *BasicAuth `yaml:"basic_auth"`
+
+	// Headers changes the fields of answers, our own errors included, after those
+	// of the site. Default nothing.
+	Headers Headers `yaml:"headers"`
+
+	// RequestHeaders changes the fields that the backend gets. Default nothing.
+	RequestHeaders RequestHeaders `yaml:"request_headers"`
 
 	// ResponseTimeout is how long a backend may take until its answer begins,
 	// handshakes included. Default 60s.

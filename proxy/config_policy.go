@@ -17,3 +17,26 @@ func (a *BasicAuth) UnmarshalText(text []byte) error {
 	*a = BasicAuth{File: string(text)}
 	return nil
 }
+
+// Headers are changes to the fields of answers: Remove goes first, then Set,
+// then Add. Values are taken as they are written.
+type Headers struct {
+	// Set gives fields a value, in place of any that the backend gave them.
+	Set map[string]string `yaml:"set"`
+
+	// Add adds fields, beside those of the same name.
+	Add map[string]string `yaml:"add"`
+
+	// Remove are the names of fields that are taken away.
+	Remove []string `yaml:"remove"`
+}
+
+// RequestHeaders are changes to the fields of requests to a backend. Values are
+// taken as they are written.
+type RequestHeaders struct {
+	// Set gives fields a value, in place of any that the client gave them.
+	Set map[string]string `yaml:"set"`
+
+	// Remove are the names of fields that are taken away.
+	Remove []string `yaml:"remove"`
+}

@@ -23,7 +23,8 @@
 //	               swap_unix.go), with the fields it needs (headers.go) and its
 //	               body with a length (body.go)
 //	answer.go      streams the backend's answer back, its links and cookies in
-//	               the client's view (rewrite.go)
+//	               the client's view (rewrite.go), its fields as the route wants
+//	               them (fieldrules.go)
 //	accesslog.go   writes one line when it is over
 //
 // A redirect route (redirectroute.go) answers by itself in the place of

@@ -72,6 +72,11 @@ func (x *exchange) appendFields(b []byte, expect bool) []byte {
 		b = appendFieldLine(b, spelling(f), f.Value)
 	}
 	// Set last: a Connection field that lists them takes nothing away here.
+	if rules := x.route.requests; rules != nil {
+		for i := range rules.puts {
+			b = appendFieldLine(b, rules.puts[i].Name, rules.puts[i].Value)
+		}
+	}
 	if x.user != "" {
 		b = appendFieldLine(b, remoteUser, []byte(x.user))
 	}
@@ -121,6 +126,8 @@ func (x *exchange) mayPass(f *http1.Field) bool {
 	case bytes.IndexByte(f.Name, '_') >= 0:
 		// CGI and WSGI fold X_Forwarded_For and X-Forwarded-For into one
 		// variable: an underscore would carry any field past the next rules.
+		return false
+	case x.route.requests != nil && x.route.requests.drop(f):
 		return false
 	case x.user != "" && (f.Known == http1.Authorization || equalFold(f.Name, "x-remote-user")):
 		// The password was for us alone, and so it is for us to say whose it is.

@@ -34,7 +34,10 @@ func servePolicy(t *testing.T, cfg Config, policy Route) *policyRig {
 	host, handshakes := switching(t, switchText, func(_ net.Conn, r *bufio.Reader) { _, _ = r.ReadByte() }) // until the Close, or the end
 	rig.handshakes = handshakes
 	route := func(r Route) Route {
-		r.Allow, r.BasicAuth = policy.Allow, policy.BasicAuth
+		r.Allow, r.BasicAuth, r.Headers = policy.Allow, policy.BasicAuth, policy.Headers
+		if r.App != "" || r.Tunnel.Backend != "" {
+			r.RequestHeaders = policy.RequestHeaders
+		}
 		return r
 	}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -54,6 +57,9 @@ func servePolicy(t *testing.T, cfg Config, policy Route) *policyRig {
 		route(Route{Match: "^/matched/(.*)", App: app + "/$1"}),
 		{Path: "/open/", App: app},
 	}}
+	if len(cfg.Sites) > 0 {
+		site.Headers = cfg.Sites[0].Headers
+	}
 	cfg.Sites = []Site{site}
 	rig.front = serveConfig(t, cfg)
 	return rig

@@ -23,6 +23,7 @@ type site struct {
 	Site
 	name            string // its first host, for logs
 	upgradeInsecure bool
+	answers         *fieldRules
 	routes          []*route // those with Match as they stand in the file, then the most specific first
 }
 
@@ -41,6 +42,8 @@ type route struct {
 	folder   *files         // of a route with Fallthrough; nil for others
 	http     httpHandler    // of what goes through net/http; nil for none
 	guard    *guard         // nil for a route that asks for no password
+	answers  *fieldRules    // for what the client gets
+	requests *fieldRules    // for what the backend gets
 }
 
 // handler answers one kind of route.

@@ -24,7 +24,7 @@ func newTable(cfg Config) (*table, error) {
 
 // newSite makes the site that stands at the field at.
 func (t *table) newSite(at string, c Site) (*site, error) {
-	s := &site{Site: c, name: c.Hosts[0]}
+	s := &site{Site: c, name: c.Hosts[0], answers: newFieldRules(c.Headers)}
 	push := false
 	for i, rc := range c.Routes {
 		rt, err := t.newRoute(s, fmt.Sprintf("%s.routes[%d]", at, i), rc)
@@ -43,7 +43,7 @@ func (t *table) newSite(at string, c Site) (*site, error) {
 }
 
 func (t *table) newRoute(s *site, at string, c Route) (*route, error) {
-	rt := &route{Route: c, name: s.name + c.Path}
+	rt := &route{Route: c, name: s.name + c.Path, answers: newFieldRules(c.Headers), requests: newRequestRules(c.RequestHeaders)}
 	if rt.MaxBody == 0 {
 		rt.MaxBody = DefaultMaxBody
 	}

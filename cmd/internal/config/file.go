@@ -240,7 +240,7 @@ func (f *File) proxy(push func(Site, pusher.Endpoint) (http.Handler, error)) (pr
 			if path := scriptPath(r.Path); !s.hasPath(path) {
 				c.Sites[i].Routes = append(c.Sites[i].Routes, proxy.Route{
 					Path: path, Handler: script, Whole: true,
-					Allow: r.Allow, BasicAuth: r.BasicAuth,
+					Allow: r.Allow, BasicAuth: r.BasicAuth, Headers: r.Headers,
 				})
 			}
 		}

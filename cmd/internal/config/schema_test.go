@@ -155,6 +155,8 @@ func schemaOf(r *reflector.Reflector, typ reflect.Type) *reflector.Schema {
 		return &reflector.Schema{Type: "integer", Minimum: "1", Maximum: "2147483647"}
 	case durationType:
 		return &reflector.Schema{Type: "string", Pattern: `^([0-9]+d|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$`}
+	case textsType:
+		return &reflector.Schema{Type: "object", AdditionalProperties: &reflector.Schema{OneOf: []*reflector.Schema{{Type: "string"}, {Type: "number"}, {Type: "boolean"}}}}
 	case prefixType:
 		return &reflector.Schema{Type: "string", Pattern: `^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$`}
 	case reflect.TypeFor[proxy.Addresses]():
