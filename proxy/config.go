@@ -37,9 +37,10 @@ type Config struct {
 	// ACME says how certificates of sites with tls: auto are obtained.
 	ACME ACME `yaml:"acme"`
 
-	// AccessLog is the form of the access log, one line at the close of each
-	// request: combined (Apache's), json or off. Default combined.
-	AccessLog AccessFormat `yaml:"access_log"`
+	// AccessLog is the access log: the form of its lines, combined (Apache's),
+	// json or off, or {format: combined, file: FILE, skip: [/healthz]}. Default
+	// combined.
+	AccessLog AccessLog `yaml:"access_log"`
 
 	// MaxTunnels is how many tunnels may be open at a time. A handshake beyond
 	// is refused with 503. Default what 95 in 100 of the limit of open files

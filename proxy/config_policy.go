@@ -1,5 +1,27 @@
 package proxy
 
+// AccessLog is the access log, one line at the close of each request.
+type AccessLog struct {
+	// Format is the form of its lines: combined (Apache's), json, or off.
+	// Default combined.
+	Format AccessFormat `yaml:"format"`
+
+	// File is where the lines go. It is opened for append, made 0640 where it is
+	// missing, and opened anew by ReopenAccessLog, so that it can be rotated.
+	// Default the writer that New was given, standard output for the command.
+	File string `yaml:"file"`
+
+	// Skip are path prefixes, matched at segment boundaries as those of routes,
+	// whose requests get no line. Default none.
+	Skip []string `yaml:"skip"`
+}
+
+// UnmarshalText reads the short form: the format alone.
+func (a *AccessLog) UnmarshalText(text []byte) error {
+	*a = AccessLog{Format: AccessFormat(text)}
+	return nil
+}
+
 // BasicAuth asks for a user name and a password (RFC 7617).
 type BasicAuth struct {
 	// File is a password file as Apache's htpasswd writes it, with bcrypt

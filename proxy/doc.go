@@ -25,7 +25,7 @@
 //	answer.go      streams the backend's answer back, its links and cookies in
 //	               the client's view (rewrite.go), its fields as the route wants
 //	               them (fieldrules.go)
-//	accesslog.go   writes one line when it is over
+//	accesslog.go   writes one line when it is over (accessfile.go)
 //
 // A redirect route (redirectroute.go) answers by itself in the place of
 // forward.go.

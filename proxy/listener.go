@@ -121,6 +121,7 @@ func (s *Server) Run(ctx context.Context) error {
 	stopCarrying()
 	engine.Wait()
 	s.table.Load().close()
+	s.access.close()
 	return err
 }
 

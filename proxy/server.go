@@ -62,12 +62,15 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 		return nil, err
 	}
 	s.table.Store(t)
-	s.access = newAccessLog(s.cfg.AccessLog, access)
 	if s.certs, err = newCertificates(s.cfg, log); err != nil {
+		return nil, err
+	}
+	if s.access, err = newAccessLog(s.cfg.AccessLog, access); err != nil {
 		return nil, err
 	}
 	if s.relay, err = relay.NewEngine(); err != nil {
 		t.close()
+		s.access.close()
 		return nil, fmt.Errorf("prepare for tunnels: %w", err)
 	}
 	s.accepter = record.NewAccepter(s.certs.tlsConfig())

@@ -11,6 +11,33 @@ import (
 	"wsfront/proxy/http1"
 )
 
+// accessLog checks the access log.
+func (v *validator) accessLog() {
+	a := v.AccessLog
+	switch a.Format {
+	case AccessCombined, AccessJSON:
+	case AccessOff:
+		if a.File != "" || len(a.Skip) > 0 {
+			v.failf("access_log.format", "off, so that file and skip have no effect; remove them, or write combined or json")
+		}
+	default:
+		v.failf("access_log.format", "%q is no form of the access log; write combined, json or off", a.Format)
+	}
+	if a.File != "" && !filepath.IsAbs(a.File) {
+		v.failf("access_log.file", "%q is not absolute; write the whole path, such as %s", a.File, filepath.Join("/var/log/wsfront", a.File))
+	}
+	for i, prefix := range a.Skip {
+		field := fmt.Sprintf("access_log.skip[%d]", i)
+		clean, err := cleanPath("/" + prefix)
+		switch {
+		case err != nil, strings.ContainsAny(prefix, "*{}"):
+			v.failf(field, "%q is no path prefix; write one that begins with /, such as /healthz, which takes what is below it, too", prefix)
+		case clean != prefix:
+			v.failf(field, "%q can never match; write %s", prefix, clean)
+		}
+	}
+}
+
 // routePolicies checks who may use a route, and what is changed on the way.
 func (v *validator) routePolicies(at string, r Route) {
 	for i, p := range r.Allow {

@@ -56,7 +56,7 @@ func TestSchema_AcceptsGoodFiles(t *testing.T) {
 func TestSchema_RefusesUnknownKeysAndWrongTypes(t *testing.T) {
 	schema := compileSchema(t)
 	for _, name := range []string{
-		"allow", "basic-auth", "durations", "just-a-word", "log", "many-at-once", "match-and-path", "no-sites", "not-a-mapping", "null-values", "numbers", "publish-keys", "redirect-status", "route-kinds", "schedules", "sites-a-mapping",
+		"access-log-keys", "allow", "basic-auth", "durations", "just-a-word", "log", "many-at-once", "match-and-path", "no-sites", "not-a-mapping", "null-values", "numbers", "publish-keys", "redirect-status", "route-kinds", "schedules", "sites-a-mapping",
 		"sizes", "syslog", "tls-cert-without-key", "tls-mapping-unknown-key", "tls-word", "trusted-proxies", "tunnel-mode", "tunnel-without-backend",
 		"unknown-keys", "wrong-types",
 	} {
@@ -164,6 +164,9 @@ func schemaOf(r *reflector.Reflector, typ reflect.Type) *reflector.Schema {
 		return &reflector.Schema{OneOf: []*reflector.Schema{words("off"), address, {Type: "array", Items: address}}}
 	case reflect.TypeFor[proxy.TLS]():
 		return &reflector.Schema{OneOf: []*reflector.Schema{words("auto", "internal", "off"), longForm(r, typ, "cert", "key")}}
+	case reflect.TypeFor[proxy.AccessLog]():
+		format := schemaOf(r, reflect.TypeFor[proxy.AccessFormat]())
+		return &reflector.Schema{OneOf: []*reflector.Schema{format, longForm(r, typ)}}
 	case reflect.TypeFor[proxy.BasicAuth]():
 		return &reflector.Schema{OneOf: []*reflector.Schema{{Type: "string"}, longForm(r, typ, "file")}}
 	case reflect.TypeFor[proxy.Tunnel]():
