@@ -180,8 +180,9 @@ func (r *resolver) policies(rt *route, scopes []*scope, a *action) {
 			rt.from = append(rt.from, s.section)
 		}
 	}
-	who := r.admissionOf(scopes)
-	rt.options = append(rt.options, who.options()...)
+	if !(a.app && r.v.app.whole() && r.leftToApache(scopes)) {
+		rt.options = append(rt.options, r.admissionOf(scopes).options()...)
+	}
 	inner := fields{}
 	request := fields{}
 	for _, s := range scopes {
