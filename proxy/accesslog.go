@@ -3,10 +3,10 @@ package proxy
 import (
 	"bytes"
 	"crypto/tls"
-	"encoding/base64"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,10 +35,13 @@ const (
 // concurrently.
 type accessLog struct {
 	form  *accessForm // nil when off
+	skip  []string    // what gets no line
 	lines sync.Pool   // of *[]byte
 
-	mu  sync.Mutex // whole lines, whatever out is
-	out io.Writer
+	mu   sync.Mutex // whole lines, whatever out is
+	out  io.Writer
+	file *os.File // out, where that is a file of our own
+	path string   // of file
 }
 
 // accessForm writes the three parts of a line. Only the middle one has to wait
@@ -62,21 +65,29 @@ var (
 	jsonForm     = accessForm{appendJSONHead, appendJSONFigures, appendJSONTail}
 )
 
-func newAccessLog(format AccessFormat, out io.Writer) *accessLog {
-	a := &accessLog{out: out, lines: sync.Pool{New: func() any { return new([]byte) }}}
+// newAccessLog opens the file, if there is one; else the lines go to out.
+func newAccessLog(cfg AccessLog, out io.Writer) (*accessLog, error) {
+	a := &accessLog{out: out, skip: cfg.Skip, lines: sync.Pool{New: func() any { return new([]byte) }}}
+	if cfg.File != "" {
+		f, err := openAccessFile(cfg.File)
+		if err != nil {
+			return nil, FieldError{"access_log.file", err.Error()}
+		}
+		a.out, a.file, a.path = f, f, cfg.File
+	}
 	switch {
-	case out == nil, format == AccessOff:
-	case format == AccessJSON:
+	case a.out == nil, cfg.Format == AccessOff:
+	case cfg.Format == AccessJSON:
 		a.form = &jsonForm
 	default:
 		a.form = &combinedForm
 	}
-	return a
+	return a, nil
 }
 
 // write logs an exchange that is over.
 func (a *accessLog) write(x *exchange) {
-	if a.form == nil {
+	if a.form == nil || a.skips(x) {
 		return
 	}
 	a.put(func(line []byte) []byte {
@@ -100,13 +111,13 @@ func (a *accessLog) put(form func([]byte) []byte) {
 
 // accessEntry is the line of an exchange that outlasts its request.
 type accessEntry struct {
-	text []byte // head and tail, none when the log is off
+	text []byte // head and tail, none for one that gets no line
 	gap  int    // where the figures belong
 }
 
 // keep begins the line of an exchange whose end is to come.
 func (a *accessLog) keep(x *exchange) (e accessEntry) {
-	if a.form == nil {
+	if a.form == nil || a.skips(x) {
 		return e
 	}
 	text := a.form.head(nil, x)
@@ -150,7 +161,7 @@ func (x *exchange) figures() figures {
 func appendCombinedHead(b []byte, x *exchange) []byte {
 	b = appendClient(b, x)
 	b = append(b, " - "...)
-	b = appendBare(b, x.user())
+	b = appendBare(b, x.claimedUser())
 	b = append(b, ' ')
 	b = x.begin.AppendFormat(b, apacheTime)
 	b = append(b, ` "`...)
@@ -189,7 +200,7 @@ func appendJSONHead(b []byte, x *exchange) []byte {
 	b = append(b, `,"client":"`...)
 	b = appendClient(b, x)
 	b = append(b, '"')
-	b = appendField(b, "user", x.user())
+	b = appendField(b, "user", x.claimedUser())
 	b = appendField(b, "method", x.req.Method)
 	b = appendField(b, "host", x.host)
 	b = appendField(b, "uri", x.shownTarget())
@@ -226,18 +237,16 @@ func appendJSONTail(b []byte, x *exchange) []byte {
 	return append(b, "}\n"...)
 }
 
-// user is the name of Basic authentication (RFC 7617), as claimed: it is the
-// backend that verifies it. The password goes nowhere.
-func (x *exchange) user() []byte {
+// claimedUser is the name of Basic authentication (RFC 7617), as claimed: it is
+// the route's basic_auth or the backend that verifies it, and the status that
+// tells. The password goes nowhere.
+func (x *exchange) claimedUser() []byte {
 	value, n := http1.Get(x.req.Fields, http1.Authorization)
-	if n != 1 || !hasPrefixFold(value, "basic ") {
+	if n != 1 {
 		return nil
 	}
-	value = bytes.TrimLeft(value[len("basic "):], " ")
-	plain := make([]byte, base64.StdEncoding.DecodedLen(len(value)))
-	size, err := base64.StdEncoding.Decode(plain, value)
-	name, _, ok := bytes.Cut(plain[:size], []byte{':'})
-	if err != nil || !ok {
+	name, _, ok := basicCredentials(value)
+	if !ok {
 		return nil
 	}
 	return name

@@ -78,6 +78,12 @@ func setField(x *exchange, name string, values ...string) {
 	}
 }
 
+// accessLogTo writes to out, which is no file.
+func accessLogTo(out io.Writer, format AccessFormat) *accessLog {
+	a, _ := newAccessLog(AccessLog{Format: format}, out)
+	return a
+}
+
 func TestAccessLog_Combined(t *testing.T) {
 	const usual = `2001:db8::7 - ann [22/Nov/2026:09:08:07 -0500] "GET /static/a.js?v=1 HTTP/1.1" 200 1234 "https://app.example.com/" "Mozilla/5.0"` + "\n"
 	for _, c := range []struct {
@@ -104,7 +110,7 @@ func TestAccessLog_Combined(t *testing.T) {
 			x := loggedExchange()
 			c.change(x)
 			var out bytes.Buffer
-			newAccessLog(AccessCombined, &out).write(x)
+			accessLogTo(&out, AccessCombined).write(x)
 			if got := out.String(); got != c.want {
 				t.Errorf("got  %swant %s", got, c.want)
 			}
@@ -117,7 +123,7 @@ func TestAccessLog_JSON(t *testing.T) {
 	x.tls = tls.VersionTLS13
 	setField(x, "User-Agent", "a\"b\\\n\u2028\x01é")
 	var out bytes.Buffer
-	newAccessLog(AccessJSON, &out).write(x)
+	accessLogTo(&out, AccessJSON).write(x)
 	line := regexp.MustCompile(`"duration_seconds":\d+\.\d{6},`).ReplaceAllString(out.String(), `"duration_seconds":0.5,`)
 	want := `{"time":"2026-11-22T09:08:07.065-05:00","id":"testtesttesttest","client":"2001:db8::7","user":"ann","method":"GET","host":"app.example.com",` +
 		`"uri":"/static/a.js?v=1","proto":"HTTP/1.1","tls":"TLS 1.3","status":200,"bytes":1234,"duration_seconds":0.5,` +
@@ -128,7 +134,7 @@ func TestAccessLog_JSON(t *testing.T) {
 
 	x.status, x.received, x.route = http.StatusSwitchingProtocols, 77, nil
 	out.Reset()
-	newAccessLog(AccessJSON, &out).write(x)
+	accessLogTo(&out, AccessJSON).write(x)
 	var tunnel map[string]any
 	if err := json.Unmarshal(out.Bytes(), &tunnel); err != nil {
 		t.Fatal(err)
@@ -141,7 +147,7 @@ func TestAccessLog_JSON(t *testing.T) {
 // logged is the line of an exchange.
 func logged(format AccessFormat, x *exchange) string {
 	var out bytes.Buffer
-	newAccessLog(format, &out).write(x)
+	accessLogTo(&out, format).write(x)
 	return out.String()
 }
 
@@ -151,10 +157,10 @@ func TestAccessLog_KeptLineIsTheSame(t *testing.T) {
 		x := loggedExchange()
 		x.status, x.received = http.StatusSwitchingProtocols, 77
 		var whole, kept bytes.Buffer
-		a := newAccessLog(format, &kept)
+		a := accessLogTo(&kept, format)
 		f := x.figures()
 		f.duration = 90 * time.Minute
-		if w := newAccessLog(format, &whole); w.form != nil {
+		if w := accessLogTo(&whole, format); w.form != nil {
 			whole.Write(w.form.tail(w.form.figures(w.form.head(nil, x), f), x))
 		}
 		entry := a.keep(x)
@@ -170,11 +176,11 @@ func TestAccessLog_KeptLineIsTheSame(t *testing.T) {
 func TestAccessLog_OffWritesNothing(t *testing.T) {
 	x := loggedExchange()
 	var out bytes.Buffer
-	newAccessLog(AccessOff, &out).write(x)
+	accessLogTo(&out, AccessOff).write(x)
 	if out.Len() != 0 {
 		t.Errorf("wrote %s", out.String())
 	}
-	newAccessLog(AccessCombined, nil).write(x) // no writer: off
+	accessLogTo(nil, AccessCombined).write(x) // no writer: off
 }
 
 // wholeLines counts writes that are no whole line or come two at a time.
@@ -196,7 +202,7 @@ func (w *wholeLines) Write(p []byte) (int, error) {
 
 func TestAccessLog_LinesStayWhole(t *testing.T) {
 	out := &wholeLines{}
-	a := newAccessLog(AccessCombined, out)
+	a := accessLogTo(out, AccessCombined)
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() { // ends by itself, awaited below
@@ -329,7 +335,7 @@ func BenchmarkAccessLog(b *testing.B) {
 	for _, form := range []AccessFormat{AccessCombined, AccessJSON} {
 		b.Run(string(form), func(b *testing.B) {
 			x := loggedExchange()
-			a := newAccessLog(form, io.Discard)
+			a := accessLogTo(io.Discard, form)
 			b.ReportAllocs()
 			for b.Loop() {
 				a.write(x)

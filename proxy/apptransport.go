@@ -12,7 +12,7 @@ import (
 // AppTransport reaches the App of a route by net/http, for questions of our own
 // such as a push service's. The URL is that of the app without a path: requests
 // to it have the path that a browser would ask for, and get the one that App says,
-// and the Host that the route says.
+// and the Host and the RequestHeaders that the route says.
 func (r Route) AppTransport() (http.RoundTripper, *url.URL, error) {
 	b, template, err := r.parseBackend(r.App, "http", "https")
 	if err != nil {
@@ -21,7 +21,7 @@ func (r Route) AppTransport() (http.RoundTripper, *url.URL, error) {
 	if err := b.secure(r.BackendTLS); err != nil {
 		return nil, nil, err
 	}
-	rt := &route{Route: r, backend: b, template: template}
+	rt := &route{Route: r, backend: b, template: template, requests: newRequestRules(r.RequestHeaders)}
 	if err := rt.parsePlace(); err != nil {
 		return nil, nil, err
 	}
@@ -55,7 +55,7 @@ const (
 	idleQuestion     = 30 * time.Second
 )
 
-// appTransport maps paths as the route does.
+// appTransport maps paths and changes fields as the route does.
 type appTransport struct {
 	*http.Transport
 	route *route
@@ -72,6 +72,7 @@ func (t *appTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("ask backend %s: %w", t.route.backend.written, err)
 	}
 	asked.URL.Path, asked.URL.RawPath = unescapePath(path), path
+	t.route.requests.changeHeader(asked.Header)
 	return t.Transport.RoundTrip(asked)
 }
 

@@ -10,10 +10,12 @@ import (
 	"testing"
 )
 
-// A question of our own reaches the app at the path, and by the Host, that a
-// browser's request on the same route would have there.
+// A question of our own reaches the app at the path, by the Host and with the
+// fields that a browser's request on the same route would have there.
 func TestAppTransport_AsksWhereTheRouteForwards(t *testing.T) {
-	say := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Host, " ", r.URL.Path) })
+	say := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.Host, " ", r.URL.Path, r.Header.Get("X-Tenant"))
+	})
 	app := httptest.NewServer(say)
 	defer app.Close()
 	socket := filepath.Join(t.TempDir(), "app.sock")
@@ -36,6 +38,7 @@ func TestAppTransport_AsksWhereTheRouteForwards(t *testing.T) {
 		{Route{Path: "/", App: "unix:" + socket}, "a.test /push/auth"},
 		{Route{Match: "^/push/", App: app.URL}, "a.test /push/auth"},
 		{Route{Match: "^/push/(.*)$", App: app.URL + "/legacy/$1"}, "a.test /legacy/auth"},
+		{Route{Path: "/", App: app.URL, RequestHeaders: RequestHeaders{Set: map[string]string{"X-Tenant": "=blue"}}}, "a.test /push/auth=blue"},
 	} {
 		transport, base, err := c.route.AppTransport()
 		if err != nil {

@@ -44,7 +44,7 @@ func TestChurn(t *testing.T) {
 		routes = append(routes, Route{Path: fmt.Sprintf("/ws%d", i), Tunnel: Tunnel{Backend: "ws://" + host}},
 			Route{Path: fmt.Sprintf("/app%d", i), App: "http://" + host})
 	}
-	cfg := Config{Listen: Addresses{"127.0.0.1:0"}, HTTPListen: Addresses{}, State: t.TempDir(), AccessLog: AccessJSON,
+	cfg := Config{Listen: Addresses{"127.0.0.1:0"}, HTTPListen: Addresses{}, State: t.TempDir(), AccessLog: AccessLog{Format: AccessJSON},
 		Sites: []Site{{Hosts: []string{"app.test"}, TLS: freshPair(t, "app.test"), Routes: routes}}}
 	s, err := New(cfg, slog.New(slog.DiscardHandler), io.Discard)
 	if err != nil {

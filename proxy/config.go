@@ -37,9 +37,10 @@ type Config struct {
 	// ACME says how certificates of sites with tls: auto are obtained.
 	ACME ACME `yaml:"acme"`
 
-	// AccessLog is the form of the access log, one line at the close of each
-	// request: combined (Apache's), json or off. Default combined.
-	AccessLog AccessFormat `yaml:"access_log"`
+	// AccessLog is the access log: the form of its lines, combined (Apache's),
+	// json or off, or {format: combined, file: FILE, skip: [/healthz]}. Default
+	// combined.
+	AccessLog AccessLog `yaml:"access_log"`
 
 	// MaxTunnels is how many tunnels may be open at a time. A handshake beyond
 	// is refused with 503. Default what 95 in 100 of the limit of open files
@@ -95,6 +96,10 @@ type Site struct {
 	// HTTP at a site with TLS. Default off: it is refused with 403 and logged,
 	// since a browser follows no redirect for a WebSocket.
 	InsecureWebSocket bool `yaml:"insecure_websocket"`
+
+	// Headers changes the fields of answers, our own errors included. Default
+	// nothing.
+	Headers Headers `yaml:"headers"`
 
 	// Routes say which path goes where. The most specific path wins,
 	// whatever the order in the file; those with Match come first.
@@ -268,6 +273,23 @@ type Route struct {
 	// gets them as they came. Default off: such a path is refused with 400,
 	// as the backend may take it for another one.
 	EncodedSlashes bool `yaml:"encoded_slashes"`
+
+	// Allow are the addresses of clients that may use the route; others get 403.
+	// An empty list lets nobody in. Default everybody.
+	Allow []netip.Prefix `yaml:"allow"`
+
+	// BasicAuth lets in who has a password in a file, and nobody else: the file
+	// alone, or {file: FILE, realm: NAME}. With Allow both must hold. The backend
+	// gets the user's name as X-Remote-User, and no Authorization. Default
+	// everybody.
+	BasicAuth *BasicAuth `yaml:"basic_auth"`
+
+	// Headers changes the fields of answers, our own errors included, after those
+	// of the site. Default nothing.
+	Headers Headers `yaml:"headers"`
+
+	// RequestHeaders changes the fields that the backend gets. Default nothing.
+	RequestHeaders RequestHeaders `yaml:"request_headers"`
 
 	// ResponseTimeout is how long a backend may take until its answer begins,
 	// handshakes included. Default 60s.

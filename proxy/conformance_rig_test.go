@@ -39,7 +39,7 @@ type rig struct {
 func newRig(t testing.TB, w way, secure bool, files TLS) *rig {
 	t.Helper()
 	g := &rig{way: w, secure: secure, log: newLines()}
-	g.cfg = Config{Listen: Addresses{}, HTTPListen: Addresses{"127.0.0.1:0"}, AccessLog: AccessOff, State: t.TempDir(),
+	g.cfg = Config{Listen: Addresses{}, HTTPListen: Addresses{"127.0.0.1:0"}, AccessLog: AccessLog{Format: AccessOff}, State: t.TempDir(),
 		Sites: []Site{{TLS: TLS{Mode: TLSOff}}}}
 	if secure {
 		g.cfg.Listen, g.cfg.HTTPListen = g.cfg.HTTPListen, g.cfg.Listen

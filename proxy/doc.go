@@ -17,13 +17,15 @@
 //	               route with a pattern that matches (match.go), or the most
 //	               specific one, that takes this kind of request (router.go);
 //	               one with fallthrough does where its folder has the file
-//	               (files.go)
+//	               (files.go); and whether that is open to this client
+//	               (access.go, basicauth.go)
 //	forward.go     asks the app backend on a kept connection (upstream.go,
 //	               swap_unix.go), with the fields it needs (headers.go) and its
 //	               body with a length (body.go)
 //	answer.go      streams the backend's answer back, its links and cookies in
-//	               the client's view (rewrite.go)
-//	accesslog.go   writes one line when it is over
+//	               the client's view (rewrite.go), its fields as the route wants
+//	               them (fieldrules.go)
+//	accesslog.go   writes one line when it is over (accessfile.go)
 //
 // A redirect route (redirectroute.go) answers by itself in the place of
 // forward.go.

@@ -43,6 +43,7 @@ func (x *exchange) fail(status int, reason, hint string) {
 		x.abort()
 		return
 	}
+	x.ownError = true
 	form, body := x.failurePage(failure{status, statusText(status), hint, string(x.id[:])})
 	x.addField("Content-Type", form+"; charset=utf-8")
 	x.addField("Cache-Control", "no-store")

@@ -51,6 +51,17 @@ const (
 	// eventCertUnfit: clients will not accept the certificate of a PEM file.
 	// Attributes: cert, problem, hint.
 	eventCertUnfit = "cert.unfit"
+	// eventPasswordsReload: a changed password file was read and is in use.
+	// Attributes: file, users.
+	eventPasswordsReload = "passwords.reload"
+	// eventPasswordsReloadFailed: a changed password file cannot be used; the
+	// passwords read before go on to count. Attributes: file, error, hint.
+	eventPasswordsReloadFailed = "passwords.reload.failed"
+	// eventAccessReopen: the access log's file was opened anew. Attributes: file.
+	eventAccessReopen = "access.reopen"
+	// eventAccessReopenFailed: the access log's file could not be opened anew; the
+	// one that was open is written on. Attributes: file, error, hint.
+	eventAccessReopenFailed = "access.reopen.failed"
 	// eventCertRefused: a TLS handshake was refused for want of a certificate.
 	// Attributes: name, client, reason.
 	eventCertRefused = "cert.refused"

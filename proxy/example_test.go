@@ -25,7 +25,7 @@ func Example() {
 
 	front, err := proxy.New(proxy.Config{
 		HTTPListen: proxy.Addresses{"127.0.0.1:0"},
-		AccessLog:  proxy.AccessOff,
+		AccessLog:  proxy.AccessLog{Format: proxy.AccessOff},
 		Sites: []proxy.Site{{
 			Hosts: []string{"*"},
 			TLS:   proxy.TLS{Mode: proxy.TLSOff},

@@ -39,6 +39,7 @@ type exchange struct {
 	target  []byte // the path that a route with a template sends on; nil for others
 	site    *site
 	route   *route
+	user    string // whose password the route has asked for, or ""
 	// ends lists the options of the Connection field that name other fields,
 	// which end here as well; nil for most requests.
 	ends []string
@@ -50,6 +51,8 @@ type exchange struct {
 	// aborted says that the answer cannot be ended well: the connection, or the
 	// stream of HTTP/2, is cut, so that it never looks whole.
 	aborted bool
+	// ownError says that the answer is an error of our own.
+	ownError bool
 	// switched says that the connection has become a tunnel, which writes the
 	// log lines when it ends.
 	switched bool
@@ -161,9 +164,11 @@ func values(fields []http1.Field, known http1.Known) []string {
 	return list
 }
 
-// start begins the answer; the site's own fields are added to it.
+// start begins the answer; its fields are changed as site and route say, and the
+// site's own are added.
 func (x *exchange) start(status int, reason []byte, length int64) {
 	x.status = status
+	x.applyHeaders()
 	x.decorate()
 	x.down.start(status, reason, x.fields, length)
 }

@@ -53,7 +53,7 @@ func BenchmarkForward(b *testing.B) {
 func benchmarkFront(b *testing.B, secure bool, backend string) (addr string) {
 	b.Helper()
 	site := Site{Hosts: []string{"*"}, TLS: TLS{Mode: TLSOff}, Routes: []Route{{Path: "/", App: "http://" + backend}}}
-	cfg := Config{Listen: Addresses{}, HTTPListen: Addresses{"127.0.0.1:0"}, AccessLog: AccessOff, Sites: []Site{site}, State: b.TempDir()}
+	cfg := Config{Listen: Addresses{}, HTTPListen: Addresses{"127.0.0.1:0"}, AccessLog: AccessLog{Format: AccessOff}, Sites: []Site{site}, State: b.TempDir()}
 	if secure {
 		cfg.Listen, cfg.HTTPListen = Addresses{"127.0.0.1:0"}, Addresses{}
 		cfg.Sites[0].TLS.Mode = TLSInternal

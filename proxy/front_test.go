@@ -48,8 +48,8 @@ func serveConfig(t *testing.T, cfg Config) *front {
 	if cfg.Sites[0].TLS.mode() != TLSOff {
 		cfg.Listen, cfg.HTTPListen, cfg.State = cfg.HTTPListen, cfg.Listen, t.TempDir()
 	}
-	if cfg.AccessLog == "" {
-		cfg.AccessLog = AccessJSON
+	if cfg.AccessLog.Format == "" {
+		cfg.AccessLog.Format = AccessJSON
 	}
 	f := &front{t: t, log: newLines(), access: newLines()}
 	var err error

@@ -72,6 +72,14 @@ func (x *exchange) appendFields(b []byte, expect bool) []byte {
 		b = appendFieldLine(b, spelling(f), f.Value)
 	}
 	// Set last: a Connection field that lists them takes nothing away here.
+	if rules := x.route.requests; rules != nil {
+		for i := range rules.puts {
+			b = appendFieldLine(b, rules.puts[i].Name, rules.puts[i].Value)
+		}
+	}
+	if x.user != "" {
+		b = appendFieldLine(b, remoteUser, []byte(x.user))
+	}
 	b = append(b, "X-Request-Id: "...)
 	b = append(b, x.id[:]...)
 	b = append(b, "\r\nX-Real-Ip: "...)
@@ -118,6 +126,11 @@ func (x *exchange) mayPass(f *http1.Field) bool {
 	case bytes.IndexByte(f.Name, '_') >= 0:
 		// CGI and WSGI fold X_Forwarded_For and X-Forwarded-For into one
 		// variable: an underscore would carry any field past the next rules.
+		return false
+	case x.route.requests != nil && x.route.requests.drop(f):
+		return false
+	case x.user != "" && (f.Known == http1.Authorization || equalFold(f.Name, "x-remote-user")):
+		// The password was for us alone, and so it is for us to say whose it is.
 		return false
 	case x.trusted:
 		return !isOurs(f.Known)
@@ -188,7 +201,7 @@ func isForwarding(f *http1.Field) bool {
 	switch f.Name[0] | 0x20 {
 	case 'x':
 		for _, name := range [...]string{"x-client-ip", "x-cluster-client-ip", "x-scheme", "x-url-scheme", "x-https",
-			"x-script-name", "x-original-url", "x-rewrite-url", "x-forwarded"} {
+			"x-script-name", "x-original-url", "x-rewrite-url", "x-remote-user", "x-forwarded"} {
 			if equalFold(f.Name, name) {
 				return true
 			}

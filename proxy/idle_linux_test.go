@@ -35,7 +35,7 @@ func BenchmarkIdle(b *testing.B) {
 func benchIdle(b *testing.B, secure bool, version uint16) {
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
 	b.Cleanup(app.Close)
-	s, err := New(Config{Listen: Addresses{"127.0.0.1:0"}, HTTPListen: Addresses{"127.0.0.1:0"}, State: b.TempDir(), AccessLog: AccessJSON,
+	s, err := New(Config{Listen: Addresses{"127.0.0.1:0"}, HTTPListen: Addresses{"127.0.0.1:0"}, State: b.TempDir(), AccessLog: AccessLog{Format: AccessJSON},
 		Sites: []Site{{Hosts: []string{"app.test"}, TLS: freshPair(b, "app.test"), Routes: []Route{{Path: "/", App: app.URL}}}}},
 		slog.New(slog.DiscardHandler), io.Discard)
 	if err != nil {

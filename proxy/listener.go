@@ -96,7 +96,8 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stop()
 	s.certs.start(s.Addrs())
 	var wg, engine sync.WaitGroup
-	wg.Go(func() { s.certs.run(background) }) // ended by stop, awaited below
+	wg.Go(func() { s.certs.run(background) })      // ended by stop, awaited below
+	wg.Go(func() { s.watchPasswords(background) }) // likewise
 	carry, stopCarrying := context.WithCancel(context.Background())
 	defer stopCarrying()
 	engine.Go(func() { _ = s.relay.Run(carry) }) // ended by stopCarrying, awaited below
@@ -120,6 +121,7 @@ func (s *Server) Run(ctx context.Context) error {
 	stopCarrying()
 	engine.Wait()
 	s.table.Load().close()
+	s.access.close()
 	return err
 }
 

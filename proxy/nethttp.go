@@ -158,10 +158,8 @@ func (h *httpExchange) copy(text string) []byte {
 // thing to us and another to it. Over HTTP/1.1 it cannot come; in HTTP/2 method,
 // target and host are fields like others, for which net/http allows any text.
 func mistakeOf(r *http.Request) string {
-	for i := range len(r.Method) {
-		if c := r.Method[i]; !isUnreserved(c) && strings.IndexByte("!#$%&'*+^`|", c) < 0 { // a token, RFC 9110 §5.6.2
-			return "a malformed method"
-		}
+	if !isToken(r.Method) {
+		return "a malformed method"
 	}
 	for i := range len(r.RequestURI) {
 		if c := r.RequestURI[i]; c <= ' ' || c == 0x7f || c == '#' {
@@ -238,6 +236,11 @@ func (h *httpExchange) interim(status int, fields []http1.Field) {
 
 func (h *httpExchange) start(status int, _ []byte, fields []http1.Field, length int64) {
 	header := h.ResponseWriter.Header()
+	// What a handler had put there before it gave up is part of the answer.
+	h.site.answers.remove(header)
+	if h.route != nil {
+		h.route.answers.remove(header)
+	}
 	addFields(header, fields)
 	if _, ok := header["Content-Type"]; !ok {
 		header["Content-Type"] = nil // or net/http would guess one

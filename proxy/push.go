@@ -24,6 +24,13 @@ func (p pushHandler) serveHTTP(x *httpExchange, r *http.Request) {
 	if x.client != x.peer {
 		r.RemoteAddr = netip.AddrPortFrom(x.client, 0).String() // only its proxy knows the port
 	}
+	if !x.trusted || x.user != "" {
+		delete(r.Header, remoteUser)
+	}
+	if x.user != "" { // as a backend would get it
+		delete(r.Header, "Authorization")
+		r.Header.Set(remoteUser, x.user)
+	}
 	p.route.Handler.ServeHTTP(x, r)
 }
 

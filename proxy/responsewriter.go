@@ -19,6 +19,12 @@ func (h *httpExchange) Header() http.Header { return h.ResponseWriter.Header() }
 func (h *httpExchange) WriteHeader(status int) {
 	if h.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		h.status = status
+		if status >= 200 {
+			h.site.answers.changeHeader(h.ResponseWriter.Header())
+			if h.route != nil {
+				h.route.answers.changeHeader(h.ResponseWriter.Header())
+			}
+		}
 		h.decorateHeader()
 	}
 	h.ResponseWriter.WriteHeader(status)

@@ -12,9 +12,10 @@ import (
 
 // table is a routing table: made once from a Config, never changed.
 type table struct {
-	sites   []*site
-	hosts   hostMap[*site]
-	trusted []netip.Prefix
+	sites     []*site
+	hosts     hostMap[*site]
+	trusted   []netip.Prefix
+	passwords map[string]*passwordFile // by path
 }
 
 // site is a Site in effect.
@@ -22,6 +23,7 @@ type site struct {
 	Site
 	name            string // its first host, for logs
 	upgradeInsecure bool
+	answers         *fieldRules
 	routes          []*route // those with Match as they stand in the file, then the most specific first
 }
 
@@ -39,6 +41,9 @@ type route struct {
 	messages *messageTunnel // nil but for tunnels of mode message
 	folder   *files         // of a route with Fallthrough; nil for others
 	http     httpHandler    // of what goes through net/http; nil for none
+	guard    *guard         // nil for a route that asks for no password
+	answers  *fieldRules    // for what the client gets
+	requests *fieldRules    // for what the backend gets
 }
 
 // handler answers one kind of route.

@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"wsfront/proxy/record"
 	"wsfront/proxy/relay"
@@ -42,6 +43,9 @@ type Server struct {
 	stop     context.CancelFunc
 	draining atomic.Bool // no request follows another on a connection
 
+	passwordChecks chan struct{} // has a place for each that may be under way
+	passwordPoll   time.Duration // shortened by tests, before Run
+
 	onlyNetHTTP bool // every connection is handed over: set by tests
 }
 
@@ -52,18 +56,21 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg.withDefaults(), log: log}
+	s := &Server{cfg: cfg.withDefaults(), log: log, passwordPoll: filePollInterval, passwordChecks: make(chan struct{}, maxPasswordChecks())}
 	t, err := newTable(s.cfg)
 	if err != nil {
 		return nil, err
 	}
 	s.table.Store(t)
-	s.access = newAccessLog(s.cfg.AccessLog, access)
 	if s.certs, err = newCertificates(s.cfg, log); err != nil {
+		return nil, err
+	}
+	if s.access, err = newAccessLog(s.cfg.AccessLog, access); err != nil {
 		return nil, err
 	}
 	if s.relay, err = relay.NewEngine(); err != nil {
 		t.close()
+		s.access.close()
 		return nil, fmt.Errorf("prepare for tunnels: %w", err)
 	}
 	s.accepter = record.NewAccepter(s.certs.tlsConfig())
@@ -107,8 +114,8 @@ func (s *Server) Reload(cfg Config) error {
 	return nil
 }
 
-// find finds the site and the route of a request. It reports false when the
-// request has been answered.
+// find finds the site and the route of a request, and whether the route is open
+// to it. It reports false when the request has been answered.
 func (s *Server) find(x *exchange) bool {
 	found := s.table.Load().site(x.host)
 	if found == nil {
@@ -140,7 +147,7 @@ func (s *Server) find(x *exchange) bool {
 			"The address holds an encoded slash.")
 		return false
 	}
-	return rt.template == nil || x.makeTarget()
+	return x.admit() && (rt.template == nil || x.makeTarget())
 }
 
 // unknownAddressHint is for a client whose path is refused.

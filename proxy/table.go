@@ -8,9 +8,9 @@ import (
 // newTable makes the routing table of a valid Config. Its error is a FieldError:
 // something the Config names is not there, or not what it should be.
 func newTable(cfg Config) (*table, error) {
-	t := &table{trusted: cfg.TrustedProxies}
+	t := &table{trusted: cfg.TrustedProxies, passwords: map[string]*passwordFile{}}
 	for i, c := range cfg.Sites {
-		s, err := newSite(fmt.Sprintf("sites[%d]", i), c)
+		s, err := t.newSite(fmt.Sprintf("sites[%d]", i), c)
 		if err != nil {
 			return nil, err
 		}
@@ -23,11 +23,11 @@ func newTable(cfg Config) (*table, error) {
 }
 
 // newSite makes the site that stands at the field at.
-func newSite(at string, c Site) (*site, error) {
-	s := &site{Site: c, name: c.Hosts[0]}
+func (t *table) newSite(at string, c Site) (*site, error) {
+	s := &site{Site: c, name: c.Hosts[0], answers: newFieldRules(c.Headers)}
 	push := false
 	for i, rc := range c.Routes {
-		rt, err := newRoute(s, fmt.Sprintf("%s.routes[%d]", at, i), rc)
+		rt, err := t.newRoute(s, fmt.Sprintf("%s.routes[%d]", at, i), rc)
 		if err != nil {
 			return nil, err
 		}
@@ -42,8 +42,8 @@ func newSite(at string, c Site) (*site, error) {
 	return s, nil
 }
 
-func newRoute(s *site, at string, c Route) (*route, error) {
-	rt := &route{Route: c, name: s.name + c.Path}
+func (t *table) newRoute(s *site, at string, c Route) (*route, error) {
+	rt := &route{Route: c, name: s.name + c.Path, answers: newFieldRules(c.Headers), requests: newRequestRules(c.RequestHeaders)}
 	if rt.MaxBody == 0 {
 		rt.MaxBody = DefaultMaxBody
 	}
@@ -84,6 +84,10 @@ func newRoute(s *site, at string, c Route) (*route, error) {
 	if err == nil && rt.backend != nil {
 		field = at + ".backend_tls.ca"
 		err = rt.backend.secure(c.BackendTLS)
+	}
+	if err == nil {
+		field = at + ".basic_auth.file"
+		rt.guard, err = newGuard(c.BasicAuth, t.passwords)
 	}
 	if err != nil {
 		return nil, FieldError{field, err.Error()}

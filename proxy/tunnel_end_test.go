@@ -144,7 +144,7 @@ func TestTunnelEnd_AccessLogHasTheBytesThatPassed(t *testing.T) {
 		for _, format := range []AccessFormat{AccessJSON, AccessCombined} {
 			fromClient := wsFrame(finText, true, "with the handshake") // 24 bytes
 			host, ends := rawTunnels(t, "")
-			f := s.serve(t, Config{AccessLog: format}, Route{Path: "/room", Tunnel: Tunnel{Backend: "ws://" + host}})
+			f := s.serve(t, Config{AccessLog: AccessLog{Format: format}}, Route{Path: "/room", Tunnel: Tunnel{Backend: "ws://" + host}})
 			conn, r := f.dial(crlf(strings.Replace(handshakeText, "/websocket?room=1", "/room?a=1", 1)) + fromClient)
 			client := &wsEnd{t: t, name: "client", conn: conn, r: r, masks: true}
 			backend := f.backendOf(ends)

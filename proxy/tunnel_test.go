@@ -332,7 +332,7 @@ func TestTunnel_TLSBackendIsVerified(t *testing.T) {
 
 func TestTunnel_ReloadLeavesItOpen(t *testing.T) {
 	host := echoBackend(t)
-	cfg := Config{HTTPListen: Addresses{"127.0.0.1:0"}, Listen: Addresses{}, AccessLog: AccessJSON,
+	cfg := Config{HTTPListen: Addresses{"127.0.0.1:0"}, Listen: Addresses{}, AccessLog: AccessLog{Format: AccessJSON},
 		Sites: []Site{{Hosts: []string{"*"}, TLS: TLS{Mode: TLSOff}, Routes: []Route{{Path: "/websocket", Tunnel: Tunnel{Backend: "ws://" + host}}}}}}
 	f := serveConfig(t, cfg)
 	conn, _ := dialWS(t, f, websocket.Dialer{}, "/websocket")

@@ -58,7 +58,7 @@ func TestTurn_HeadOutlivesTheTakeover(t *testing.T) {
 func TestTurn_LogOfAHeadThatTookTooLong(t *testing.T) {
 	for range 20 { // a pool may always forget what it was given
 		var log bytes.Buffer
-		s := &Server{access: newAccessLog(AccessCombined, &log)}
+		s := &Server{access: accessLogTo(&log, AccessCombined)}
 		s.table.Store(&table{})
 		ours, theirs := net.Pipe()
 		go io.Copy(io.Discard, theirs) // ended by ours

@@ -125,11 +125,7 @@ func (v *validator) server() {
 	if v.State == "" && DefaultState() == "" && v.keepsCertificates() {
 		v.failf("state", "missing, and the environment names no folder of the user's own; write a folder such as /var/lib/wsfront")
 	}
-	switch v.AccessLog {
-	case AccessOff, AccessCombined, AccessJSON:
-	default:
-		v.failf("access_log", "%q is no form of the access log; write combined, json or off", v.AccessLog)
-	}
+	v.accessLog()
 	v.count("max_tunnels", v.MaxTunnels)
 	v.count("max_tunnels_per_address", v.MaxTunnelsPerAddress)
 	v.duration("drain_timeout", v.DrainTimeout)
@@ -186,8 +182,8 @@ func (c Config) withDefaults() Config {
 	if c.State == "" {
 		c.State = DefaultState()
 	}
-	if c.AccessLog == "" {
-		c.AccessLog = AccessCombined
+	if c.AccessLog.Format == "" {
+		c.AccessLog.Format = AccessCombined
 	}
 	if c.MaxTunnels == 0 {
 		c.MaxTunnels = tunnelsWithin(openFilesLimit())
@@ -228,6 +224,8 @@ func (c Config) reloadable(next Config) error {
 	compare("acme.email", c.ACME.Email == next.ACME.Email, c.ACME.Email, next.ACME.Email)
 	compare("acme.ca", c.ACME.CA == next.ACME.CA, c.ACME.CA, next.ACME.CA)
 	compare("acme.ca_root", c.ACME.CARoot == next.ACME.CARoot, c.ACME.CARoot, next.ACME.CARoot)
-	compare("access_log", c.AccessLog == next.AccessLog, c.AccessLog, next.AccessLog)
+	compare("access_log.format", c.AccessLog.Format == next.AccessLog.Format, c.AccessLog.Format, next.AccessLog.Format)
+	compare("access_log.file", c.AccessLog.File == next.AccessLog.File, c.AccessLog.File, next.AccessLog.File)
+	compare("access_log.skip", slices.Equal(c.AccessLog.Skip, next.AccessLog.Skip), c.AccessLog.Skip, next.AccessLog.Skip)
 	return errors.Join(list...)
 }

@@ -22,6 +22,7 @@ func (v *validator) route(at string, r Route, taken map[string]string) {
 	v.duration(at+".response_timeout", r.ResponseTimeout)
 	v.size(at+".max_body", r.MaxBody)
 	v.tunnelLimits(at, r)
+	v.routePolicies(at, r)
 	if kind != "" {
 		v.routeOptions(at, kind, r)
 	}
@@ -186,6 +187,7 @@ func (v *validator) routeOptions(at, kind string, r Route) {
 		{"request_buffering", r.RequestBuffering != nil, []string{app}},
 		{"max_body", r.MaxBody > 0, []string{app}},
 		{"encoded_slashes", r.EncodedSlashes, []string{app, tunnel, "files", "redirect"}},
+		{"request_headers", len(r.RequestHeaders.Set)+len(r.RequestHeaders.Remove) > 0, []string{app, tunnel}},
 		{"response_timeout", r.ResponseTimeout > 0, []string{app, tunnel}},
 		// An app route carries the handshakes that no tunnel route takes.
 		{"idle_timeout", r.IdleTimeout > 0, []string{app, tunnel}},

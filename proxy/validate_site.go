@@ -12,6 +12,7 @@ func (v *validator) site(at string, s Site) {
 	v.siteHosts(at, s)
 	v.siteTLS(at, s)
 	v.sitePolicies(at, s)
+	v.headers(at+".headers", s.Headers)
 	if len(s.Routes) == 0 {
 		v.failf(at+".routes", "missing; write where requests go, such as routes: [{path: /, app: \"http://127.0.0.1:8080\"}]")
 	}

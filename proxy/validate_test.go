@@ -180,7 +180,7 @@ func TestValidate_NamesTheFieldAndTheRemedy(t *testing.T) {
 		{"negative size", route(3, func(r *Route) { r.MaxBody = -1 }), "sites[0].routes[3].max_body", "negative"},
 		{"negative timeout", route(3, func(r *Route) { r.ResponseTimeout = -1 }), "sites[0].routes[3].response_timeout", "negative"},
 		{"negative drain", func(c *Config) { c.DrainTimeout = -1 }, "drain_timeout", "negative"},
-		{"unknown access log", func(c *Config) { c.AccessLog = "common" }, "access_log", "combined, json or off"},
+		{"unknown access log", func(c *Config) { c.AccessLog.Format = "common" }, "access_log.format", "combined, json or off"},
 		{"no range", func(c *Config) { c.TrustedProxies = []netip.Prefix{{}} }, "trusted_proxies[0]", "10.0.0.0/8"},
 	}
 	for _, tc := range cases {

@@ -40,7 +40,7 @@ func cpuTime() time.Duration {
 func BenchmarkTunnelModes(b *testing.B) {
 	host := echoBackend(b)
 	front := func(mode TunnelMode) string {
-		s, err := New(Config{Listen: Addresses{}, HTTPListen: Addresses{"127.0.0.1:0"}, AccessLog: AccessOff,
+		s, err := New(Config{Listen: Addresses{}, HTTPListen: Addresses{"127.0.0.1:0"}, AccessLog: AccessLog{Format: AccessOff},
 			Sites: []Site{{Hosts: []string{"*"}, TLS: TLS{Mode: TLSOff}, Routes: []Route{{Path: "/", Tunnel: Tunnel{Backend: "ws://" + host, Mode: mode}}}}}},
 			slog.New(slog.DiscardHandler), io.Discard)
 		if err == nil {

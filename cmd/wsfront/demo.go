@@ -84,7 +84,7 @@ func (d *demo) file(app string) *config.File {
 	file := &config.File{
 		Config: proxy.Config{
 			Listen: proxy.Addresses{d.listen}, HTTPListen: proxy.Addresses{}, State: d.state,
-			AccessLog: proxy.AccessOff, DrainTimeout: 500 * time.Millisecond,
+			AccessLog: proxy.AccessLog{Format: proxy.AccessOff}, DrainTimeout: 500 * time.Millisecond,
 		},
 		Sites: []config.Site{{
 			Site: proxy.Site{Hosts: []string{"localhost", "127.0.0.1"}, TLS: proxy.TLS{Mode: proxy.TLSInternal}},

@@ -55,7 +55,7 @@ func (f *frontFlags) add(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.listen, "listen", nil, "`ADDR` for https (repeatable; default :443)")
 	flags.StringArrayVar(&f.plain, "http-listen", nil, "`ADDR` for plain http, or off (repeatable; default :80)")
 	flags.StringVar(&f.state, "state", "", "`DIR` for certificates and keys (default "+proxy.DefaultState()+")")
-	flags.StringVar(&f.access, "access-log", "", "form of the access log on standard output: off, combined or json (default combined)")
+	flags.StringVar(&f.access, "access-log", "", "form of the access log, on standard output unless the file says otherwise: off, combined or json (default combined)")
 	flags.StringVar(&f.logLevel, "log-level", "", "least severe event on standard error: debug, info, warn or error (default info)")
 	f.publish.add(cmd)
 }
@@ -80,7 +80,7 @@ func (f *frontFlags) file(cmd *cobra.Command) (*config.File, error) {
 		file.State = f.state
 	}
 	if f.access != "" {
-		file.AccessLog = proxy.AccessFormat(f.access)
+		file.AccessLog.Format = proxy.AccessFormat(f.access)
 	}
 	if f.history != "" {
 		if err := file.Push.History.UnmarshalText([]byte(f.history)); err != nil {

@@ -52,6 +52,7 @@ var onlyIn = map[string][]string{
 	"github.com/letsencrypt/pebble/v2": {"proxy/acmetest"},
 	"github.com/miekg/dns":             {"proxy/acmetest"},
 	"github.com/robfig/cron/v3":        {"pusher/schedule"},
+	"golang.org/x/crypto/bcrypt":       {"proxy/htpasswd.go"},
 	"github.com/leodido/go-syslog/v4":  {"pusher/syslog"},
 }
 

@@ -32,7 +32,7 @@ func newPush() *cobra.Command {
 				endpoint.Channel = ""
 			}
 			file := &config.File{
-				Config: proxy.Config{Listen: proxy.Addresses{listen}, State: state, AccessLog: proxy.AccessFormat(access)},
+				Config: proxy.Config{Listen: proxy.Addresses{listen}, State: state, AccessLog: proxy.AccessLog{Format: proxy.AccessFormat(access)}},
 				Sites: []config.Site{{
 					Site:   proxy.Site{Hosts: []string{"*"}, TLS: proxy.TLS{Mode: proxy.TLSOff}},
 					Routes: []config.Route{{Route: proxy.Route{Path: path}, Push: endpoint}},

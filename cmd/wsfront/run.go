@@ -15,8 +15,9 @@ func newRun() *cobra.Command {
 		Short: "Serve, by a configuration file or by flags",
 		Long: `Serves until it is told to stop. SIGHUP, or wsfront reload, reads the
 configuration file again: open requests and tunnels are not touched, and a file
-with mistakes is refused while the old configuration goes on serving. SIGINT and
-SIGTERM let open requests finish, for as long as drain_timeout says.`,
+with mistakes is refused while the old configuration goes on serving. Both, and
+SIGUSR1 alone, open the file of access_log anew, as logrotate needs it. SIGINT
+and SIGTERM let open requests finish, for as long as drain_timeout says.`,
 		Example: `  wsfront run
   wsfront run --config /etc/wsfront/wsfront.yaml
   wsfront run --host review.example.com --app http://127.0.0.1:8080 --push /websocket

@@ -104,16 +104,16 @@ func newService(file *config.File, flags publishFlags, stdout, stderr io.Writer)
 func (s *service) run(ctx context.Context) error {
 	s.parts, s.stop = context.WithCancelCause(ctx)
 	defer s.stop(nil)
-	// Before anything is served: until then SIGHUP ends the process.
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
+	// Before anything is served: until then SIGHUP and SIGUSR1 end the process.
+	orders := make(chan os.Signal, 1)
+	signal.Notify(orders, syscall.SIGHUP, syscall.SIGUSR1)
+	defer signal.Stop(orders)
 	if s.publish != nil {
 		s.startPublish()
 	}
 	// Each part ends with s.parts; all are awaited below.
 	s.takeOrders(s.file.StateDir())
-	s.wg.Go(func() { s.listenHangup(hangup) })
+	s.wg.Go(func() { s.takeSignals(orders) })
 	s.wg.Go(s.partFromPages)
 	// The hub goes on telling the app of clients while they leave.
 	telling, stopTelling := context.WithCancel(context.Background())
@@ -204,17 +204,24 @@ func (s *service) reloadLogged() error {
 	if err != nil {
 		s.log.Error(eventReloadRefused, "problem", err.Error())
 	}
+	// After a refusal as well: whoever rotates the log does not know of it.
+	s.front.ReopenAccessLog()
 	return err
 }
 
-// listenHangup reloads at each SIGHUP.
-func (s *service) listenHangup(hangup <-chan os.Signal) {
+// takeSignals reloads at each SIGHUP, and opens the access log anew at each
+// SIGUSR1.
+func (s *service) takeSignals(orders <-chan os.Signal) {
 	for {
 		select {
 		case <-s.parts.Done():
 			return
-		case <-hangup:
-			s.reloadLogged()
+		case order := <-orders:
+			if order == syscall.SIGUSR1 {
+				s.front.ReopenAccessLog()
+			} else {
+				_ = s.reloadLogged() // the log has it
+			}
 		}
 	}
 }

@@ -147,6 +147,14 @@ func TestParse_FullFileSetsEveryOption(t *testing.T) {
 		{"max_tunnels", f.MaxTunnels, 20000},
 		{"max_tunnels_per_address", f.MaxTunnelsPerAddress, 200},
 		{"drain_timeout", f.DrainTimeout, 20 * time.Second},
+		{"access_log", f.AccessLog, proxy.AccessLog{Format: proxy.AccessJSON, File: "/var/log/wsfront/access.log", Skip: []string{"/healthz", "/poll/"}}},
+		{"headers", s.Headers, proxy.Headers{Set: map[string]string{"X-Frame-Options": "DENY", "Referrer-Policy": "same-origin"},
+			Add: map[string]string{"Link": "</style.css>; rel=preload"}, Remove: []string{"X-Powered-By"}}},
+		{"allow", s.Routes[3].Allow, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32")}},
+		{"basic_auth", s.Routes[3].BasicAuth, &proxy.BasicAuth{File: "/etc/wsfront/htpasswd", Realm: "Staff"}},
+		{"basic_auth in its short form", s.Routes[5].BasicAuth, &proxy.BasicAuth{File: "/etc/wsfront/htpasswd"}},
+		{"headers of a route", s.Routes[3].Headers, proxy.Headers{Set: map[string]string{"Cache-Control": "no-store"}, Add: map[string]string{"Vary": "Authorization"}, Remove: []string{"Server"}}},
+		{"request_headers", s.Routes[3].RequestHeaders, proxy.RequestHeaders{Set: map[string]string{"X-Forwarded-Ssl": "on"}, Remove: []string{"Accept-Encoding"}}},
 		{"tls", s.TLS, proxy.TLS{Cert: "/etc/ssl/review.pem", Key: "/etc/ssl/private/review.key"}},
 		{"hsts", s.HSTS, 365 * 24 * time.Hour},
 		{"upgrade_insecure", s.UpgradeInsecure, &on},
@@ -239,6 +247,31 @@ func TestValidate_OfAFileMadeByAProgram(t *testing.T) {
 	f.Sites[0].Routes[0].Push.Channel = "board"
 	if err := f.Validate(); err != nil {
 		t.Error(err)
+	}
+}
+
+// The script of a push route is as open as the route itself.
+func TestProxy_ScriptHasThePoliciesOfItsRoute(t *testing.T) {
+	f, err := Parse("x.yaml", []byte(`sites:
+  - hosts: [a.example.com]
+    routes:
+      - path: /websocket
+        push: {channel: board}
+        allow: [10.0.0.0/8]
+        basic_auth: /etc/wsfront/htpasswd
+        headers: {set: {X-A: b}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := f.proxy(placeholder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, script := cfg.Sites[0].Routes[0], cfg.Sites[0].Routes[1]
+	if script.Path != "/websocket/push.js" || len(script.Allow) != 1 ||
+		!reflect.DeepEqual([]any{script.Allow, script.BasicAuth, script.Headers}, []any{own.Allow, own.BasicAuth, own.Headers}) {
+		t.Errorf("%+v", script)
 	}
 }
 

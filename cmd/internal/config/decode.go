@@ -14,6 +14,7 @@ import (
 var (
 	durationType = reflect.TypeFor[time.Duration]()
 	prefixType   = reflect.TypeFor[netip.Prefix]()
+	textsType    = reflect.TypeFor[map[string]string]()
 )
 
 // decoder fills structs from YAML nodes. It goes on behind a mistake, so that
@@ -55,6 +56,8 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, f field, path string) {
 		for i, item := range n.Content {
 			d.value(item, v.Index(i), field{typ: v.Type().Elem()}, fmt.Sprintf("%s[%d]", path, i))
 		}
+	case v.Type() == textsType && n.Kind == yaml.MappingNode:
+		d.texts(n, v, path)
 	case isScalar(v.Type()) && n.Kind == yaml.ScalarNode:
 		if err := setScalar(v, f, n.Value); err != nil {
 			d.failf(n, path, "%s", err)
@@ -112,6 +115,28 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string) {
 		default:
 			first[key.Value] = key
 			d.value(value, v.FieldByIndex(f.index), f, at)
+		}
+	}
+}
+
+// texts reads a mapping whose keys are the writer's own, such as names of header
+// fields.
+func (d *decoder) texts(n *yaml.Node, v reflect.Value, path string) {
+	v.Set(reflect.MakeMap(textsType))
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		at := join(path, key.Value)
+		switch _, twice := d.source.places[at]; {
+		case key.Tag == "!!merge":
+			d.failf(key, path, "merge keys are not supported; write the keys out")
+		case key.Kind != yaml.ScalarNode:
+			d.failf(key, path, "%s cannot be a key; write a name", kindOf(key))
+		case twice:
+			d.failf(key, at, "given twice; remove one of them")
+		default:
+			text := reflect.New(textsType.Elem()).Elem()
+			d.value(value, text, field{typ: textsType.Elem()}, at)
+			v.SetMapIndex(reflect.ValueOf(key.Value), text)
 		}
 	}
 }
@@ -190,6 +215,8 @@ func wanted(t reflect.Type, n *yaml.Node) string {
 		return "a list in brackets"
 	case t.Kind() == reflect.Slice:
 		return fmt.Sprintf("a list, each item begun by \"- \", with the keys %s", strings.Join(namesOf(t.Elem()), ", "))
+	case t == textsType:
+		return "a mapping of names to values, such as {X-Frame-Options: DENY}"
 	case t.Kind() == reflect.Struct && short:
 		return fmt.Sprintf("one value, or a mapping with the keys %s", strings.Join(namesOf(t), ", "))
 	case t.Kind() == reflect.Struct:

@@ -16,7 +16,7 @@ func TestFields_EveryTypeIsOneThatTheDecoderFills(t *testing.T) {
 			walk(typ.Elem(), f, path)
 		case typ.Kind() == reflect.Slice:
 			walk(typ.Elem(), field{}, path+"[]")
-		case typ == durationType || typ == prefixType || typ.Kind() == reflect.Bool || typ.Kind() == reflect.Int:
+		case typ == textsType || typ == durationType || typ == prefixType || typ.Kind() == reflect.Bool || typ.Kind() == reflect.Int:
 		case typ.Kind() == reflect.Int64:
 			if own := reflect.PointerTo(typ).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()); !f.size && !own {
 				t.Errorf("%s is a number that is no size", path)

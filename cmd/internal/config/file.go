@@ -238,7 +238,10 @@ func (f *File) proxy(push func(Site, pusher.Endpoint) (http.Handler, error)) (pr
 				own.SecretQuery = cmp.Or(t.Query, pusher.DefaultTokenQuery)
 			}
 			if path := scriptPath(r.Path); !s.hasPath(path) {
-				c.Sites[i].Routes = append(c.Sites[i].Routes, proxy.Route{Path: path, Handler: script, Whole: true})
+				c.Sites[i].Routes = append(c.Sites[i].Routes, proxy.Route{
+					Path: path, Handler: script, Whole: true,
+					Allow: r.Allow, BasicAuth: r.BasicAuth, Headers: r.Headers,
+				})
 			}
 		}
 	}

@@ -55,6 +55,7 @@ func Probe(ctx context.Context, f *File) []Warning {
 	p := &prober{file: f}
 	p.listeners(ctx)
 	p.state()
+	p.accessLog()
 	p.authority("acme.ca_root", f.ACME.CARoot)
 	for i, s := range f.Sites {
 		at := fmt.Sprintf("sites[%d]", i)
@@ -69,6 +70,9 @@ func Probe(ctx context.Context, f *File) []Warning {
 			}
 			if r.Fallback != "" {
 				p.fallback(field+".fallback", r.Files+r.Fallback)
+			}
+			if r.BasicAuth != nil {
+				p.passwords(field+".basic_auth.file", r.BasicAuth.File)
 			}
 		}
 	}
@@ -146,13 +150,44 @@ func (p *prober) state() {
 		}
 		at = filepath.Dir(at)
 	}
+	p.writable("state", at, dir)
+}
+
+// writable tries to make something in the folder at, so that dir can be used.
+func (p *prober) writable(field, at, dir string) {
 	probe, err := os.MkdirTemp(at, ".wsfront-check-")
 	if err != nil {
-		p.warnf("state", "cannot write in %s: %v; make %s a folder of the user that wsfront runs as", at, reason(err), dir)
+		p.warnf(field, "cannot write in %s: %v; make %s a folder of the user that wsfront runs as", at, reason(err), dir)
 		return
 	}
 	if err := os.Remove(probe); err != nil {
-		p.warnf("state", "cannot remove %s, which was made to try: %v; remove it", probe, reason(err))
+		p.warnf(field, "cannot remove %s, which was made to try: %v; remove it", probe, reason(err))
+	}
+}
+
+// accessLog tries to write to the access log's file, or in its folder while there
+// is none.
+func (p *prober) accessLog() {
+	const field = "access_log.file"
+	path := p.file.AccessLog.File
+	if path == "" {
+		return
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	switch {
+	case err == nil:
+		f.Close()
+	case errors.Is(err, fs.ErrNotExist):
+		p.writable(field, filepath.Dir(path), filepath.Dir(path))
+	default:
+		p.warnf(field, "cannot write to %s: %v; make it a file of the user that wsfront runs as", path, reason(err))
+	}
+}
+
+// passwords tries to read a password file.
+func (p *prober) passwords(field, path string) {
+	if err := proxy.CheckPasswordFile(path); err != nil {
+		p.warnf(field, "%v", err)
 	}
 }
 

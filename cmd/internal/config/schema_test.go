@@ -56,7 +56,7 @@ func TestSchema_AcceptsGoodFiles(t *testing.T) {
 func TestSchema_RefusesUnknownKeysAndWrongTypes(t *testing.T) {
 	schema := compileSchema(t)
 	for _, name := range []string{
-		"durations", "just-a-word", "log", "many-at-once", "match-and-path", "no-sites", "not-a-mapping", "null-values", "numbers", "publish-keys", "redirect-status", "route-kinds", "schedules", "sites-a-mapping",
+		"access-log-keys", "allow", "basic-auth", "durations", "just-a-word", "log", "many-at-once", "match-and-path", "no-sites", "not-a-mapping", "null-values", "numbers", "publish-keys", "redirect-status", "route-kinds", "schedules", "sites-a-mapping",
 		"sizes", "syslog", "tls-cert-without-key", "tls-mapping-unknown-key", "tls-word", "trusted-proxies", "tunnel-mode", "tunnel-without-backend",
 		"unknown-keys", "wrong-types",
 	} {
@@ -155,6 +155,8 @@ func schemaOf(r *reflector.Reflector, typ reflect.Type) *reflector.Schema {
 		return &reflector.Schema{Type: "integer", Minimum: "1", Maximum: "2147483647"}
 	case durationType:
 		return &reflector.Schema{Type: "string", Pattern: `^([0-9]+d|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$`}
+	case textsType:
+		return &reflector.Schema{Type: "object", AdditionalProperties: &reflector.Schema{OneOf: []*reflector.Schema{{Type: "string"}, {Type: "number"}, {Type: "boolean"}}}}
 	case prefixType:
 		return &reflector.Schema{Type: "string", Pattern: `^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$`}
 	case reflect.TypeFor[proxy.Addresses]():
@@ -162,6 +164,11 @@ func schemaOf(r *reflector.Reflector, typ reflect.Type) *reflector.Schema {
 		return &reflector.Schema{OneOf: []*reflector.Schema{words("off"), address, {Type: "array", Items: address}}}
 	case reflect.TypeFor[proxy.TLS]():
 		return &reflector.Schema{OneOf: []*reflector.Schema{words("auto", "internal", "off"), longForm(r, typ, "cert", "key")}}
+	case reflect.TypeFor[proxy.AccessLog]():
+		format := schemaOf(r, reflect.TypeFor[proxy.AccessFormat]())
+		return &reflector.Schema{OneOf: []*reflector.Schema{format, longForm(r, typ)}}
+	case reflect.TypeFor[proxy.BasicAuth]():
+		return &reflector.Schema{OneOf: []*reflector.Schema{{Type: "string"}, longForm(r, typ, "file")}}
 	case reflect.TypeFor[proxy.Tunnel]():
 		return &reflector.Schema{OneOf: []*reflector.Schema{{Type: "string"}, longForm(r, typ, "backend")}}
 	case reflect.TypeFor[proxy.Redirect]():

@@ -1,0 +1,27 @@
+package proxy
+
+import (
+	"fmt"
+	"net/http"
+)
+
+// admit holds a request to its route's rules of who may use it. It reports
+// false when the request has been answered. Nothing has been asked of a backend
+// or of the disk by then.
+func (x *exchange) admit() bool {
+	rt := x.route
+	if rt.Allow != nil && !contains(rt.Allow, x.client.WithZone("")) { // a prefix has no zone, and contains none
+		x.refuse(http.StatusForbidden, fmt.Sprintf("%s is not among the addresses of allow", x.client), "This address is not open to you.")
+		return false
+	}
+	return rt.guard == nil || rt.guard.admit(x)
+}
+
+// refuse answers who may not use the route. What a client sends behind a
+// handshake may be frames: see Server.tunnel.
+func (x *exchange) refuse(status int, reason, hint string) {
+	if x.upgrade {
+		x.down.closeAfter()
+	}
+	x.fail(status, reason, hint)
+}

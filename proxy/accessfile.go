@@ -1,0 +1,73 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// accessFileMode keeps from others what the log says of visitors.
+const accessFileMode = 0o640
+
+// openAccessFile opens the access log's file, behind what is in it.
+func openAccessFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, accessFileMode)
+	switch {
+	case err == nil:
+		return f, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("the folder %s does not exist; make it, and give it to the user that runs this program", filepath.Dir(path))
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("the access log %s may not be written by this user; give it, and its folder, to the user that runs this program", path)
+	}
+	return nil, fmt.Errorf("open the access log %s: %w; write the name of a file", path, reasonOf(err))
+}
+
+// ReopenAccessLog opens the file of the access log anew, as is needed once it was
+// renamed. Where that fails, the one that is open is written on, and the log of
+// events says why. Without a file it does nothing.
+func (s *Server) ReopenAccessLog() {
+	path := s.access.path
+	if path == "" {
+		return
+	}
+	f, err := openAccessFile(path)
+	if err != nil {
+		s.log.Error(eventAccessReopenFailed, "file", path, "error", err.Error(), "hint", "the file that was open is written on; mend this, then send SIGUSR1")
+		return
+	}
+	s.access.redirect(f)
+	s.log.Info(eventAccessReopen, "file", path)
+}
+
+// redirect has the lines that follow go to another file. Each line goes whole
+// to the one or to the other.
+func (a *accessLog) redirect(f *os.File) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_ = a.file.Close() // each line was written by a call of its own
+	a.out, a.file = f, f
+}
+
+// close closes the file, once no line is to come.
+func (a *accessLog) close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.file != nil {
+		_ = a.file.Close() // likewise
+	}
+}
+
+// skips reports whether a request gets no line. One that was refused before its
+// path was understood gets one, or any path could be hidden behind such a prefix.
+func (a *accessLog) skips(x *exchange) bool {
+	for _, prefix := range a.skip {
+		if rest, below := cutPrefix(x.path, prefix); below && (len(rest) == 0 || rest[0] == '/' || strings.HasSuffix(prefix, "/")) {
+			return true
+		}
+	}
+	return false
+}
