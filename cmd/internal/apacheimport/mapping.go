@@ -72,7 +72,7 @@ func mappingOf(p pattern, t target, consumed string) (from, to string, ok bool) 
 // boundary reports whether a pattern ends where a segment does.
 func (p pattern) boundary() bool {
 	head := shortest(p.heads)
-	return p.end == endBoundary || head == "" || strings.HasSuffix(longest(p.heads), "/")
+	return p.end == endBoundary || head == "" || strings.HasSuffix(head, "/")
 }
 
 func shortest(list []string) string {

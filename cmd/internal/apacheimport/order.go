@@ -10,11 +10,15 @@ import (
 // first. all says that it takes all of them. at is what they begin with.
 func (r *resolver) before(rl *rule, at string) (other *rule, all bool) {
 	heads, end, simple := plainPattern(rl.match)
+	from := atRewrite
 	for _, earlier := range r.rules[:slices.Index(r.rules, rl)] {
-		if earlier.match != "" || !(earlier.plain && rl.plain || earlier.upgrade && rl.upgrade) {
+		if earlier.match != "" || earlier.stage < from || !(earlier.plain && rl.plain || earlier.upgrade && rl.upgrade) {
 			continue
 		}
 		if earlier.act.kind == toNext && rl.stage >= earlier.act.stops {
+			if covers(earlier.prefix, at) { // an exception from what would take them
+				from = earlier.act.stops
+			}
 			continue
 		}
 		if simple && end == endExact && !slices.ContainsFunc(heads, func(h string) bool { return covers(earlier.prefix, h) }) {
