@@ -177,7 +177,7 @@ func (l *ledger) notes(all []*apacheconf.Directive) []Note {
 			}
 			continue
 		}
-		n := Note{Kind: f.kind, Positions: []apacheconf.Position{d.Position}, Directive: d.Name, Message: f.message}
+		n := Note{Kind: f.kind, Positions: []apacheconf.Position{d.Position}, Directive: printable(d.Name, 80), Message: f.message}
 		if f.kind == NeedsYou {
 			n.Directive = written(d)
 			for _, other := range all {
