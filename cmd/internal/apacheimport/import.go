@@ -77,6 +77,7 @@ type importer struct {
 // Import makes a configuration for wsfront of one for Apache.
 func Import(cfg *apacheconf.Config, o Options) *Result {
 	im := &importer{opts: o, files: cfg.Files, serverRoot: cmp.Or(o.Root, rootOf(cfg.Files))}
+	im.checkOptions()
 	all := flatten(cfg.Directives)
 	im.appPort = im.freePort(all)
 	vhosts := im.gather(cfg.Directives)
@@ -89,13 +90,15 @@ func Import(cfg *apacheconf.Config, o Options) *Result {
 	im.hidden(vhosts)
 	im.traps(vhosts)
 	im.differences(vhosts)
-	im.checkOptions()
 	if !slices.ContainsFunc(all, isApaches) {
 		im.refuse(nil, "there is nothing of Apache's in these files: name a vhost, such as one of /etc/apache2/sites-enabled")
 	}
 	r := &Result{Files: cfg.Files}
 	if len(im.refused) == 0 {
 		r.YAML = im.checked()
+	}
+	if r.YAML == "" { // what it would do does not matter
+		im.remarks = slices.DeleteFunc(im.remarks, func(n Note) bool { return len(n.Positions) == 0 })
 	}
 	r.Notes = append(im.notes(all), im.unread(cfg.Notes)...)
 	sortNotes(r.Notes)
@@ -110,6 +113,7 @@ func Import(cfg *apacheconf.Config, o Options) *Result {
 func (im *importer) checkOptions() {
 	if h := strings.ToLower(im.opts.Host); h != "" && !hostForm.MatchString(h) && !isAddress(h) {
 		im.refuse(nil, "the host "+strconv.Quote(printable(h, 80))+" is no name; give one such as app.example.com")
+		im.opts.Host = ""
 	}
 	if p := im.opts.Push; p != "" {
 		if clean, ok := requestPath(strings.TrimSuffix(p, "/{channel}") + "/"); !ok || strings.TrimSuffix(clean, "/") != strings.TrimSuffix(strings.TrimSuffix(p, "/{channel}"), "/") {
