@@ -143,6 +143,9 @@ var unneeded = map[string]bool{
 	"maxattempts": true, "stickysessionsep": true, "scolonpathdelim": true, "growth": true, "forcerecovery": true, "failontimeout": true,
 }
 
+// optionsBuiltIn is why most options of ProxyPass have no counterpart.
+const optionsBuiltIn = "options of ProxyPass and BalancerMember: how backends are asked is built in, and one that could not be reached is tried again by the next request"
+
 // proxyOptions are the words behind the URL of a ProxyPass.
 func (im *importer) proxyOptions(v *vhost, d *apacheconf.Directive, words []string, act *action) {
 	for _, word := range words {
@@ -154,7 +157,9 @@ func (im *importer) proxyOptions(v *vhost, d *apacheconf.Directive, words []stri
 			}
 		case name == "upgrade" && (strings.EqualFold(value, "any") || strings.EqualFold(value, "none")):
 			im.remark("upgrade="+value+" lets protocols other than WebSocket through, which hide requests from the proxy; only websocket was imported", d)
-		case name == "upgrade", name == "nocanon", name == "noquery" && act.pool == "", name == "interpolate", unneeded[name]:
+		case name == "upgrade", name == "interpolate":
+		case name == "nocanon", name == "noquery", unneeded[name]:
+			im.wordNotNeeded(d, name, optionsBuiltIn)
 		case name == "stickysession" && act.pool != "":
 			im.sticky(v, act.pool, value)
 		default:
