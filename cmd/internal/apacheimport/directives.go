@@ -61,7 +61,7 @@ var handlers = map[string]handler{
 	"sethandler":         (*importer).handler, "addhandler": (*importer).handler, "addtype": (*importer).handler,
 	"action": (*importer).handler, "scriptalias": (*importer).handler, "scriptaliasmatch": (*importer).handler,
 
-	"allowoverride": (*importer).allowOverride, "options": (*importer).options, "serverroot": (*importer).serverRootLine,
+	"dav": (*importer).dav, "allowoverride": (*importer).allowOverride, "options": (*importer).options, "serverroot": (*importer).serverRootLine,
 }
 
 // scalar keeps the last directive of a name in its scope.

@@ -175,7 +175,7 @@ func (im *importer) unread(notes []apacheconf.Note) []Note {
 
 // checked is the configuration, without routes that wsfront does not take.
 func (im *importer) checked() string {
-	const tries = 50
+	const tries = 10 // what is dropped may lead to other mistakes
 	for range tries {
 		text := im.yaml(im.files)
 		_, err := config.Parse("wsfront.yaml", []byte(text))
@@ -183,7 +183,7 @@ func (im *importer) checked() string {
 		if err == nil {
 			return text
 		}
-		if !errors.As(err, &found) || !im.drop(found[0]) {
+		if !errors.As(err, &found) || !im.dropAll(found) {
 			im.refuse(nil, "no configuration can be made of it: "+printable(err.Error(), 400))
 			return ""
 		}
@@ -191,6 +191,23 @@ func (im *importer) checked() string {
 	im.refuse(nil, "no configuration can be made of it: too much of it is none that wsfront takes")
 	return ""
 }
+
+// dropAll takes away what wsfront does not take, from the end of the file, so
+// that the places of what stands before stay true. False: nothing could be.
+func (im *importer) dropAll(found config.Problems) bool {
+	dropped, last := false, ""
+	for _, p := range slices.Backward(found) {
+		place := routeForm.FindString(p.Field)
+		if place != "" && place == last {
+			continue // it is gone already
+		}
+		last = place
+		dropped = im.drop(p) || dropped
+	}
+	return dropped
+}
+
+var routeForm = regexp.MustCompile(`^sites\[\d+\]\.routes\[\d+\]`)
 
 // drop takes a route away that wsfront does not take.
 func (im *importer) drop(p config.Problem) bool {
@@ -217,8 +234,14 @@ func (im *importer) drop(p config.Problem) bool {
 }
 
 func (im *importer) left(from []*apacheconf.Directive, because string) {
-	for _, d := range from {
-		im.needsYou(d, "left out, for wsfront does not take it: "+printable(because, 300))
+	for i, d := range from {
+		switch {
+		case d.Section: // it holds for other routes, too
+		case d.Is("RewriteCond"):
+			im.goesWith(d, from[slices.IndexFunc(from[i:], func(o *apacheconf.Directive) bool { return !o.Is("RewriteCond") })+i])
+		default:
+			im.needsYou(d, "left out, for wsfront does not take it: "+printable(because, 300))
+		}
 	}
 }
 

@@ -180,7 +180,7 @@ func (r *resolver) policies(rt *route, scopes []*scope, a *action) {
 			rt.from = append(rt.from, s.section)
 		}
 	}
-	if !(a.app && r.v.app.whole() && r.leftToApache(scopes)) {
+	if !(a.app && r.v.app.kind != "WSGI" && r.leftToApache(scopes)) {
 		rt.options = append(rt.options, r.admissionOf(scopes).options()...)
 	}
 	inner := fields{}
