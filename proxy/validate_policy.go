@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -45,7 +46,7 @@ func (v *validator) routePolicies(at string, r Route) {
 		case !p.IsValid():
 			v.failf(field, "no range of addresses; write one such as 10.0.0.0/8")
 		case p.Addr().Is4In6():
-			v.failf(field, "%s can never match, as clients of IPv4 are known by their short address; write %s", p, p.Addr().Unmap())
+			v.failf(field, "%s can never match, as clients of IPv4 are known by their short address; write %s", p, netip.PrefixFrom(p.Addr().Unmap(), max(p.Bits()-96, 0)))
 		}
 	}
 	switch a := r.BasicAuth; {

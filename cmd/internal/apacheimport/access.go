@@ -3,6 +3,7 @@ package apacheimport
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,11 +27,13 @@ type access struct {
 	any      bool                  // Satisfy Any
 	denyLast bool                  // Order allow,deny
 	old      bool                  // 2.2
+
+	certificate bool // SSLVerifyClient, whatever else is said further in
 }
 
 // restricts reports whether not everybody may come.
 func (a *access) restricts() bool {
-	return a.closed || len(a.ranges) > 0 || a.login || a.unknown != nil
+	return a.closed || len(a.ranges) > 0 || a.login || a.unknown != nil || a.certificate
 }
 
 // accessDirective is a directive that says who may come.
@@ -190,6 +193,9 @@ func (im *importer) admissionOf(scopes []*scope) admission {
 	var logins access
 	for _, s := range scopes {
 		a := &s.access
+		if a.certificate {
+			return admission{allow: []string{}}
+		}
 		if a.authType != nil {
 			logins.authType = a.authType
 		}
@@ -207,6 +213,23 @@ func (im *importer) admissionOf(scopes []*scope) admission {
 		return admission{}
 	}
 	return im.admit(said.access, logins)
+}
+
+// leftToApache leaves who may come to the Apache behind wsfront, for an app
+// inside it: it goes on to ask. Client certificates alone end here.
+func (im *importer) leftToApache(scopes []*scope) bool {
+	for _, s := range scopes {
+		if s.access.certificate {
+			return false
+		}
+	}
+	for _, s := range scopes {
+		a := &s.access
+		for _, d := range slices.Concat(a.lines, lines(a.authType), lines(a.realm), lines(a.users)) {
+			im.demote(d, "Apache behind wsfront goes on to ask who may come, see below")
+		}
+	}
+	return true
 }
 
 // admit says in wsfront's terms who may come. What it does not have is closed

@@ -155,8 +155,8 @@ func (im *importer) section(v *vhost, d *apacheconf.Directive, outer *scope) {
 		outer.access.grouped = name
 		im.walk(v, d.Children, outer)
 		return
-	case "limit":
-		im.needsLimit(v, d, outer)
+	case "limit", "limitexcept":
+		im.limit(v, d, outer)
 		return
 	case "if", "elseif", "else":
 		im.needsYou(d, "what it asks for is worked out for each request; write a route for what it is meant to do, see deploy/docs/configuration.md")
@@ -171,7 +171,7 @@ func (im *importer) section(v *vhost, d *apacheconf.Directive, outer *scope) {
 			im.notNeeded(inner, "tls: auto obtains and renews certificates, as mod_md did")
 		}
 		return
-	case "location", "locationmatch", "directory", "directorymatch", "files", "filesmatch", "proxy", "proxymatch", "limitexcept":
+	case "location", "locationmatch", "directory", "directorymatch", "files", "filesmatch", "proxy", "proxymatch":
 		s := im.enter(d, outer)
 		if s.kind == inProxy && strings.HasPrefix(strings.ToLower(s.path), "balancer://") {
 			im.balancer(s.path[len("balancer://"):]).lines = append(im.balancer(s.path[len("balancer://"):]).lines, d)
@@ -186,11 +186,18 @@ func (im *importer) section(v *vhost, d *apacheconf.Directive, outer *scope) {
 	}
 }
 
-// needsLimit is <Limit>: what is said there holds for some methods only.
-func (im *importer) needsLimit(v *vhost, d *apacheconf.Directive, outer *scope) {
+// limit is <Limit> and <LimitExcept>: what is said there holds for some
+// methods. Who may come is asked for every method here, which is more; what
+// only refuses methods has no counterpart.
+func (im *importer) limit(v *vhost, d *apacheconf.Directive, outer *scope) {
 	s := &scope{kind: inRest, section: d, global: outer.global, path: outer.path}
 	im.imported(d)
 	im.walk(v, d.Children, s)
+	if a := &s.access; a.login || len(a.ranges) > 0 || a.unknown != nil {
+		im.remark("it holds for some methods in Apache, and for all of them here", d)
+		im.walk(v, d.Children, outer)
+		return
+	}
 	v.scopes = append(v.scopes, s)
 }
 

@@ -147,6 +147,9 @@ func (im *importer) unread(notes []apacheconf.Note) []Note {
 		if strings.Contains(n.Message, "options-ssl-apache.conf") || strings.Contains(n.Message, "letsencrypt") {
 			note.Kind, note.Message = NotNeeded, note.Message+": TLS 1.2 and 1.3 with today's ciphers are built in"
 		}
+		if strings.Contains(n.Message, "is left out") { // as Apache does
+			note.Kind = Remark
+		}
 		list = append(list, note)
 	}
 	return list

@@ -2,6 +2,7 @@ package apacheimport
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"wsfront/cmd/internal/apacheconf"
@@ -79,7 +80,7 @@ func single(b *strings.Builder, title string, notes []Note) {
 			head += " " + n.Directive
 		}
 		if head == "" {
-			wrap(b, "  ", "- "+n.Message)
+			wrap(b, "  - ", n.Message)
 			continue
 		}
 		b.WriteString("  " + head + "\n")
@@ -99,7 +100,7 @@ func grouped(b *strings.Builder, title string, notes []Note) {
 		if _, ok := lists[n.Message]; !ok {
 			reasons = append(reasons, n.Message)
 		}
-		lists[n.Message] = append(lists[n.Message], n.Directive+" ("+places(n.Positions)+")")
+		lists[n.Message] = append(lists[n.Message], n.Directive+" ("+places(inFolder(n.Positions))+")")
 	}
 	for _, reason := range reasons {
 		text := strings.Join(lists[reason], ", ")
@@ -128,20 +129,32 @@ func places(list []apacheconf.Position) string {
 	return b.String()
 }
 
-// wrap writes a text in lines that are indented and not too long.
+// inFolder are positions without the folders of their files: enough to find
+// what needs nobody.
+func inFolder(list []apacheconf.Position) []apacheconf.Position {
+	short := make([]apacheconf.Position, len(list))
+	for i, p := range list {
+		short[i] = apacheconf.Position{File: filepath.Base(p.File), Line: p.Line}
+	}
+	return short
+}
+
+// wrap writes a text in lines that are indented and not too long. The first
+// has indent as it is, the others as much space.
 func wrap(b *strings.Builder, indent, text string) {
+	space := strings.Repeat(" ", len(indent))
 	line := indent
 	for word := range strings.FieldsSeq(text) {
-		if len(line)+1+len(word) > width && line != indent {
+		if len(line)+1+len(word) > width && len(line) > len(indent) {
 			b.WriteString(line + "\n")
-			line = indent
+			line = space
 		}
-		if line != indent {
+		if len(line) > len(indent) {
 			line += " "
 		}
 		line += word
 	}
-	if line != indent {
+	if len(line) > len(indent) {
 		b.WriteString(line + "\n")
 	}
 }

@@ -174,13 +174,15 @@ func (r *resolver) scopesOf(at string, a *action) []*scope {
 // policies fills in the options that sections give a route.
 func (r *resolver) policies(rt *route, scopes []*scope, a *action) {
 	rt.from = rt.from[:len(rt.from):len(rt.from)]
-	for _, s := range scopes {
-		if s.section != nil && s.says() && !slices.Contains(rt.from, s.section) {
+	for i, s := range scopes {
+		decides := s.access.restricts() && !slices.ContainsFunc(scopes[i+1:], func(inner *scope) bool { return len(inner.access.lines) > 0 })
+		if s.section != nil && (decides || s.says()) && !slices.Contains(rt.from, s.section) {
 			rt.from = append(rt.from, s.section)
 		}
 	}
-	who := r.admissionOf(scopes)
-	rt.options = append(rt.options, who.options()...)
+	if !(a.app && r.v.app.whole() && r.leftToApache(scopes)) {
+		rt.options = append(rt.options, r.admissionOf(scopes).options()...)
+	}
 	inner := fields{}
 	request := fields{}
 	for _, s := range scopes {

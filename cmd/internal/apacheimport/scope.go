@@ -84,8 +84,11 @@ func (im *importer) enter(d *apacheconf.Directive, outer *scope) *scope {
 		}
 	case name == "location":
 		s.kind, s.path = inLocation, path
-		if strings.ContainsAny(path, "*?[") {
+		switch {
+		case strings.Contains(path, "["):
 			s.kind = inRest
+		case strings.ContainsAny(path, "*?"):
+			s.kind, s.path = inPattern, "^"+wildcards(path)+"(/|$)"
 		}
 	case name == "directory" && d.Arg(0) != "~":
 		s.kind, s.path = inDirectory, strings.TrimSuffix(path, "/")
@@ -98,7 +101,7 @@ func (im *importer) enter(d *apacheconf.Directive, outer *scope) *scope {
 		s.kind = inRest
 	}
 	if s.kind == inPattern {
-		s.expr = path
+		s.expr = s.path
 	}
 	if strings.HasPrefix(strings.ToLower(d.Name), "files") && outer.folder() != "" {
 		s.expr, s.folderOnly = fileExpression(d, path), outer.folder()
@@ -132,8 +135,7 @@ func (s *scope) folder() string {
 // <Files> and <FilesMatch> take.
 func fileExpression(d *apacheconf.Directive, name string) string {
 	if d.Is("Files") && d.Arg(0) != "~" {
-		quotedName := strings.NewReplacer(`\*`, `[^/]*`, `\?`, `[^/]`).Replace(regexp.QuoteMeta(name))
-		return "/" + quotedName + "(/|$)"
+		return "/" + wildcards(name) + "(/|$)"
 	}
 	if rest, anchored := strings.CutPrefix(name, "^"); anchored {
 		return "/" + rest
@@ -144,9 +146,15 @@ func fileExpression(d *apacheconf.Directive, name string) string {
 	return "/[^/]*(?:" + name + ")[^/]*$"
 }
 
-// says reports whether a section says anything that a route has.
+// wildcards is an expression for a name with * and ?, which take no slash.
+func wildcards(name string) string {
+	return strings.NewReplacer(`\*`, `[^/]*`, `\?`, `[^/]`).Replace(regexp.QuoteMeta(name))
+}
+
+// says reports whether a section says anything that a route has, but for who
+// may come.
 func (s *scope) says() bool {
-	return s.access.restricts() || len(s.fields.lines) > 0 || len(s.request.lines) > 0 || s.maxBody != nil || s.timeout != nil || s.slashes != nil
+	return len(s.fields.lines) > 0 || len(s.request.lines) > 0 || s.maxBody != nil || s.timeout != nil || s.slashes != nil
 }
 
 // holds reports whether a section holds for a route.

@@ -20,6 +20,10 @@ func (im *importer) alias(v *vhost, d *apacheconf.Directive, s *scope) {
 		im.needsYou(d, "what it serves cannot be told before a request comes; write a route with files for it")
 		return
 	}
+	if s.global && prefix == "/icons/" {
+		im.notNeeded(d, "the icons of Apache's own listings of folders")
+		return
+	}
 	im.fileRule(v, d, prefix, folder)
 }
 

@@ -54,8 +54,7 @@ func (im *importer) tlsDirective(v *vhost, d *apacheconf.Directive, s *scope) {
 		im.notNeeded(d, "clients are asked for no certificates")
 		if !strings.EqualFold(d.Arg(0), "none") {
 			im.needsYou(d, "wsfront asks clients for no certificates: keep Apache in front of what needs them, or write allow or basic_auth at its routes; until then they are closed")
-			s.access.unknown = d
-			s.access.lines = append(s.access.lines, d)
+			s.access.certificate = true
 		}
 	case "sslrequiressl":
 		im.notNeeded(d, "plain http is redirected to https")

@@ -2,6 +2,7 @@ package apacheimport
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"wsfront/cmd/internal/apacheconf"
@@ -47,7 +48,7 @@ func (im *importer) keepApache(v *vhost) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "In ports.conf, or where Listen stands, in place of Listen 80 and Listen 443:\n\n    Listen 127.0.0.1:%d\n\nThe vhost, in place of %s:\n\n", im.appPort, v.place())
 	fmt.Fprintf(&b, "    <VirtualHost 127.0.0.1:%d>\n", im.appPort)
-	kept := im.behind(v.own)
+	kept := im.behind(v, v.own)
 	if v.section == nil && len(v.names) == 0 {
 		fmt.Fprintf(&b, "        ServerName %s\n", im.nameOf(v))
 	}
@@ -88,14 +89,17 @@ func (im *importer) nameOf(v *vhost) string {
 
 // behind are the directives that Apache keeps behind wsfront: those for which
 // wsfront does the work are left out.
-func (im *importer) behind(list []*apacheconf.Directive) []*apacheconf.Directive {
+func (im *importer) behind(v *vhost, list []*apacheconf.Directive) []*apacheconf.Directive {
 	var kept []*apacheconf.Directive
 	for _, d := range list {
-		if im.takenOver(d) {
+		if im.takenOver(d) || v.app.kind == "WSGI" && im.asksHere(d) {
 			continue
 		}
+		if v.app.kind == "WSGI" && d.Is("Require") && strings.EqualFold(d.Arg(0), "valid-user") && im.fates[d].kind == Imported {
+			d = &apacheconf.Directive{Name: d.Name, Raw: "Require all granted"}
+		}
 		if d.Section {
-			children := im.behind(d.Children)
+			children := im.behind(v, d.Children)
 			if len(children) == 0 && len(d.Children) > 0 {
 				continue
 			}
@@ -133,6 +137,12 @@ func (im *importer) takenOver(d *apacheconf.Directive) bool {
 		return strings.HasPrefix(strings.ToLower(d.Arg(0)), "balancer:")
 	}
 	return false
+}
+
+// asksHere reports whether a directive is a part of asking for a password,
+// which wsfront does: it sends no Authorization on.
+func (im *importer) asksHere(d *apacheconf.Directive) bool {
+	return slices.Contains([]string{"authtype", "authname", "authuserfile", "authbasicprovider"}, strings.ToLower(d.Name)) && im.fates[d].kind == Imported
 }
 
 func writeDirectives(b *strings.Builder, list []*apacheconf.Directive, indent int) {

@@ -127,14 +127,12 @@ func (im *importer) handler(v *vhost, d *apacheconf.Directive, s *scope) {
 		kind = "PHP"
 	case d.Is("ScriptAlias"), d.Is("ScriptAliasMatch"), strings.Contains(text, "cgi"), strings.Contains(text, "perl"), strings.Contains(text, "wsgi"), d.Is("Action"):
 		kind = "CGI"
-	case d.Is("AddType"), text == "none", text == "default-handler":
+	case d.Is("AddType"), text == "none", text == "default-handler", strings.HasPrefix(text, "type-map"), strings.HasPrefix(text, "send-as-is"):
 		im.notNeeded(d, "types of files are known by their endings")
 		return
 	case strings.Contains(text, "server-status"), strings.Contains(text, "server-info"), strings.Contains(text, "balancer-manager"), strings.Contains(text, "ldap-status"):
 		im.notNeeded(d, "Apache's own status: wsfront's is in its log")
-		if s.kind == inLocation {
-			v.rules = append(v.rules, &rule{stage: atLocation, prefix: s.path, plain: true, act: &action{kind: toStatus, status: 404}, from: []*apacheconf.Directive{d}})
-		}
+		s.kind, s.dealt = inRest, true // nothing there is left to protect
 		return
 	case strings.HasPrefix(text, "proxy:"):
 		im.needsYou(d, "requests are forwarded by a handler; write a route with app for them")
