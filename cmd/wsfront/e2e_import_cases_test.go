@@ -16,7 +16,7 @@ type importCase struct {
 type difference struct {
 	probes string // regular expression on a probe's words
 	fields string // regular expression on the names of what differs
-	status string // of wsfront's answer; empty for any
+	status string // regular expression on the beginning of the status that wsfront answers
 	note   string // what the report says of it
 }
 
@@ -67,7 +67,7 @@ var importCases = []importCase{
 		}},
 	{fixture: "exclusions",
 		targets:  append(paths("/live"), "/", "/static/app.js", "/static", "/media/photo.txt", "/media/", "/static/docs/", "/static/docs"),
-		expected: []difference{{"^GET /(static|media)/.* Connection", "", "101", "a WebSocket handshake for a file, a redirect or a path that is excepted goes to the app or tunnel around it"}}},
+		expected: []difference{{"^GET /(static|media)/.* Connection", "", "101", "a WebSocket handshake for a file, a redirect or a path that is excepted goes to the app or tunnel around it, or gets 404 or 403"}}},
 	{fixture: "regex",
 		targets: []string{"/", "/sockjs/1/2/websocket", "/sockjs/1/2/websocket/", "/sockjs/1/xhr", "/sockjs//websocket", "/x/sockjs/1/websocket"}},
 	{fixture: "tls",
@@ -89,7 +89,7 @@ var importCases = []importCase{
 		expected: []difference{{"of foreign.test$", "", "421", "a name that no site has gets 421"}}},
 	{fixture: "redirects",
 		targets:  []string{"/", "/old", "/old/a?b=c", "/oldx", "/moved/a", "/gone", "/gone/a", "/blog/12", "/blog/12/?q", "/blog/x", "/legacy/a/b?c", "/forbidden/x", "/hidden/x"},
-		expected: []difference{{"^GET /(old|moved|gone|blog|legacy|forbidden)\\b.* Connection", "", "101", "a WebSocket handshake for a file, a redirect or a path that is excepted goes to the app or tunnel around it"}}},
+		expected: []difference{{"^GET /(old|moved|gone|blog|legacy|forbidden)\\b.* Connection", "", "(101|403)", "a WebSocket handshake for a file, a redirect or a path that is excepted goes to the app or tunnel around it, or gets 404 or 403"}}},
 	{fixture: "cookies",
 		targets: append(paths("/shop"), paths("/api")...),
 		probes: []probe{
@@ -97,4 +97,23 @@ var importCases = []importCase{
 			{target: "/api/to/a?http://SELF/v1/x"}, {target: "/shop/to/a?http://SELF/b"}, {target: "/api/to/a?http://elsewhere.test/v1/x"},
 		},
 		expected: []difference{{"/to/a\\?/b$", "^Location$", "", "Location and other links in answers are mapped back by the route"}}},
+	{fixture: "headers-and-access",
+		targets: []string{"/", "/metrics", "/metrics/a", "/metricsx", "/near", "/admin", "/admin/a"},
+		probes: []probe{
+			{target: "/admin/a", fields: "Authorization: Basic c3RhZmY6c2VjcmV0\r\n"}, // staff:secret
+			{target: "/admin/a", fields: "Authorization: Basic c3RhZmY6d3Jvbmc=\r\n"}, // staff:wrong
+			{target: "/up", method: "POST", body: string(make([]byte, 2000))},
+			{target: "/up", method: "POST", body: "short"},
+		},
+		expected: []difference{
+			{"^GET .* Connection", "^X-Added$", "101", "headers are set in answers by HTTP, not in the one that opens a WebSocket"},
+			{"^POST /up$", "", "413", "Apache does not hold what it forwards to LimitRequestBody"},
+		}},
+	{fixture: "single-page",
+		targets: []string{"/", "/style.css", "/some/view", "/api/a", "/api", "/socket", "/socket/a"},
+		probes:  []probe{{target: "/", method: "POST", body: "x"}},
+		expected: []difference{
+			{"^POST /$", "", "405", "a file asked for by another method than GET and HEAD 405"},
+			{"^GET /(style.css|some/view|api|) Connection", "", "404", "a WebSocket handshake for a file, a redirect or a path that is excepted"},
+		}},
 }

@@ -163,7 +163,8 @@ func collect(t *testing.T, p probe, res *http.Response, r io.Reader, conn io.Wri
 	o := outcome{"status": res.Status[:3]}
 	for _, field := range []string{"Set-Cookie", "Strict-Transport-Security", "X-Added", "WWW-Authenticate"} {
 		if value := strings.Join(res.Header.Values(field), " | "); value != "" {
-			o[field] = value
+			// Which says that it is UTF-8, Apache leaves to the browser.
+			o[field] = strings.TrimSuffix(value, `, charset="UTF-8"`)
 		}
 	}
 	if location, err := res.Location(); err == nil {

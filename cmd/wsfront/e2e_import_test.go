@@ -155,7 +155,7 @@ func (d *differing) allows(words, field, status string) bool {
 }
 
 func (d *differing) names(e difference, words, field, status string) bool {
-	return (e.status == "" || e.status == status) && regexp.MustCompile(e.probes).MatchString(words) &&
+	return regexp.MustCompile("^(?:"+e.status+")").MatchString(status) && regexp.MustCompile(e.probes).MatchString(words) &&
 		regexp.MustCompile(e.fields).MatchString(field) && strings.Contains(d.report, e.note)
 }
 

@@ -10,7 +10,7 @@ import (
 // first. all says that it takes all of them. at is what they begin with.
 func (r *resolver) before(rl *rule, at string) (other *rule, all bool) {
 	heads, end, simple := plainPattern(rl.match)
-	from := atRewrite
+	from := atSection
 	for _, earlier := range r.rules[:slices.Index(r.rules, rl)] {
 		if earlier.match != "" || earlier.stage < from || !(earlier.plain && rl.plain || earlier.upgrade && rl.upgrade) {
 			continue
@@ -50,19 +50,17 @@ func (r *resolver) sameEnd(a, b *rule, at string) bool {
 // outOfOrder tells where an expression is asked before what Apache asks before
 // it, and reports whether Apache never comes to it.
 func (r *resolver) outOfOrder(rl *rule, at string) (hidden bool) {
-	if rl.act.kind == toStatus {
-		return false // refusing more than Apache harms nobody
-	}
 	earlier, all := r.before(rl, at)
 	switch {
 	case earlier == nil:
 		return false
-	case all && earlier.stage == rl.stage:
+	case !all && rl.act.kind == toStatus:
+		return false // refusing more than Apache harms nobody
+	case all && (earlier.stage == rl.stage || rl.act.kind == toStatus):
 		r.remark("in Apache "+earlier.from[0].Position.String()+" hid this line, which no request ever reaches; the imported routes put it first", rl.from...)
 		return false
 	case all:
 		r.remark("left out: in Apache "+earlier.from[0].Position.String()+" takes its requests before, so that none ever reaches this line", rl.from...)
-		rl.used = true
 		return true
 	}
 	r.needsYou(lastLine(rl.from), "in Apache "+earlier.from[0].Position.String()+" comes first, but wsfront asks expressions first, so that requests at "+earlier.prefix+" that this expression takes come here: narrow the expression in match, or write it as a path")

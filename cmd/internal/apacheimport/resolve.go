@@ -58,10 +58,12 @@ func (r *resolver) gather() {
 	}
 	slices.SortStableFunc(r.rules, func(a, b *rule) int { return cmp.Compare(a.stage, b.stage) })
 	// Of sections that hold the last one counts.
-	first := slices.IndexFunc(r.rules, func(rl *rule) bool { return rl.stage == atLocation })
-	if first >= 0 {
-		end := first + slices.IndexFunc(append(r.rules[first:len(r.rules):len(r.rules)], &rule{stage: atRoot + 1}), func(rl *rule) bool { return rl.stage != atLocation })
-		slices.Reverse(r.rules[first:end])
+	for _, st := range []stage{atSection, atLocation} {
+		first, found := slices.BinarySearchFunc(r.rules, st, func(rl *rule, st stage) int { return cmp.Compare(rl.stage, st) })
+		end, _ := slices.BinarySearchFunc(r.rules, st+1, func(rl *rule, st stage) int { return cmp.Compare(rl.stage, st) })
+		if found {
+			slices.Reverse(r.rules[first:end])
+		}
 	}
 	r.reorder()
 	r.rules = slices.DeleteFunc(r.rules, r.challenge)
@@ -214,7 +216,7 @@ func parentOf(at string, seen map[string]choice) string {
 
 // choose finds the rule that takes the requests of one kind below a prefix.
 func (r *resolver) choose(at string, upgrade bool) choice {
-	from := atRewrite
+	from := atSection
 	var files *rule
 	for _, rl := range r.rules {
 		if rl.stage < from || !rl.takes(at, upgrade) {

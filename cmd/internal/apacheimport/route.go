@@ -200,7 +200,7 @@ func (r *resolver) policies(rt *route, scopes []*scope, a *action) {
 	if o, ok := request.option("request_headers"); ok {
 		rt.options = append(rt.options, o)
 	}
-	if o, ok := r.bodyLimit(scopes); ok {
+	if o, ok := r.bodyLimit(scopes, a); ok {
 		rt.options = append(rt.options, o)
 	}
 	if slashes(scopes) {
@@ -216,7 +216,7 @@ func (r *resolver) policies(rt *route, scopes []*scope, a *action) {
 }
 
 // bodyLimit is LimitRequestBody.
-func (r *resolver) bodyLimit(scopes []*scope) (o option, ok bool) {
+func (r *resolver) bodyLimit(scopes []*scope, a *action) (o option, ok bool) {
 	var d *apacheconf.Directive
 	for _, s := range scopes {
 		if s.maxBody != nil {
@@ -234,6 +234,8 @@ func (r *resolver) bodyLimit(scopes []*scope) (o option, ok bool) {
 	case n == 0:
 		r.remark("0 takes bodies of any length; max_body takes 1GiB, as Apache does since 2.4.54 where nothing is said: raise it if longer uploads are wanted", d)
 		n = 1 << 30
+	case !a.app:
+		r.remark("Apache does not hold what it forwards to LimitRequestBody; max_body does, as is meant", d)
 	}
 	return option{"max_body", size(n)}, n != defaultMaxBody
 }

@@ -12,13 +12,14 @@ import (
 type stage int
 
 const (
-	atRewrite  stage = iota // RewriteRule of the server
-	atLocation              // ProxyPass in <Location>
-	atProxy                 // ProxyPass of the server
-	atAlias                 // Redirect, then Alias
-	atScript                // WSGIScriptAlias
-	atFolder                // RewriteRule of the folder
-	atRoot                  // DocumentRoot
+	atSection  stage = iota - 1 // Redirect in <Location>
+	atRewrite                   // RewriteRule of the server, and what says nothing
+	atLocation                  // ProxyPass in <Location>
+	atProxy                     // ProxyPass of the server
+	atAlias                     // Redirect, then Alias
+	atScript                    // WSGIScriptAlias
+	atFolder                    // RewriteRule of the folder
+	atRoot                      // DocumentRoot
 )
 
 // rule sends requests somewhere: the first that takes one wins.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"wsfront/cmd/internal/apacheconf"
@@ -227,14 +228,27 @@ func (im *importer) redirectDirective(v *vhost, d *apacheconf.Directive, s *scop
 			return
 		}
 		switch ends := strings.HasSuffix(t.path, "/"); {
+		case fixed && s.kind == inLocation: // nothing is appended
+			r.prefix, r.match, r.act.whole = "", below(prefix), true
 		case ends && !strings.HasSuffix(prefix, "/"):
 			im.remark(prefix+"/x is sent to a path with a doubled slash, //x at its end, which was left out", d)
 		case !ends && t.path != "" && strings.HasSuffix(prefix, "/") && prefix != "/":
 			im.remark(prefix+"x is sent to "+printable(t.path, 60)+"x; a slash was put between", d)
 		}
 	}
+	if s.kind == inLocation {
+		r.stage = atSection
+	}
 	v.redirects = append(v.redirects, r)
 	im.imported(d)
+}
+
+// below is an expression that takes what is at and below a prefix.
+func below(prefix string) string {
+	if strings.HasSuffix(prefix, "/") {
+		return "^" + regexp.QuoteMeta(prefix)
+	}
+	return "^" + regexp.QuoteMeta(prefix) + "(/|$)"
 }
 
 // redirectTo maps a prefix to where it is redirected.
