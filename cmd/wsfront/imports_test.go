@@ -56,7 +56,6 @@ var onlyIn = map[string][]string{
 	"github.com/robfig/cron/v3":        {"pusher/schedule"},
 	"golang.org/x/crypto/bcrypt":       {"proxy/htpasswd.go"},
 	"golang.org/x/net":                 {"cmd/internal/doctor"},
-	"golang.org/x/crypto/bcrypt":       {"proxy/htpasswd.go"},
 	"github.com/leodido/go-syslog/v4":  {"pusher/syslog"},
 }
 
