@@ -257,7 +257,7 @@ func (im *importer) serverRootLine(_ *vhost, d *apacheconf.Directive, _ *scope) 
 	if filepath.IsAbs(d.Arg(0)) {
 		im.serverRoot = filepath.Clean(d.Arg(0))
 	}
-	im.notNeeded(d, "the server's own process and files")
+	im.notNeeded(d, ofProcess)
 }
 
 // appSetting says of which kind of app inside Apache a directive is a setting.

@@ -2,6 +2,9 @@ package apacheimport
 
 import "strings"
 
+// ofProcess is the reason of what concerns Apache itself.
+const ofProcess = "the server's own process and files"
+
 // harmless are directives that have no counterpart because none is needed, by
 // the reason, in lower case.
 var harmless = map[string]string{
@@ -13,7 +16,7 @@ var harmless = map[string]string{
 	"backends are asked with TLS 1.2 and 1.3": `sslproxyprotocol sslproxyciphersuite sslproxyverifydepth sslproxycarevocationfile sslproxycarevocationcheck sslproxycacertificatepath`,
 	"tls: auto obtains and renews certificates": `mdcertificateauthority mdcontactemail mdrenewwindow mdrenewmode mdrequirehttps mdprivatekeys mdcachallenges
 		mdportmap mdstoredir mdhttpproxy mdmuststaple mdnotifycmd mdmessagecmd mdbaseserver mdcertificateprotocol mdwarnwindow mdstapling mdactivationdelay`,
-	"the server's own process and files": `loadmodule loadfile serveradmin serversignature servertokens pidfile mutex user group chrootdirectory scoreboardfile
+	ofProcess: `loadmodule loadfile serveradmin serversignature servertokens pidfile mutex user group chrootdirectory scoreboardfile
 		coredumpdirectory defaultruntimedir lockfile startservers minspareservers maxspareservers minsparethreads maxsparethreads threadlimit threadsperchild
 		maxrequestworkers maxclients maxconnectionsperchild maxrequestsperchild serverlimit asyncrequestworkerfactor threadstacksize maxmemfree
 		listenbacklog listencoresbucketsratio sendbuffersize receivebuffersize acceptfilter enablesendfile enablemmap gracefulshutdowntimeout
