@@ -225,6 +225,18 @@ func (im *importer) drop(p config.Problem) bool {
 		s.fill()
 		return true
 	}
+	if n, _ := fmt.Sscanf(p.Field, "sites[%d].hosts[%d]", &i, &j); n == 2 && i < len(im.sites) && j < len(im.sites[i].hosts) {
+		s := im.sites[i]
+		for _, d := range s.vhost.nameLines {
+			if slices.ContainsFunc(d.Args, func(arg string) bool { return strings.EqualFold(stripPort(arg), s.hosts[j]) }) {
+				im.left([]*apacheconf.Directive{d}, p.Message)
+			}
+		}
+		if s.hosts = append(s.hosts[:j:j], s.hosts[j+1:]...); len(s.hosts) == 0 && im.siteOf(placeholder) == nil {
+			s.hosts = []string{placeholder}
+		}
+		return len(s.hosts) > 0
+	}
 	if n, _ := fmt.Sscanf(p.Field, "sites[%d]", &i); n == 1 && i < len(im.sites) && len(im.sites) > 1 {
 		im.left(im.sites[i].from, p.Message)
 		im.sites = append(im.sites[:i:i], im.sites[i+1:]...)
