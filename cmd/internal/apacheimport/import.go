@@ -72,6 +72,7 @@ type importer struct {
 	listen, plain []string
 	nameless      bool
 	hostChanged   []*apacheconf.Directive
+	poolHost      []*apacheconf.Directive // that lead to a pool, with ProxyPreserveHost off
 }
 
 // Import makes a configuration for wsfront of one for Apache.

@@ -117,6 +117,9 @@ func (r *resolver) backend(rt *route, a *action, at string, scopes []*scope, fro
 		}
 		base, host, secure = "pool://"+poolName(b.name), "", strings.HasPrefix(b.members[0].url(), "https:")
 		b.used = true
+		if !b.onlyOne() && !keepsHost(scopes) {
+			r.poolHost = append(r.poolHost, lastLine(from))
+		}
 		if b.onlyOne() {
 			m := b.members[0].action
 			base, host = b.members[0].url(), m.host
