@@ -108,9 +108,9 @@ ask https://app.test/whoami >"$work/behind" || fail "the app does not answer beh
 for said in '"is_secure": true' '"host": "app.test"'; do
   grep -qF "$said" "$work/behind" || { cat "$work/before" "$work/behind"; fail "the app behind wsfront does not say $said"; }
 done
-[ "$(ask -o /dev/null -w '%{http_code} %{redirect_url}' http://app.test/wstest)" = "308 https://app.test/wstest" ] || fail "no redirect to https"
+[ "$(ask -o /dev/null -w '%{http_code} %{redirect_url}' http://app.test/wstest)" = "301 https://app.test/wstest" ] || fail "no redirect to https"
 [ "$(ask -o /dev/null -w '%{http_code}' https://app.test/static/js/jquery.min.js)" = 200 ] || fail "no static files"
-wsfront publish board hello | grep -q board || fail "nothing can be published"
+wsfront publish board hello >"$work/out" 2>&1 || fail "nothing can be published"
 ss -ltnH | awk '{ print $4 }' | grep -qx '127.0.0.1:8080' || fail "Apache does not listen on loopback"
 
 follow 4 < <(commands "## Back" "## What to know")
