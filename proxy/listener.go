@@ -81,7 +81,7 @@ func (s *Server) newListener(l net.Listener, secure bool) *listener {
 			ReadHeaderTimeout: headerTimeout,
 			IdleTimeout:       idleTimeout,
 			MaxHeaderBytes:    maxHeaderBytes,
-			ConnContext:       noteVersion,
+			ConnContext:       noteConn,
 			ErrorLog:          log.New(httpServerLog{s.log}, "", 0),
 		},
 	}
@@ -141,7 +141,7 @@ func (s *Server) accept(l *listener) error {
 		switch {
 		case err == nil:
 			s.conns.begin(s, l, conn)
-		case s.draining.Load():
+		case s.closing.Load():
 			return nil
 		case isPassing(err):
 			s.log.Warn(eventAcceptFailed, "address", l.Listener.Addr().String(), "error", err.Error())
@@ -187,16 +187,19 @@ func (s *Server) drainTimeout() time.Duration {
 	return s.cfg.DrainTimeout
 }
 
-// drain ends the service: no new connections, idle ones closed, tunnels told to
-// go, open requests finished or, after timeout, cut as the tunnels are.
+// drain ends the service: no new connections, idle ones closed once those that
+// have just come have said what they want, tunnels told to go, open requests
+// finished or, after timeout, cut as the tunnels are.
 func (s *Server) drain(timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	s.draining.Store(true)
-	s.stop()
+	s.closing.Store(true)
 	for _, l := range s.listeners {
 		l.Close()
 	}
+	s.conns.newcomers.wait(min(timeout, newcomerGrace))
+	s.draining.Store(true)
+	s.stop()
 	var cut atomic.Bool
 	var wg sync.WaitGroup
 	wg.Go(func() {

@@ -41,6 +41,7 @@ type Server struct {
 	messages sync.WaitGroup  // of tunnels of mode message
 	stopping context.Context // done when shutdown begins
 	stop     context.CancelFunc
+	closing  atomic.Bool // no connection is accepted any more
 	draining atomic.Bool // no request follows another on a connection
 
 	passwordChecks chan struct{} // has a place for each that may be under way
@@ -74,6 +75,7 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 		return nil, fmt.Errorf("prepare for tunnels: %w", err)
 	}
 	s.accepter = record.NewAccepter(s.certs.tlsConfig())
+	s.conns.newcomers.none = make(chan struct{}, 1)
 	s.turns.New = func() any { return new(turn) }
 	s.httpExchanges.New = func() any { return new(httpExchange) }
 	s.tunnels.routes, s.tunnels.from = map[string]int{}, map[netip.Prefix]int{}
