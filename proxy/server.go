@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -25,6 +26,7 @@ type Server struct {
 	certs  *certificates
 	table  atomic.Pointer[table]
 
+	adopted    []net.Listener // until Listen
 	listeners  []*listener
 	securePort string // where redirects lead; "" when no address has TLS
 	reloading  sync.Mutex
