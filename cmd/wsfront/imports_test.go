@@ -16,12 +16,13 @@ import (
 // itself. Arrows point one way: from cmd to the libraries, never back, and the
 // two libraries do not know each other.
 var mayImport = map[string][]string{
-	"cmd/wsfront":           {"cmd/internal/config", "cmd/internal/admin", "cmd/internal/doctor", "cmd/internal/heap", "cmd/internal/publishd", "proxy", "pusher", "pusher/natsbroker", "pusher/syslog", "pusher/schedule"},
+	"cmd/wsfront":           {"cmd/internal/config", "cmd/internal/admin", "cmd/internal/doctor", "cmd/internal/heap", "cmd/internal/publishd", "cmd/internal/systemd", "proxy", "pusher", "pusher/natsbroker", "pusher/syslog", "pusher/schedule"},
 	"cmd/internal/config":   {"proxy", "pusher", "pusher/natsbroker", "pusher/syslog", "pusher/schedule"},
 	"cmd/internal/admin":    {},
 	"cmd/internal/doctor":   {"cmd/internal/config", "proxy", "proxy/diagnosis", "proxy/frame", "proxy/http1"},
 	"cmd/internal/heap":     {},
 	"cmd/internal/publishd": {"proxy/http1"},
+	"cmd/internal/systemd":  {},
 	"proxy":                 {"proxy/diagnosis", "proxy/http1", "proxy/record", "proxy/frame", "proxy/relay", "proxy/park"},
 	"proxy/diagnosis":       {},
 	"proxy/http1":           {},
@@ -41,6 +42,7 @@ var mayImport = map[string][]string{
 // files need it.
 var onlyIn = map[string][]string{
 	"github.com/caddyserver/certmagic": {"proxy/acme.go"},
+	"github.com/coreos/go-systemd/v22": {"cmd/internal/systemd"},
 	"github.com/go-jose/go-jose/v4":    {"pusher/token.go", "pusher/claims.go", "pusher/jwks.go"},
 	"github.com/gorilla/websocket":     {"pusher", "proxy/wsmessage.go"},
 	"github.com/koding/websocketproxy": {"proxy/wsmessage.go"},
