@@ -75,6 +75,7 @@ func (t *turn) serve() (again bool) {
 		}
 	}()
 	if err := t.readHead(); err != nil {
+		c.settle()
 		t.unreadable(err)
 		return false
 	}
@@ -90,6 +91,7 @@ func (t *turn) serve() (again bool) {
 	if handOver && c.handOver() {
 		return false
 	}
+	c.settle()
 	t.beginBody()
 	switch {
 	case handOver:

@@ -16,7 +16,7 @@ import (
 // itself. Arrows point one way: from cmd to the libraries, never back, and the
 // two libraries do not know each other.
 var mayImport = map[string][]string{
-	"cmd/wsfront":               {"cmd/internal/config", "cmd/internal/admin", "cmd/internal/doctor", "cmd/internal/heap", "cmd/internal/publishd", "proxy", "pusher", "pusher/natsbroker", "pusher/syslog", "pusher/schedule", "cmd/internal/apacheconf", "cmd/internal/apacheimport"},
+	"cmd/wsfront":               {"cmd/internal/config", "cmd/internal/admin", "cmd/internal/doctor", "cmd/internal/heap", "cmd/internal/publishd", "proxy", "pusher", "pusher/natsbroker", "pusher/syslog", "pusher/schedule", "cmd/internal/apacheconf", "cmd/internal/apacheimport", "cmd/internal/systemd"},
 	"cmd/internal/admin":        {},
 	"cmd/internal/apacheconf":   {},
 	"cmd/internal/apacheimport": {"cmd/internal/apacheconf", "cmd/internal/config"},
@@ -37,12 +37,14 @@ var mayImport = map[string][]string{
 	"pusher/syslog":             {"pusher"},
 	"pusher/natsbroker":         {"pusher"},
 	"pusher/brokertest":         {"pusher"},
+	"cmd/internal/systemd":      {},
 }
 
 // onlyIn names the files that may import a library, or the folders where several
 // files need it.
 var onlyIn = map[string][]string{
 	"github.com/caddyserver/certmagic": {"proxy/acme.go"},
+	"github.com/coreos/go-systemd/v22": {"cmd/internal/systemd"},
 	"github.com/go-jose/go-jose/v4":    {"pusher/token.go", "pusher/claims.go", "pusher/jwks.go"},
 	"github.com/gorilla/websocket":     {"pusher", "proxy/wsmessage.go"},
 	"github.com/koding/websocketproxy": {"proxy/wsmessage.go"},
