@@ -55,6 +55,12 @@ func InternalCA(state string) (certPEM []byte, path string, err error) {
 	return certPEM, filepath.Join(internalCADir(state), "root.crt"), nil
 }
 
+// InternalCARoot returns the root certificate of that CA, as PEM, and makes
+// nothing where there is none.
+func InternalCARoot(state string) (certPEM []byte, err error) {
+	return os.ReadFile(filepath.Join(internalCADir(state), "root.crt"))
+}
+
 func internalCADir(state string) string { return filepath.Join(state, "internal-ca") }
 
 func openInternalCA(state string) (*internalCA, error) {

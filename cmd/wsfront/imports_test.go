@@ -16,14 +16,16 @@ import (
 // itself. Arrows point one way: from cmd to the libraries, never back, and the
 // two libraries do not know each other.
 var mayImport = map[string][]string{
-	"cmd/wsfront":               {"cmd/internal/config", "cmd/internal/apacheconf", "cmd/internal/apacheimport", "cmd/internal/admin", "cmd/internal/heap", "cmd/internal/publishd", "proxy", "pusher", "pusher/natsbroker", "pusher/syslog", "pusher/schedule"},
-	"cmd/internal/config":       {"proxy", "pusher", "pusher/natsbroker", "pusher/syslog", "pusher/schedule"},
+	"cmd/wsfront":               {"cmd/internal/config", "cmd/internal/admin", "cmd/internal/doctor", "cmd/internal/heap", "cmd/internal/publishd", "proxy", "pusher", "pusher/natsbroker", "pusher/syslog", "pusher/schedule", "cmd/internal/apacheconf", "cmd/internal/apacheimport"},
 	"cmd/internal/admin":        {},
 	"cmd/internal/apacheconf":   {},
 	"cmd/internal/apacheimport": {"cmd/internal/apacheconf", "cmd/internal/config"},
+	"cmd/internal/config":       {"proxy", "pusher", "pusher/natsbroker", "pusher/syslog", "pusher/schedule"},
+	"cmd/internal/doctor":       {"cmd/internal/config", "proxy", "proxy/diagnosis", "proxy/frame", "proxy/http1"},
 	"cmd/internal/heap":         {},
 	"cmd/internal/publishd":     {"proxy/http1"},
-	"proxy":                     {"proxy/http1", "proxy/record", "proxy/frame", "proxy/relay", "proxy/park"},
+	"proxy":                     {"proxy/diagnosis", "proxy/http1", "proxy/record", "proxy/frame", "proxy/relay", "proxy/park"},
+	"proxy/diagnosis":           {},
 	"proxy/http1":               {},
 	"proxy/record":              {},
 	"proxy/frame":               {},
@@ -53,17 +55,19 @@ var onlyIn = map[string][]string{
 	"github.com/miekg/dns":             {"proxy/acmetest"},
 	"github.com/robfig/cron/v3":        {"pusher/schedule"},
 	"golang.org/x/crypto/bcrypt":       {"proxy/htpasswd.go"},
+	"golang.org/x/net":                 {"cmd/internal/doctor"},
 	"github.com/leodido/go-syslog/v4":  {"pusher/syslog"},
 }
 
 // mayUse says what the folders that carry the bytes may import besides the
 // standard library.
 var mayUse = map[string][]string{
-	"proxy/http1":  {},
-	"proxy/record": {"golang.org/x/crypto/chacha20poly1305"},
-	"proxy/frame":  {},
-	"proxy/park":   {"golang.org/x/sys/unix"},
-	"proxy/relay":  {"golang.org/x/sys/unix"},
+	"proxy/diagnosis": {},
+	"proxy/http1":     {},
+	"proxy/record":    {"golang.org/x/crypto/chacha20poly1305"},
+	"proxy/frame":     {},
+	"proxy/park":      {"golang.org/x/sys/unix"},
+	"proxy/relay":     {"golang.org/x/sys/unix"},
 }
 
 type imported struct{ file, path string }

@@ -19,13 +19,14 @@ tunnels WebSocket handshakes to a push service, and is that push service too.`,
 		Example: `  wsfront demo
   wsfront run --host review.example.com --app http://127.0.0.1:8080 --push /websocket
   wsfront publish board "hello, everybody"
-  wsfront check --config wsfront.yaml`,
+  wsfront check --config wsfront.yaml
+  wsfront doctor wss://review.example.com/websocket`,
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.SetVersionTemplate("wsfront {{.Version}}\n")
-	root.AddCommand(newRun(), newPush(), newPublish(), newCheck(), newImport(), newReload(), newHealth(), newTrust(), newDemo(), newMan())
+	root.AddCommand(newRun(), newPush(), newPublish(), newCheck(), newDoctor(), newImport(), newReload(), newHealth(), newTrust(), newDemo(), newMan())
 	return root
 }
 

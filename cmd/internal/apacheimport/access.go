@@ -33,7 +33,7 @@ type access struct {
 
 // restricts reports whether not everybody may come.
 func (a *access) restricts() bool {
-	return a.closed || len(a.ranges) > 0 || a.login || a.unknown != nil || a.certificate
+	return a.unknown != nil || a.certificate || a.login || len(a.lines) > 0 && a.addresses() != nil
 }
 
 // accessDirective is a directive that says who may come.

@@ -96,7 +96,9 @@ func (im *importer) balancerMember(_ *vhost, d *apacheconf.Directive, s *scope) 
 		case key == "status" && strings.ContainsAny(strings.ToUpper(value), "DS") && !strings.HasPrefix(value, "-"):
 			im.notNeeded(d, "it is switched off (status="+printable(value, 10)+")")
 			return
-		case key == "timeout", key == "status", unneeded[key], key == "upgrade":
+		case key == "status", key == "upgrade":
+		case key == "timeout", unneeded[key]:
+			im.wordNotNeeded(d, key, optionsBuiltIn)
 		default:
 			im.remark("the option "+printable(word, 60)+" was left out: wsfront has no counterpart", d)
 		}
@@ -124,6 +126,7 @@ func (im *importer) proxySet(v *vhost, d *apacheconf.Directive, s *scope) {
 		case key == "stickysession":
 			im.sticky(v, name, value)
 		case key == "timeout", unneeded[key]:
+			im.wordNotNeeded(d, key, optionsBuiltIn)
 		default:
 			im.remark("the option "+printable(word, 60)+" was left out: wsfront has no counterpart", d)
 		}

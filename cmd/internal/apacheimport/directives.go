@@ -2,6 +2,7 @@ package apacheimport
 
 import (
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"wsfront/cmd/internal/apacheconf"
@@ -143,6 +144,9 @@ func (im *importer) walkHtaccess(v *vhost, d *apacheconf.Directive) {
 	}
 }
 
+// onUpgrade is an <If> that holds for WebSocket handshakes.
+var onUpgrade = regexp.MustCompile(`(?i)^\s*%\{HTTP:Upgrade\}\s*(==|=~|=|-strmatch|-strcmatch)\s*['"/m#*^]*websocket[*$'"/#i]*\s*$`)
+
 // section reads a section.
 func (im *importer) section(v *vhost, d *apacheconf.Directive, outer *scope) {
 	switch name := strings.ToLower(d.Name); name {
@@ -159,6 +163,13 @@ func (im *importer) section(v *vhost, d *apacheconf.Directive, outer *scope) {
 		im.limit(v, d, outer)
 		return
 	case "if", "elseif", "else":
+		if onUpgrade.MatchString(d.Arg(0)) && name == "if" && (outer.kind == inServer || outer.kind == inLocation) {
+			im.imported(d)
+			s := &scope{kind: outer.kind, path: outer.path, section: d, global: outer.global, handshakes: true}
+			im.walk(v, d.Children, s)
+			v.scopes = append(v.scopes, s)
+			return
+		}
 		im.needsYou(d, "what it asks for is worked out for each request; write a route for what it is meant to do, see deploy/docs/configuration.md")
 		for _, inner := range flatten(d.Children) {
 			im.goesWith(inner, d)

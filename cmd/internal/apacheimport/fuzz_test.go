@@ -65,7 +65,7 @@ func checkResult(t *testing.T, cfg *apacheconf.Config, r *Result) {
 	for _, text := range []string{r.YAML, r.Report()} {
 		for _, c := range text {
 			if c < ' ' && c != '\n' && c != '\t' || c >= 0x7f && c < 0xa0 {
-				t.Errorf("a control character %q", c)
+				t.Errorf("a control character %q in %q", c, text)
 				return
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -76,6 +77,7 @@ type importer struct {
 // Import makes a configuration for wsfront of one for Apache.
 func Import(cfg *apacheconf.Config, o Options) *Result {
 	im := &importer{opts: o, files: cfg.Files, serverRoot: cmp.Or(o.Root, rootOf(cfg.Files))}
+	im.checkOptions()
 	all := flatten(cfg.Directives)
 	im.appPort = im.freePort(all)
 	vhosts := im.gather(cfg.Directives)
@@ -95,6 +97,9 @@ func Import(cfg *apacheconf.Config, o Options) *Result {
 	if len(im.refused) == 0 {
 		r.YAML = im.checked()
 	}
+	if r.YAML == "" { // what it would do does not matter
+		im.remarks = slices.DeleteFunc(im.remarks, func(n Note) bool { return len(n.Positions) == 0 })
+	}
 	r.Notes = append(im.notes(all), im.unread(cfg.Notes)...)
 	sortNotes(r.Notes)
 	if r.YAML != "" {
@@ -102,6 +107,19 @@ func Import(cfg *apacheconf.Config, o Options) *Result {
 	}
 	r.Verdict = verdict(r)
 	return r
+}
+
+// checkOptions refuses options that no configuration can be made with.
+func (im *importer) checkOptions() {
+	if h := strings.ToLower(im.opts.Host); h != "" && !hostForm.MatchString(h) && !isAddress(h) {
+		im.refuse(nil, "the host "+strconv.Quote(printable(h, 80))+" is no name; give one such as app.example.com")
+		im.opts.Host = ""
+	}
+	if p := im.opts.Push; p != "" {
+		if clean, ok := requestPath(strings.TrimSuffix(p, "/{channel}") + "/"); !ok || strings.TrimSuffix(clean, "/") != strings.TrimSuffix(strings.TrimSuffix(p, "/{channel}"), "/") {
+			im.refuse(nil, "the path "+strconv.Quote(printable(p, 80))+" of the push service is none that a route can have; give one such as /websocket")
+		}
+	}
 }
 
 // isApaches reports whether a directive is one of Apache's beyond doubt: a few
@@ -176,6 +194,12 @@ func (im *importer) checked() string {
 
 // drop takes a route away that wsfront does not take.
 func (im *importer) drop(p config.Problem) bool {
+	if strings.HasPrefix(p.Field, "listen") || strings.HasPrefix(p.Field, "http_listen") {
+		im.gap("the addresses of the vhosts do not go together here, and the default was taken, :443 and :80 (" + printable(p.Message, 200) + "): write listen and http_listen")
+		again := im.listen != nil || im.plain != nil
+		im.listen, im.plain = nil, nil
+		return again
+	}
 	var i, j int
 	if n, _ := fmt.Sscanf(p.Field, "sites[%d].routes[%d]", &i, &j); n == 2 && i < len(im.sites) && j < len(im.sites[i].routes) {
 		s := im.sites[i]

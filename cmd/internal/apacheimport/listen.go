@@ -13,7 +13,13 @@ func (im *importer) addresses(vhosts []*vhost) {
 		if s.tls == "off" {
 			open = append(open, s.vhost.addresses...)
 		} else if s.vhost.secure() {
-			secure = append(secure, s.vhost.addresses...)
+			for _, a := range s.vhost.addresses {
+				if a.port == 80 { // a vhost of both
+					open = append(open, a)
+				} else {
+					secure = append(secure, a)
+				}
+			}
 		}
 	}
 	for _, v := range vhosts { // those that only redirect to https

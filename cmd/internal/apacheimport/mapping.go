@@ -99,6 +99,10 @@ func longest(list []string) string {
 // digit.
 var groupRef = regexp.MustCompile(`\$([0-9])`)
 
+// beginsWithName is an expression that lacks its ^, as is plain from the path
+// that it begins with.
+var beginsWithName = regexp.MustCompile(`^/[A-Za-z0-9_-]{2,}/`)
+
 // matching makes a rule of an expression as it is. problem says why it cannot
 // be, and what to do.
 func matching(expr string, fold bool, t target, base string) (r *rule, problem string) {
@@ -112,11 +116,15 @@ func matching(expr string, fold bool, t target, base string) (r *rule, problem s
 		}
 		expr = "^" + regexp.QuoteMeta(base) + rest
 	}
+	meant := t.action.kind == toBackend && base == "" && beginsWithName.MatchString(expr)
+	if meant {
+		expr = "^" + expr
+	}
 	re, err := compile(expr, fold)
 	if err != nil {
 		return nil, err.Error() + "; write a route for what is meant, see deploy/docs/configuration.md"
 	}
-	r = &rule{match: expr}
+	r = &rule{match: expr, meant: meant}
 	if fold {
 		r.match = "(?i)" + expr
 	}

@@ -83,6 +83,7 @@ type ledger struct {
 	remarks []Note
 	refused []Note
 	gaps    []Note // what needs somebody and belongs to no directive
+	words   []Note // words of directives that need no counterpart
 }
 
 func (l *ledger) note(d *apacheconf.Directive, kind Kind, message string) {
@@ -138,6 +139,20 @@ func (l *ledger) gap(message string) {
 	l.gaps = append(l.gaps, Note{Kind: NeedsYou, Message: message})
 }
 
+// wordNotNeeded says why a word of a directive that is imported has no
+// counterpart.
+func (l *ledger) wordNotNeeded(d *apacheconf.Directive, word, because string) {
+	for i := range l.words {
+		if n := &l.words[i]; n.Directive == word {
+			if !slices.Contains(n.Positions, d.Position) {
+				n.Positions = append(n.Positions, d.Position)
+			}
+			return
+		}
+	}
+	l.words = append(l.words, Note{NotNeeded, []apacheconf.Position{d.Position}, word, because})
+}
+
 // refuse says why nothing is imported.
 func (l *ledger) refuse(d *apacheconf.Directive, message string) {
 	n := Note{Kind: Refused, Message: message}
@@ -161,6 +176,7 @@ func (l *ledger) notes(all []*apacheconf.Directive) []Note {
 	list := slices.Clone(l.refused)
 	list = append(list, l.gaps...)
 	list = append(list, l.remarks...)
+	list = append(list, l.words...)
 	grouped := map[string]int{}
 	for _, d := range all {
 		f, ok := l.fates[d]
@@ -177,7 +193,7 @@ func (l *ledger) notes(all []*apacheconf.Directive) []Note {
 			}
 			continue
 		}
-		n := Note{Kind: f.kind, Positions: []apacheconf.Position{d.Position}, Directive: d.Name, Message: f.message}
+		n := Note{Kind: f.kind, Positions: []apacheconf.Position{d.Position}, Directive: printable(d.Name, 80), Message: f.message}
 		if f.kind == NeedsYou {
 			n.Directive = written(d)
 			for _, other := range all {

@@ -208,6 +208,23 @@ func expand(re *syntax.Regexp) ([]string, bool) {
 	return nil, false
 }
 
+// lookahead is a negative one at the beginning of a path, of plain words.
+var lookahead = regexp.MustCompile(`^\^/?\(\?!/?([^()]+)\)(.*)$`)
+
+// withoutLookahead is an expression without a negative lookahead at its
+// beginning, which RE2 does not know, and what that excepts.
+func withoutLookahead(expr string) (plain string, except []string) {
+	m := lookahead.FindStringSubmatch(expr)
+	if m == nil {
+		return expr, nil
+	}
+	heads, _, ok := plainPattern("^/(?:" + m[1] + ")")
+	if !ok {
+		return expr, nil
+	}
+	return "^/" + strings.TrimPrefix(m[2], "/"), heads
+}
+
 // literalHead is the text with which all that an expression takes begins.
 func literalHead(expr string) string {
 	heads := headsOf(expr)

@@ -1,6 +1,7 @@
 package apacheimport
 
 import (
+	"slices"
 	"strings"
 
 	"wsfront/cmd/internal/apacheconf"
@@ -30,12 +31,12 @@ func (im *importer) proxyPass(v *vhost, d *apacheconf.Directive, s *scope) {
 		im.needsYou(d, "the path "+printable(path, 60)+" is none that a request can have as a prefix; write a route for what is meant")
 		return
 	}
-	im.proxyTo(v, d, prefix, args, st)
+	im.proxyTo(v, d, s, prefix, args, st)
 }
 
 // proxyTo makes the rule of a ProxyPass.
-func (im *importer) proxyTo(v *vhost, d *apacheconf.Directive, prefix string, args []string, st stage) {
-	r := &rule{stage: st, prefix: prefix, plain: true, upgrade: true, from: []*apacheconf.Directive{d}}
+func (im *importer) proxyTo(v *vhost, d *apacheconf.Directive, s *scope, prefix string, args []string, st stage) {
+	r := &rule{stage: st, prefix: prefix, plain: !s.handshakes, upgrade: true, from: []*apacheconf.Directive{d}}
 	if args[0] == "!" {
 		r.act = &action{kind: toNext, stops: atAlias}
 		v.rules = append(v.rules, r)
@@ -71,7 +72,7 @@ func (im *importer) proxyMatch(v *vhost, d *apacheconf.Directive, expr string, a
 	}
 	if heads, end, ok := plainPattern(expr); ok && end != endExact && (args[0] == "!" || isScript(args[0])) {
 		for _, h := range heads {
-			im.proxyTo(v, d, h, args, st)
+			im.proxyTo(v, d, &scope{}, h, args, st)
 		}
 		return
 	}
@@ -94,9 +95,11 @@ func (im *importer) proxyMatch(v *vhost, d *apacheconf.Directive, expr string, a
 		}
 		t.path = strings.TrimSuffix(t.path, "/") + "%{REQUEST_URI}"
 	}
-	p, simple := parsePattern(expr)
+	bare, except := withoutLookahead(expr)
+	p, simple := parsePattern(bare)
 	if simple && p.anchored && len(p.heads) == 1 && p.end != endExact {
 		if r := rewritten(p, t, ""); r != nil {
+			r.except = except
 			r.stage, r.plain, r.upgrade, r.from = st, true, true, []*apacheconf.Directive{d}
 			im.proxyOptions(v, d, args[1:], r.act)
 			im.imported(d)
@@ -140,6 +143,9 @@ var unneeded = map[string]bool{
 	"maxattempts": true, "stickysessionsep": true, "scolonpathdelim": true, "growth": true, "forcerecovery": true, "failontimeout": true,
 }
 
+// optionsBuiltIn is why most options of ProxyPass have no counterpart.
+const optionsBuiltIn = "options of ProxyPass and BalancerMember: how backends are asked is built in, and one that could not be reached is tried again by the next request"
+
 // proxyOptions are the words behind the URL of a ProxyPass.
 func (im *importer) proxyOptions(v *vhost, d *apacheconf.Directive, words []string, act *action) {
 	for _, word := range words {
@@ -151,7 +157,9 @@ func (im *importer) proxyOptions(v *vhost, d *apacheconf.Directive, words []stri
 			}
 		case name == "upgrade" && (strings.EqualFold(value, "any") || strings.EqualFold(value, "none")):
 			im.remark("upgrade="+value+" lets protocols other than WebSocket through, which hide requests from the proxy; only websocket was imported", d)
-		case name == "upgrade", name == "nocanon", name == "noquery" && act.pool == "", name == "interpolate", unneeded[name]:
+		case name == "upgrade", name == "interpolate":
+		case name == "nocanon", name == "noquery", unneeded[name]:
+			im.wordNotNeeded(d, name, optionsBuiltIn)
 		case name == "stickysession" && act.pool != "":
 			im.sticky(v, act.pool, value)
 		default:
@@ -170,7 +178,7 @@ func (im *importer) proxyPassReverse(v *vhost, d *apacheconf.Directive, s *scope
 		from, to = d.Arg(0), d.Arg(1)
 	}
 	if !d.Is("ProxyPassReverse") {
-		im.cookies = append(im.cookies, reverseLine{v, d, from, to})
+		im.cookies = append(im.cookies, reverseLine{v, d, d.Arg(0), d.Arg(1)})
 		return
 	}
 	if strings.HasPrefix(strings.ToLower(to), "ws") {
@@ -198,6 +206,10 @@ func (im *importer) reverses() {
 			continue
 		}
 		t := parseTarget(p.to)
+		if slices.Contains(p.v.names, strings.ToLower(stripPort(t.action.address))) {
+			im.notNeeded(p.line, builtIn) // the app that writes its own name, by http
+			continue
+		}
 		if im.reversedBy(p.v, from, t) || t.problem != "" && t.other == "" {
 			im.notNeeded(p.line, builtIn)
 			continue

@@ -344,6 +344,9 @@ func (r *resolver) matches() {
 			r.remark("it takes WebSocket handshakes as well, which Apache sent elsewhere", rl.from...)
 		}
 		r.routes = append(r.routes, own)
+		if rl.meant {
+			r.remark("the expression does not begin with ^, so that Apache finds it further in as well, as in /x/...; here it is the beginning, as is meant", lastLine(rl.from))
+		}
 		if rl.act.kind == toStatus {
 			r.shut(route{match: rl.match, from: own.from}, "/", r.choose("/", true))
 		}

@@ -62,6 +62,10 @@ func (im *importer) conditions(conds []*apacheconf.Directive, v *vhost, host str
 		if !h.path(alternatives) && !h.file(alternatives) {
 			var plain, upgrade, fire, rest tri
 			for _, a := range alternatives {
+				if strings.EqualFold(a.Arg(0), "%{REQUEST_URI}") && len(alternatives) > 1 {
+					traps = append(traps, "one path is enough for it in Apache, by any request; here a handshake is")
+					continue
+				}
 				t := trial{cond: a, secure: v.secure(), host: host, docRoot: v.docRoot, groups: &h.groups}
 				plain, rest = max(plain, t.holds(plainRequest)), max(rest, t.holds(otherUpgrade))
 				fire = max(fire, t.holds(ofFirefox))

@@ -13,7 +13,8 @@ import (
 // scope) and what of their path becomes the target's. nil: it was noted.
 func (w *rewriter) place(r rewrite, h held, t target) *rule {
 	base := w.base(r.scope)
-	expr := r.line.Arg(0)
+	expr, beside := withoutLookahead(r.line.Arg(0))
+	h.except = append(h.except[:len(h.except):len(h.except)], beside...)
 	p, simple := parsePattern(expr)
 	t.path = cutQuery(t.path)
 	var rl *rule

@@ -39,6 +39,7 @@ type rule struct {
 	// that it ends within a segment, doubled that the target has a doubled slash.
 	line                    *apacheconf.Directive
 	anchored, open, doubled bool
+	meant                   bool // ^ was put in front of match
 }
 
 // takes reports whether a rule with a prefix takes the requests at and below a

@@ -46,6 +46,7 @@ type scope struct {
 	conds      []*apacheconf.Directive
 	folderOnly string // the folder to which expr is bound
 	expr       string // for what has an expression: <LocationMatch>, <Files>
+	handshakes bool   // it holds for WebSocket handshakes alone: <If> on Upgrade
 	dealt      bool   // accessOfRest has seen it
 }
 

@@ -208,6 +208,16 @@ func (im *importer) unused(v *vhost, because string) {
 	for _, d := range flatten(v.own) {
 		im.demote(d, because)
 	}
+	im.noApp(v, because)
+}
+
+// noApp says that nothing leads to the app inside a vhost.
+func (im *importer) noApp(v *vhost, because string) {
+	for _, d := range append(lines(v.app.line), v.app.scripts...) {
+		if f := im.fates[d]; f.kind == NeedsYou && slices.Contains(flatten(v.own), d) {
+			im.fates[d] = fate{kind: NotNeeded, message: because}
+		}
+	}
 }
 
 // redirectsItself notes the lines that redirect to https.
@@ -218,6 +228,7 @@ func (im *importer) redirectsItself(s *site) {
 			im.demote(d, because)
 		}
 	}
+	im.noApp(s.vhost, because)
 }
 
 // join adds a name to the https site of one of its other names.
@@ -293,5 +304,9 @@ func (s *site) addPush(im *importer) {
 			return
 		}
 	}
-	s.routes = append([]route{{path: im.opts.Push, kind: "push", target: "{channel: board}", why: "by --push: what wsfront publish board sends"}}, s.routes...)
+	target := "{channel: board}"
+	if strings.HasSuffix(im.opts.Push, "/{channel}") {
+		target = "{}"
+	}
+	s.routes = append([]route{{path: im.opts.Push, kind: "push", target: target, why: "by --push: what wsfront publish board sends"}}, s.routes...)
 }

@@ -155,9 +155,7 @@ func (f *File) checkPublish() proxy.FieldErrors {
 
 // siteAddresses are all the addresses at which sites are served.
 func (f *File) siteAddresses() []string {
-	cfg, _ := f.proxy(placeholder)
-	https, plain := cfg.ListenAddresses()
-	return slices.Concat(https, plain)
+	return slices.Concat(f.ListenAddresses())
 }
 
 func (l Log) check() proxy.FieldErrors {

@@ -304,6 +304,12 @@ func inEndpoint(at string, err error) error {
 	return fmt.Errorf("%s: %w", at, err)
 }
 
+// ListenAddresses are the addresses in effect, of listen and of http_listen.
+func (f *File) ListenAddresses() (listen, httpListen []string) {
+	cfg, _ := f.proxy(placeholder) // which never fails
+	return cfg.ListenAddresses()
+}
+
 // HasPush reports whether any route has push, so that the push service and its
 // publish API are to run.
 func (f *File) HasPush() bool {

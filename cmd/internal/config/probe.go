@@ -119,8 +119,7 @@ func (p *prober) listeners(ctx context.Context) {
 			p.warnf(field, "cannot listen at %q: %v; write an address of this machine", address, reason(err))
 		}
 	}
-	cfg, _ := p.file.proxy(placeholder)
-	https, plain := cfg.ListenAddresses()
+	https, plain := p.file.ListenAddresses()
 	for i, a := range https {
 		try(fmt.Sprintf("listen[%d]", i), a)
 	}
