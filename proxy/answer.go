@@ -69,13 +69,14 @@ func (t *attempt) pass() {
 			}
 		}
 	}
+	x.stick()
 	b.client = x.down
 	x.start(b.answer.Status, b.answer.Reason, length)
 	b.body.Reset(&b.reader, framing, b.answer.ContentLength, answerLimits)
 	if err := t.passBody(); err != nil {
 		x.abort()
 		if x.down.err() == nil && !b.gone.Load() {
-			x.reason = fmt.Sprintf("the answer of backend %s broke off after %d bytes (%v); the client's was cut as well", x.route.backend.written, x.sent, err)
+			x.reason = fmt.Sprintf("the answer of backend %s broke off after %d bytes (%v); the client's was cut as well", x.choice.member.backend.written, x.sent, err)
 		}
 		return
 	}

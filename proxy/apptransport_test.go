@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -40,7 +41,7 @@ func TestAppTransport_AsksWhereTheRouteForwards(t *testing.T) {
 		{Route{Match: "^/push/(.*)$", App: app.URL + "/legacy/$1"}, "a.test /legacy/auth"},
 		{Route{Path: "/", App: app.URL, RequestHeaders: RequestHeaders{Set: map[string]string{"X-Tenant": "=blue"}}}, "a.test /push/auth=blue"},
 	} {
-		transport, base, err := c.route.AppTransport()
+		transport, base, err := c.route.AppTransport(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,10 +58,61 @@ func TestAppTransport_AsksWhereTheRouteForwards(t *testing.T) {
 		}
 		transport.(*appTransport).CloseIdleConnections()
 	}
-	if _, _, err := (Route{Match: "^/(", App: app.URL}).AppTransport(); err == nil {
+	if _, _, err := (Route{Match: "^/(", App: app.URL}).AppTransport(nil); err == nil {
 		t.Error("a pattern that is none was taken")
 	}
-	if _, _, err := (Route{Path: "/", App: "localhost"}).AppTransport(); err == nil {
+	if _, _, err := (Route{Path: "/", App: "pool://web"}).AppTransport(nil); err == nil {
+		t.Error("a pool that is none was taken")
+	}
+	if _, _, err := (Route{Path: "/", App: "localhost"}).AppTransport(nil); err == nil {
 		t.Error("a backend that is none was taken")
+	}
+}
+
+// Of a pool, the backend that the browser's requests go to is asked, or another
+// one when that cannot be reached, with the whole body.
+func TestAppTransport_AsksAPool(t *testing.T) {
+	a, b := startNamed(t, "a"), startNamed(t, "b")
+	pools := []Pool{{Name: "web", Sticky: "ROUTE", Backends: members(a, b)}}
+	transport, base, err := Route{Path: "/", App: "pool://web"}.AppTransport(pools)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer transport.(*appTransport).CloseIdleConnections()
+	ask := func(body io.Reader, cookie string) (string, error) {
+		q, _ := http.NewRequest("POST", base.JoinPath("/push/auth").String(), body)
+		q.Header.Set("Cookie", "x=1; ROUTE="+cookie)
+		answer, err := transport.RoundTrip(q)
+		if err != nil {
+			return "", err
+		}
+		defer answer.Body.Close()
+		got, err := io.ReadAll(answer.Body)
+		return string(got), err
+	}
+	want := func(who, cookie string) {
+		t.Helper()
+		if got, err := ask(strings.NewReader("hello"), cookie); got != who+"hello" || err != nil {
+			t.Errorf("%q, %v; want an answer of %s", got, err, who)
+		}
+	}
+	for range 2 {
+		want("b", memberKey(b.url))
+	}
+	want("a", "")
+	want("b", "")
+	b.down()
+	want("a", memberKey(b.url))
+	want("a", memberKey(b.url)) // known to be down by now
+	b.up()
+	transport.(*appTransport).route.pool.longAgo()
+	want("b", memberKey(b.url))
+	a.down()
+	b.down()
+	if got, err := ask(io.NopCloser(strings.NewReader("once")), ""); err == nil {
+		t.Errorf("%q from nobody", got)
+	}
+	if _, err := ask(nil, ""); err == nil || transport.(*appTransport).route.pool.opened(plainRequest) != 0 {
+		t.Errorf("%v, and something is counted as open", err)
 	}
 }

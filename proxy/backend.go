@@ -25,13 +25,13 @@ const dialTimeout = 5 * time.Second
 
 // backend is an App or Tunnel value, understood.
 type backend struct {
-	written string // as it stands in the configuration, for logs
-	scheme  string // http, https, ws, wss or unix
-	network string // tcp or unix
-	address string // host:port, or the socket's path
-	host    string // host[:port] as the backend's own links would write it
-	path    string // replaces the route's path; "" keeps the request's path
-	tls     *tls.Config
+	written string      // as it stands in the configuration, for logs
+	scheme  string      // http, https, ws, wss or unix
+	network string      // tcp or unix
+	address string      // host:port, or the socket's path
+	host    string      // host[:port] as the backend's own links would write it
+	path    string      // replaces the route's path; "" keeps the request's path
+	tls     *tls.Config // nil for a backend without TLS, and before secure
 }
 
 // parseBackend understands one App or Tunnel value. plain and secure are the
@@ -75,34 +75,41 @@ func parseBackend(written, plain, secure string) (*backend, error) {
 			return nil, fmt.Errorf("%q: %w", written, err)
 		}
 	}
-	if u.Scheme == secure {
-		b.tls = &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
-	}
 	return b, nil
 }
 
-// secure applies the options for an https:// or wss:// backend.
-func (b *backend) secure(o BackendTLS) error {
-	if b.tls == nil {
-		return nil
-	}
-	if o.ServerName != "" {
-		b.tls.ServerName = o.ServerName
-	}
-	b.tls.InsecureSkipVerify = o.InsecureSkipVerify
+// config is what the options say of TLS to any backend. Its ServerName is empty
+// where that of the backend is meant.
+func (o BackendTLS) config() (*tls.Config, error) {
+	// HTTP/1.1 only: a backend that chose h2 by ALPN could not be asked for an
+	// Upgrade.
+	c := &tls.Config{ServerName: o.ServerName, InsecureSkipVerify: o.InsecureSkipVerify, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
 	if o.CA == "" {
-		return nil
+		return c, nil
 	}
 	pem, err := os.ReadFile(o.CA)
 	if err != nil {
-		return fmt.Errorf("read the backend's CA: %w", err)
+		return nil, fmt.Errorf("read the backend's CA: %w", err)
 	}
-	b.tls.RootCAs = x509.NewCertPool()
-	if !b.tls.RootCAs.AppendCertsFromPEM(pem) {
-		return fmt.Errorf("read the backend's CA: %s holds no PEM certificate", o.CA)
+	c.RootCAs = x509.NewCertPool()
+	if !c.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("read the backend's CA: %s holds no PEM certificate", o.CA)
 	}
-	return nil
+	return c, nil
 }
+
+// secure has an https:// or wss:// backend reached by this configuration.
+func (b *backend) secure(config *tls.Config) {
+	if !b.isTLS() {
+		return
+	}
+	b.tls = config.Clone()
+	if b.tls.ServerName == "" {
+		b.tls.ServerName, _, _ = net.SplitHostPort(b.address)
+	}
+}
+
+func (b *backend) isTLS() bool { return b.scheme == "https" || b.scheme == "wss" }
 
 // dial connects, and does the TLS handshake where the backend has one.
 func (b *backend) dial(ctx context.Context) (net.Conn, error) {
@@ -116,11 +123,7 @@ func (b *backend) dial(ctx context.Context) (net.Conn, error) {
 	if b.tls == nil {
 		return conn, nil
 	}
-	// HTTP/1.1 only: a backend that chose h2 by ALPN could not be asked for an
-	// Upgrade.
-	config := b.tls.Clone()
-	config.NextProtos = []string{"http/1.1"}
-	secured, err := record.Client(ctx, conn, config)
+	secured, err := record.Client(ctx, conn, b.tls)
 	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("TLS to backend %s: %w", b.written, err)

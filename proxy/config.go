@@ -20,6 +20,9 @@ type Config struct {
 	// Default [":80"], or none when Listen already serves plain HTTP.
 	HTTPListen Addresses `yaml:"http_listen"`
 
+	// Pools are groups of backends that routes lead to by their names.
+	Pools []Pool `yaml:"pools"`
+
 	// Sites are the host names served here and where their requests go.
 	Sites []Site `yaml:"sites"`
 
@@ -203,9 +206,9 @@ type Route struct {
 	Path string `yaml:"path"`
 
 	// App is the backend that gets the requests: http://host:port,
-	// https://host:port or unix:/path/to.sock. With a path behind the host,
-	// even a bare /, that path replaces the route's Path, and Location and
-	// cookie paths are mapped back.
+	// https://host:port or unix:/path/to.sock, or pool://NAME for those of a
+	// pool. With a path behind the host, even a bare /, that path replaces the
+	// route's Path, and Location and cookie paths are mapped back.
 	App string `yaml:"app"`
 
 	// Tunnel is the backend that gets WebSocket handshakes: its address, or
@@ -257,7 +260,8 @@ type Route struct {
 	// Host is the Host field sent to the backend. Default the client's own.
 	Host string `yaml:"host"`
 
-	// BackendTLS says how an https:// or wss:// backend is verified.
+	// BackendTLS says how an https:// or wss:// backend is verified, or those of
+	// a pool.
 	BackendTLS BackendTLS `yaml:"backend_tls"`
 
 	// RequestBuffering takes a request body that comes without a length whole,
@@ -354,8 +358,9 @@ const (
 
 // Tunnel is where WebSocket handshakes go, and how.
 type Tunnel struct {
-	// Backend is ws://host:port, wss://host:port or unix:/path/to.sock. A path
-	// behind the host replaces the route's, as with app.
+	// Backend is ws://host:port, wss://host:port or unix:/path/to.sock, or
+	// pool://NAME for those of a pool. A path behind the host replaces the
+	// route's, as with app.
 	Backend string `yaml:"backend"`
 
 	// Mode is raw or message. Default raw.

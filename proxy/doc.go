@@ -19,9 +19,12 @@
 //	               one with fallthrough does where its folder has the file
 //	               (files.go); and whether that is open to this client
 //	               (access.go, basicauth.go)
-//	forward.go     asks the app backend on a kept connection (upstream.go,
-//	               swap_unix.go), with the fields it needs (headers.go) and its
-//	               body with a length (body.go)
+//	choice.go      chooses a backend of the route's pool (pool.go), the one that
+//	               the client's cookie names (sticky.go) or another, and goes on
+//	               to the next one while none can be reached
+//	forward.go     asks it on a kept connection (upstream.go, swap_unix.go), with
+//	               the fields it needs (headers.go) and its body with a length
+//	               (body.go)
 //	answer.go      streams the backend's answer back, its links and cookies in
 //	               the client's view (rewrite.go), its fields as the route wants
 //	               them (fieldrules.go)
@@ -47,8 +50,8 @@
 //
 // A WebSocket handshake (handshake.go, RFC 6455 §4.2.1) goes the same way
 // until find has found a tunnel route, or an app route when none is there. Then
-// tunnellimit.go sees to the limits, tunnel.go sends it to the backend as it
-// came, and only after the backend has answered with a true 101 are both
+// tunnellimit.go sees to the limits, choice.go chooses the backend, tunnel.go
+// sends it there as it came, and only after the backend has answered with a true 101 are both
 // connections given to proxy/relay, whose event loops carry the bytes and
 // follow the frames in them (proxy/frame). Any other answer is passed on as
 // what it is. In mode message, wsmessage.go carries whole messages instead.
@@ -66,7 +69,8 @@
 // A Server is made by New, which checks and allocates; Listen binds its
 // addresses; Run serves, and ends every goroutine that it began before it
 // returns. Reload swaps the routing table, which never changes once it is
-// made: requests and tunnels under way keep the one they began with. An
+// made: requests and tunnels under way keep the one they began with. What does
+// change, the open exchanges and failures of a pool's backends, has a lock. An
 // exchange belongs to the goroutine that serves it, and so does a connection to
 // a backend until upstream.keep takes it back. A tunnel belongs to the relay.
 package proxy

@@ -15,6 +15,12 @@ const (
 	// eventHandshakeFailed: a WebSocket handshake did not become a tunnel.
 	// Attributes as request.failed.
 	eventHandshakeFailed = "handshake.failed"
+	// eventBackendDown: a backend of a pool could not be reached, and is left out.
+	// Attributes: pool, backend, reason, for (how long).
+	eventBackendDown = "backend.down"
+	// eventBackendUp: a backend that was left out can be reached again.
+	// Attributes: pool, backend.
+	eventBackendUp = "backend.up"
 	// eventPanic: a request ended by a panic, which ended nothing else.
 	// Attributes: id, panic, stack.
 	eventPanic = "request.panic"

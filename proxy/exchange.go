@@ -40,6 +40,7 @@ type exchange struct {
 	site    *site
 	route   *route
 	user    string // whose password the route has asked for, or ""
+	choice  choice // of the backend that is asked
 	// ends lists the options of the Connection field that name other fields,
 	// which end here as well; nil for most requests.
 	ends []string

@@ -41,28 +41,19 @@ var (
 // errAnswerTimeout says that response_timeout is over.
 var errAnswerTimeout = fmt.Errorf("no answer: %w", os.ErrDeadlineExceeded)
 
-// forwarder sends requests to an app backend. Its methods may be called
-// concurrently.
-type forwarder struct {
-	route    *route
-	upstream *upstream
-}
-
-func newForwarder(rt *route) *forwarder {
-	return &forwarder{route: rt, upstream: &upstream{backend: rt.backend}}
-}
-
-func (f *forwarder) close() { f.upstream.close() }
+// forwarder sends requests to an app.
+type forwarder struct{}
 
 // serve asks the backend and passes its answer on.
-func (f *forwarder) serve(x *exchange) {
+func (forwarder) serve(x *exchange) {
 	if !x.takeBody() {
 		return
 	}
 	defer x.payload.release()
 	t := &x.attempt
+	defer x.choice.leave()
 	for fresh := false; ; fresh = true {
-		b, err := f.upstream.take(context.Background(), fresh)
+		b, err := x.connect(context.Background(), fresh)
 		if err != nil {
 			x.backendFailed(err)
 			return
@@ -88,12 +79,14 @@ func (f *forwarder) serve(x *exchange) {
 		reusable := t.reusable()
 		*t = attempt{}
 		// Before the end of the answer goes out: the client's next request finds
-		// the connection, and a client that reads slowly does not hold it.
+		// the connection, and a client that reads slowly does not hold it, nor its
+		// place at the backend.
 		if reusable {
-			f.upstream.keep(b)
+			x.choice.member.keep(b)
 		} else {
 			b.close()
 		}
+		x.choice.leave()
 		if !x.aborted {
 			x.down.finish()
 		}
@@ -314,7 +307,10 @@ func (t *attempt) failed(err error) {
 
 // backendFailed answers for a backend that did not.
 func (x *exchange) backendFailed(err error) {
-	status, reason := x.route.backend.explain(err)
+	status, reason := x.choice.member.backend.explain(err)
+	if x.choice.exhausted() {
+		reason = fmt.Sprintf("no backend of pool %s can be reached; of the last one: %s", x.choice.pool.name, reason)
+	}
 	x.fail(status, reason, hint(status))
 }
 

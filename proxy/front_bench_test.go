@@ -18,11 +18,15 @@ func BenchmarkForward(b *testing.B) {
 	const request = "GET /board/7?page=2 HTTP/1.1\r\nHost: app.test\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: text/html\r\nAccept-Language: en\r\nCookie: sessionid=8f14e45fceea167a5a36dedd4bea2543\r\n\r\n"
 	answer := "HTTP/1.1 200 OK\r\nDate: Sun, 22 Nov 2026 20:00:00 GMT\r\nServer: WSGIServer\r\nContent-Type: text/html; charset=utf-8\r\nVary: Cookie\r\nContent-Length: 1024\r\n\r\n" + strings.Repeat("x", 1024)
 	for _, c := range []struct {
-		name   string
-		secure bool
-	}{{"http", false}, {"https", true}} {
+		name         string
+		secure, pool bool
+	}{{"http", false, false}, {"https", true, false}, {"pool", false, true}} {
 		b.Run(c.name, func(b *testing.B) {
-			f := benchmarkFront(b, c.secure, benchmarkBackend(b, answer))
+			backends := []PoolBackend{{URL: "http://" + benchmarkBackend(b, answer)}}
+			if c.pool {
+				backends = append(backends, PoolBackend{URL: "http://" + benchmarkBackend(b, answer), Weight: 2})
+			}
+			f := benchmarkFront(b, c.secure, backends...)
 			conn, err := net.Dial("tcp", f)
 			if err != nil {
 				b.Fatal(err)
@@ -50,10 +54,15 @@ func BenchmarkForward(b *testing.B) {
 	}
 }
 
-func benchmarkFront(b *testing.B, secure bool, backend string) (addr string) {
+// benchmarkFront forwards to one backend, or to several as a pool.
+func benchmarkFront(b *testing.B, secure bool, backends ...PoolBackend) (addr string) {
 	b.Helper()
-	site := Site{Hosts: []string{"*"}, TLS: TLS{Mode: TLSOff}, Routes: []Route{{Path: "/", App: "http://" + backend}}}
-	cfg := Config{Listen: Addresses{}, HTTPListen: Addresses{"127.0.0.1:0"}, AccessLog: AccessLog{Format: AccessOff}, Sites: []Site{site}, State: b.TempDir()}
+	app, list := backends[0].URL, []Pool(nil)
+	if len(backends) > 1 {
+		app, list = "pool://web", []Pool{{Name: "web", Backends: backends}}
+	}
+	site := Site{Hosts: []string{"*"}, TLS: TLS{Mode: TLSOff}, Routes: []Route{{Path: "/", App: app}}}
+	cfg := Config{Pools: list, Listen: Addresses{}, HTTPListen: Addresses{"127.0.0.1:0"}, AccessLog: AccessLog{Format: AccessOff}, Sites: []Site{site}, State: b.TempDir()}
 	if secure {
 		cfg.Listen, cfg.HTTPListen = Addresses{"127.0.0.1:0"}, Addresses{}
 		cfg.Sites[0].TLS.Mode = TLSInternal

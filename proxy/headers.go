@@ -155,7 +155,7 @@ func (x *exchange) appendBackendHost(b []byte) []byte {
 	case len(x.host) > 0:
 		return append(b, x.host...)
 	}
-	return append(b, x.route.backend.host...) // HTTP/1.0 without Host
+	return append(b, x.choice.member.backend.host...) // HTTP/1.0 without Host
 }
 
 // appendForwarded appends the Forwarded field's value (RFC 7239 §4): one

@@ -25,7 +25,7 @@ func (x *exchange) appendBackendPath(b []byte) []byte {
 
 // appendBackendPath is that of the exchange, for a route without a template.
 func (rt *route) appendBackendPath(b, path []byte) []byte {
-	return rt.appendMapped(b, path, rt.backend.path)
+	return rt.appendMapped(b, path, rt.path)
 }
 
 // appendMapped appends path with to in the place of the prefix; "" keeps it. The
@@ -46,10 +46,10 @@ func (rt *route) appendMapped(b, path []byte, to string) []byte {
 // clientPath is a path of the backend's as the client would ask for it. Paths
 // that the route does not lead to stay as they are.
 func (rt *route) clientPath(path string) string {
-	if rt.backend.path == "" {
+	if rt.path == "" {
 		return path
 	}
-	rest, ok := strings.CutPrefix(path, strings.TrimSuffix(rt.backend.path, "/"))
+	rest, ok := strings.CutPrefix(path, strings.TrimSuffix(rt.path, "/"))
 	if !ok || rest != "" && rest[0] != '/' {
 		return path
 	}
@@ -116,30 +116,38 @@ func (x *exchange) rewritePath(rest string) string {
 	return x.route.clientPath(rest[:end]) + rest[end:]
 }
 
-// isBackend reports whether an absolute URL leads to this backend, or to the
-// client's own host in the way that an application writes it which does not
-// know of the front: by http instead of https, or with the backend's port.
+// isBackend reports whether an absolute URL leads to a backend of the route, or
+// to the client's own host in the way that an application writes it which does
+// not know of the front: by http instead of https, or with the backend's port.
 func (x *exchange) isBackend(scheme, authority string) bool {
-	b := x.route.backend
-	backendScheme := "http"
-	if b.tls != nil {
-		backendScheme = "https"
-	}
-	if scheme == "" { // //host/path
-		scheme = backendScheme
-	}
-	if authority := bareHost(scheme, authority); scheme == backendScheme {
-		_, port, _ := net.SplitHostPort(b.address)
-		switch authority {
-		case bareHost(scheme, b.host):
+	for _, m := range x.route.pool.members {
+		if x.leadsTo(m.backend, scheme, authority) {
 			return true
-		case bareHost(scheme, x.route.Host):
-			return authority != ""
-		case bareHost(scheme, net.JoinHostPort(hostname(string(x.host)), port)):
-			return port != ""
 		}
 	}
-	return scheme == "http" && x.https() && bareHost("http", authority) == bareHost("https", string(x.host))
+	return scheme != "https" && x.https() && bareHost("http", authority) == bareHost("https", string(x.host))
+}
+
+// leadsTo reports whether an absolute URL without its path, which may be one
+// that takes the scheme of its page (//host/path), leads to one backend.
+func (x *exchange) leadsTo(b *backend, scheme, authority string) bool {
+	backendScheme := "http"
+	if b.isTLS() {
+		backendScheme = "https"
+	}
+	if scheme != "" && scheme != backendScheme {
+		return false
+	}
+	_, port, _ := net.SplitHostPort(b.address)
+	switch authority := bareHost(backendScheme, authority); authority {
+	case bareHost(backendScheme, b.host):
+		return true
+	case bareHost(backendScheme, x.route.Host):
+		return authority != ""
+	case bareHost(backendScheme, net.JoinHostPort(hostname(string(x.host)), port)):
+		return port != ""
+	}
+	return false
 }
 
 // bareHost is an authority in lower case without the port that its scheme
@@ -210,13 +218,18 @@ func (x *exchange) isBackendDomain(domain string) bool {
 	if domain == "" || domain == hostname(string(x.host)) {
 		return false
 	}
-	return domain == hostname(x.route.backend.host) || x.route.Host != "" && domain == hostname(x.route.Host)
+	for _, m := range x.route.pool.members {
+		if domain == hostname(m.backend.host) {
+			return true
+		}
+	}
+	return x.route.Host != "" && domain == hostname(x.route.Host)
 }
 
 // cookiePath maps a cookie's path back. The backend's root becomes the route's
 // own path: /shop/ would not cover /shop (RFC 6265 §5.1.4).
 func (rt *route) cookiePath(path string) string {
-	if rt.backend.path != "" && strings.TrimSuffix(path, "/") == strings.TrimSuffix(rt.backend.path, "/") && path != "" {
+	if rt.path != "" && strings.TrimSuffix(path, "/") == strings.TrimSuffix(rt.path, "/") && path != "" {
 		return rt.prefix
 	}
 	return rt.clientPath(path)

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"strings"
 	"testing"
 
@@ -14,7 +15,7 @@ func mapped(t testing.TB, path, app, host string) *exchange {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rt := &route{Route: Route{Path: path, Host: host}, prefix: path, backend: b}
+	rt := &route{Route: Route{Path: path, Host: host}, prefix: path, path: b.path, pool: onlyBackend(b, &tls.Config{})}
 	return &exchange{req: &http1.Request{}, id: testID, scheme: "https", host: []byte("app.test"), route: rt, site: nowhere}
 }
 
@@ -141,7 +142,7 @@ func FuzzBackendPath(f *testing.F) {
 				return
 			}
 		}
-		rt := &route{prefix: prefix, backend: &backend{path: app}}
+		rt := &route{prefix: prefix, path: app}
 		if !rt.takes([]byte(path), false, false) {
 			return
 		}

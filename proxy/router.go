@@ -16,6 +16,7 @@ type table struct {
 	hosts     hostMap[*site]
 	trusted   []netip.Prefix
 	passwords map[string]*passwordFile // by path
+	pools     *pools
 }
 
 // site is a Site in effect.
@@ -35,7 +36,8 @@ type route struct {
 	variable string         // that name, or ""
 	pattern  *regexp.Regexp // Match, or nil
 	template pathTemplate   // of the target's path, for a route with Match
-	backend  *backend       // nil but for app and tunnel routes
+	pool     *pool          // nil but for app and tunnel routes
+	path     string         // of the App or Tunnel, which replaces Path; "" keeps the request's
 	handler  handler        // of requests, for app and redirect routes
 	tunnel   tunnelTerms
 	messages *messageTunnel // nil but for tunnels of mode message

@@ -209,9 +209,12 @@ func (s *Server) logFailure(x *exchange) {
 	route, backend := "", ""
 	if x.route != nil {
 		route = x.route.name
-		if x.route.backend != nil {
-			backend = x.route.backend.written
+		if x.route.pool != nil {
+			backend = x.route.pool.written
 		}
+	}
+	if x.choice.member != nil {
+		backend = x.choice.member.backend.written
 	}
 	s.log.Warn(event, "id", string(x.id[:]), "client", x.client, "host", string(x.host), "route", route, "backend", backend,
 		"method", string(x.req.Method), "path", string(x.req.Path), "status", x.status, "reason", x.reason)

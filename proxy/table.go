@@ -8,7 +8,7 @@ import (
 // newTable makes the routing table of a valid Config. Its error is a FieldError:
 // something the Config names is not there, or not what it should be.
 func newTable(cfg Config) (*table, error) {
-	t := &table{trusted: cfg.TrustedProxies, passwords: map[string]*passwordFile{}}
+	t := &table{trusted: cfg.TrustedProxies, passwords: map[string]*passwordFile{}, pools: newPools(cfg.Pools)}
 	for i, c := range cfg.Sites {
 		s, err := t.newSite(fmt.Sprintf("sites[%d]", i), c)
 		if err != nil {
@@ -59,10 +59,10 @@ func (t *table) newRoute(s *site, at string, c Route) (*route, error) {
 		switch {
 		case c.App != "":
 			field = at + ".app"
-			rt.backend, rt.template, err = c.parseBackend(c.App, "http", "https")
+			err = t.lead(rt, at, c.App, "http", "https")
 		case c.Tunnel.Backend != "":
 			field = at + ".tunnel"
-			rt.backend, rt.template, err = c.parseBackend(c.Tunnel.Backend, "ws", "wss")
+			err = t.lead(rt, at, c.Tunnel.Backend, "ws", "wss")
 			if c.Tunnel.Mode == TunnelMessage {
 				rt.messages = newMessageTunnel(c)
 			}
@@ -81,33 +81,30 @@ func (t *table) newRoute(s *site, at string, c Route) (*route, error) {
 			rt.http = pushHandler{rt}
 		}
 	}
-	if err == nil && rt.backend != nil {
-		field = at + ".backend_tls.ca"
-		err = rt.backend.secure(c.BackendTLS)
-	}
 	if err == nil {
 		field = at + ".basic_auth.file"
 		rt.guard, err = newGuard(c.BasicAuth, t.passwords)
 	}
 	if err != nil {
-		return nil, FieldError{field, err.Error()}
+		return nil, inField(field, err)
 	}
-	if rt.backend != nil {
+	if rt.pool != nil {
 		rt.tunnel = newTunnelTerms(&rt.Route)
 	}
 	if c.App != "" {
-		rt.handler = newForwarder(rt)
+		rt.handler = forwarder{}
 	}
 	return rt, nil
 }
 
-// close gives back what the table holds, once no new request uses it.
-func (t *table) close() {
-	for _, s := range t.sites {
-		for _, rt := range s.routes {
-			if c, ok := rt.handler.(interface{ close() }); ok {
-				c.close()
-			}
-		}
+// lead fills in where a route's App or Tunnel, written at the field, leads.
+func (t *table) lead(rt *route, at, written, plain, secure string) error {
+	config, err := rt.BackendTLS.config()
+	if err != nil {
+		return FieldError{at + ".backend_tls.ca", err.Error()}
 	}
+	return t.pools.lead(rt, written, plain, secure, config)
 }
+
+// close gives back what the table holds, once no new request uses it.
+func (t *table) close() { t.pools.close() }

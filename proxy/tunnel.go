@@ -52,6 +52,7 @@ func (s *Server) tunnel(x *exchange) {
 		return
 	}
 	defer func() { place.leave() }() // unless the tunnel has it by then
+	defer x.choice.leave()           // likewise
 	b, err := s.askForTunnel(x)
 	if err != nil {
 		s.handshakeFailed(x, err)
@@ -63,7 +64,7 @@ func (s *Server) tunnel(x *exchange) {
 	}
 	if mistake != "" {
 		b.close()
-		x.fail(http.StatusBadGateway, fmt.Sprintf("backend %s answered 101, but %s", x.route.backend.written, mistake), hint(http.StatusBadGateway))
+		x.fail(http.StatusBadGateway, fmt.Sprintf("backend %s answered 101, but %s", x.choice.member.backend.written, mistake), hint(http.StatusBadGateway))
 		return
 	}
 	if s.open(x, b, place) {
@@ -74,11 +75,10 @@ func (s *Server) tunnel(x *exchange) {
 // askForTunnel sends the handshake and returns the connection on which the
 // backend answered 101.
 func (s *Server) askForTunnel(x *exchange) (*backendConn, error) {
-	conn, err := x.route.backend.dial(s.stopping)
+	b, err := x.connect(s.stopping, true)
 	if err != nil {
 		return nil, err
 	}
-	b := newBackendConn(conn)
 	x.payload = requestBody{x: x, length: lengthNone}
 	t := &x.attempt
 	*t = attempt{x: x, b: b, body: &x.payload, tunnel: true}
@@ -93,7 +93,7 @@ func (s *Server) askForTunnel(x *exchange) (*backendConn, error) {
 		b.close()
 		return nil, err
 	case b.answer.Status != http.StatusSwitchingProtocols:
-		x.reason = refusalReason(x.route.backend, &b.answer)
+		x.reason = refusalReason(x.choice.member.backend, &b.answer)
 		t.pass()
 		t.end()
 		b.close()
@@ -123,6 +123,7 @@ func (s *Server) handshakeFailed(x *exchange, err error) {
 // open gives the client its 101, and both connections to the relay.
 func (s *Server) open(x *exchange, b *backendConn, place tunnelPlace) bool {
 	x.answerFields(&b.answer)
+	x.stick()
 	deflate := x.route.messages != nil && offersDeflate(x.values(http1.SecWebSocketExtensions))
 	if deflate {
 		x.addField("Sec-WebSocket-Extensions", deflateAnswer)
@@ -147,8 +148,8 @@ func (s *Server) open(x *exchange, b *backendConn, place tunnelPlace) bool {
 		return false // the client went away between its request and the answer
 	}
 	early.FromClient = client.leftover
-	x.switched = true
-	t := &tunnelEntry{server: s, site: x.site, route: x.route, id: x.id, client: x.client, begin: x.begin, access: s.access.keep(x), place: place}
+	x.switched, x.choice.open = true, false
+	t := &tunnelEntry{server: s, site: x.site, route: x.route, member: x.choice.member, id: x.id, client: x.client, begin: x.begin, access: s.access.keep(x), place: place}
 	s.log.Info(eventTunnelOpen, t.attributes()...)
 	// Keep-alive probes need no word here: the net package sends them on
 	// connections it accepts and dials, and so finds peers that vanished.
@@ -167,6 +168,7 @@ type tunnelEntry struct {
 	server *Server
 	site   *site
 	route  *route
+	member *member // the backend
 	id     [16]byte
 	client netip.Addr
 	begin  time.Time
@@ -175,7 +177,7 @@ type tunnelEntry struct {
 }
 
 func (t *tunnelEntry) attributes() []any {
-	return []any{"id", string(t.id[:]), "client", t.client, "site", t.site.name, "route", t.route.name, "backend", t.route.backend.written}
+	return []any{"id", string(t.id[:]), "client", t.client, "site", t.site.name, "route", t.route.name, "backend", t.member.backend.written}
 }
 
 // carryMessages is the life of a tunnel of mode message.
@@ -193,6 +195,7 @@ func (t *tunnelEntry) carryMessages(client, backend messagePeer, deflate bool) {
 // over is called when both connections are closed.
 func (t *tunnelEntry) over(r relay.Result) {
 	t.place.leave()
+	t.route.pool.left(t.member, openTunnel)
 	reason := string(r.Reason)
 	if r.Err != nil {
 		reason += ": " + r.Err.Error()

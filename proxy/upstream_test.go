@@ -79,7 +79,7 @@ func TestUpstream_TLSConnectionOutlastsTheDeadlineOfItsAnswer(t *testing.T) {
 	defer app.Close()
 	f := serveFront(t, Route{Path: "/", App: app.URL, BackendTLS: BackendTLS{InsecureSkipVerify: true}})
 	f.ask("GET / HTTP/1.1\nHost: a")
-	u := f.table.Load().sites[0].routes[0].handler.(*forwarder).upstream
+	u := f.table.Load().sites[0].routes[0].pool.members[0].upstream
 	u.mu.Lock()
 	_ = u.idle[0].SetReadDeadline(aLongTimeAgo) // as if slowAnswer were over
 	u.mu.Unlock()

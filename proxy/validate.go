@@ -58,6 +58,7 @@ func (c Config) Validate() error {
 	v.listeners()
 	v.server()
 	v.acme()
+	v.pools()
 	if len(c.Sites) == 0 {
 		v.failf("sites", "missing; write what is served, such as sites: [{hosts: [app.example.com], routes: [{path: /, app: \"http://127.0.0.1:8080\"}]}]")
 	}

@@ -137,27 +137,46 @@ func (v *validator) routeTwice(at, kind, pattern string, r Route, taken map[stri
 // a tunnel.
 func (v *validator) routeBackend(at, option, written, plain, secure string, r Route) {
 	field := at + "." + option
+	if r.BackendTLS.CA != "" && r.BackendTLS.InsecureSkipVerify {
+		v.failf(at+".backend_tls", "ca and insecure_skip_verify exclude each other; remove insecure_skip_verify, so that the CA counts")
+	}
+	if strings.HasPrefix(written, poolScheme) {
+		v.routePool(at, field, written, r)
+		return
+	}
+	b := v.address(field, written, plain, secure, r)
+	if b == nil {
+		return
+	}
+	v.backendPath(field, b.path, r)
+	if !b.isTLS() && r.BackendTLS != (BackendTLS{}) {
+		v.failf(at+".backend_tls", "the backend is not reached by TLS; remove this option, or begin its address with %s://", secure)
+	}
+}
+
+// backendPath checks a path that is written behind a backend or a pool.
+func (v *validator) backendPath(field, path string, r Route) {
+	if _, variable, _ := parsePath(r.Path); variable != "" && path != "" {
+		v.failf(field, "the path %s cannot replace one that varies; write it without, and the request's own path is kept", path)
+	}
+}
+
+// address checks the address of one backend, which is written in the route or
+// in a pool, and returns it understood, or nil.
+func (v *validator) address(field, written, plain, secure string, r Route) *backend {
 	if !strings.Contains(written, "://") && !strings.HasPrefix(written, "unix:") && checkHost(hostname(written)) == nil {
 		v.failf(field, "%q has no scheme; write %s://%s", written, plain, withPort(written, "8080"))
-		return
+		return nil
 	}
 	b, _, err := r.parseBackend(written, plain, secure)
 	if err != nil {
 		v.fail(field, err)
-		return
-	}
-	if _, variable, _ := parsePath(r.Path); variable != "" && b.path != "" {
-		v.failf(field, "the path %s cannot replace one that varies; write it without, and the request's own path is kept", b.path)
+		return nil
 	}
 	if b.network == "tcp" {
 		v.backendAddress(field, b)
 	}
-	if b.tls == nil && r.BackendTLS != (BackendTLS{}) {
-		v.failf(at+".backend_tls", "the backend is not reached by TLS; remove this option, or begin its address with %s://", secure)
-	}
-	if r.BackendTLS.CA != "" && r.BackendTLS.InsecureSkipVerify {
-		v.failf(at+".backend_tls", "ca and insecure_skip_verify exclude each other; remove insecure_skip_verify, so that the CA counts")
-	}
+	return b
 }
 
 func (v *validator) backendAddress(field string, b *backend) {

@@ -20,6 +20,7 @@ func (v *validator) site(at string, s Site) {
 	for i, r := range s.Routes {
 		v.route(fmt.Sprintf("%s.routes[%d]", at, i), r, taken)
 	}
+	v.stickyCookies(at, s)
 	v.circles(at, s)
 	v.letThrough(at, s)
 }

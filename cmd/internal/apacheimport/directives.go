@@ -61,7 +61,7 @@ var handlers = map[string]handler{
 	"sethandler":         (*importer).handler, "addhandler": (*importer).handler, "addtype": (*importer).handler,
 	"action": (*importer).handler, "scriptalias": (*importer).handler, "scriptaliasmatch": (*importer).handler,
 
-	"allowoverride": (*importer).allowOverride, "options": (*importer).options, "serverroot": (*importer).serverRootLine,
+	"dav": (*importer).dav, "allowoverride": (*importer).allowOverride, "options": (*importer).options, "serverroot": (*importer).serverRootLine,
 }
 
 // scalar keeps the last directive of a name in its scope.
@@ -257,7 +257,7 @@ func (im *importer) serverRootLine(_ *vhost, d *apacheconf.Directive, _ *scope) 
 	if filepath.IsAbs(d.Arg(0)) {
 		im.serverRoot = filepath.Clean(d.Arg(0))
 	}
-	im.notNeeded(d, "the server's own process and files")
+	im.notNeeded(d, ofProcess)
 }
 
 // appSetting says of which kind of app inside Apache a directive is a setting.

@@ -2,6 +2,9 @@ package apacheimport
 
 import "strings"
 
+// ofProcess is the reason of what concerns Apache itself.
+const ofProcess = "the server's own process and files"
+
 // harmless are directives that have no counterpart because none is needed, by
 // the reason, in lower case.
 var harmless = map[string]string{
@@ -13,7 +16,7 @@ var harmless = map[string]string{
 	"backends are asked with TLS 1.2 and 1.3": `sslproxyprotocol sslproxyciphersuite sslproxyverifydepth sslproxycarevocationfile sslproxycarevocationcheck sslproxycacertificatepath`,
 	"tls: auto obtains and renews certificates": `mdcertificateauthority mdcontactemail mdrenewwindow mdrenewmode mdrequirehttps mdprivatekeys mdcachallenges
 		mdportmap mdstoredir mdhttpproxy mdmuststaple mdnotifycmd mdmessagecmd mdbaseserver mdcertificateprotocol mdwarnwindow mdstapling mdactivationdelay`,
-	"the server's own process and files": `loadmodule loadfile serveradmin serversignature servertokens pidfile mutex user group chrootdirectory scoreboardfile
+	ofProcess: `loadmodule loadfile serveradmin serversignature servertokens pidfile mutex user group chrootdirectory scoreboardfile
 		coredumpdirectory defaultruntimedir lockfile startservers minspareservers maxspareservers minsparethreads maxsparethreads threadlimit threadsperchild
 		maxrequestworkers maxclients maxconnectionsperchild maxrequestsperchild serverlimit asyncrequestworkerfactor threadstacksize maxmemfree
 		listenbacklog listencoresbucketsratio sendbuffersize receivebuffersize acceptfilter enablesendfile enablemmap gracefulshutdowntimeout
@@ -43,7 +46,8 @@ var harmless = map[string]string{
 		wsgitrustedproxyheaders wsgierroroverride wsgipythonhashseed wsgipythondontwritebytecode wsgisockethandling wsgiverbosedebugging wsgicasesensitivity
 		wsgiaccessscript wsgiauthuserscript fcgidconnecttimeout fcgidiotimeout fcgidmaxrequestlen fcgidwrapper fcgidmaxprocesses fcgididletimeout
 		suexecusergroup
-		assignuserid scriptsock ruidmode rdocumentchroot userdir`,
+		svnpath svnparentpath svnlistparentpath authzsvnaccessfile svnpathauthz svnindexxslt svnautoversioning davlockdb davmintimeout davdepthinfinity davgenericlockdb
+		fcgidinitialenv jkworkersfile jklogfile jkloglevel jkoptions jkshmfile jkmountcopy jkrequestlogformat jkstripsession assignuserid scriptsock ruidmode rdocumentchroot userdir`,
 	"there is no access to protect": `authbasicauthoritative authmerging authzsendforbiddenonfailure authbasicusedigestalgorithm authncacheenable authncacheprovidefor`,
 	"variables for the app, and for Apache's own conditions: no request that wsfront forwards has them": `browsermatchnocase setenvifexpr`,
 	"what it rewrote was imported rule by rule":                                                         `rewriteoptions`,
@@ -79,7 +83,7 @@ var knownGaps = map[string]string{
 	"proxyhtmlenable":         "wsfront does not change the bodies of answers; have the app write the links that are meant",
 	"proxyhtmlurlmap":         "wsfront does not change the bodies of answers; have the app write the links that are meant",
 	"proxyhtmlextended":       "wsfront does not change the bodies of answers; have the app write the links that are meant",
-	"dav":                     "WebDAV has no counterpart: keep Apache on loopback behind wsfront for it, and write a route with app",
+	"jkmount":                 "wsfront does not speak AJP: have Tomcat listen with an HTTP connector, on 127.0.0.1:8080 say, and write a route with app: http://127.0.0.1:8080",
 	"virtualdocumentroot":     "a folder for each name has no counterpart; write a site for each name",
 	"virtualscriptalias":      "a folder for each name has no counterpart; write a site for each name",
 	"cacheenable":             "wsfront caches nothing; a cache belongs behind it, in front of the app",

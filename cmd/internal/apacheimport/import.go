@@ -72,6 +72,7 @@ type importer struct {
 	listen, plain []string
 	nameless      bool
 	hostChanged   []*apacheconf.Directive
+	poolHost      []*apacheconf.Directive // that lead to a pool, with ProxyPreserveHost off
 }
 
 // Import makes a configuration for wsfront of one for Apache.
@@ -175,7 +176,7 @@ func (im *importer) unread(notes []apacheconf.Note) []Note {
 
 // checked is the configuration, without routes that wsfront does not take.
 func (im *importer) checked() string {
-	const tries = 50
+	const tries = 10 // what is dropped may lead to other mistakes
 	for range tries {
 		text := im.yaml(im.files)
 		_, err := config.Parse("wsfront.yaml", []byte(text))
@@ -183,7 +184,7 @@ func (im *importer) checked() string {
 		if err == nil {
 			return text
 		}
-		if !errors.As(err, &found) || !im.drop(found[0]) {
+		if !errors.As(err, &found) || !im.dropAll(found) {
 			im.refuse(nil, "no configuration can be made of it: "+printable(err.Error(), 400))
 			return ""
 		}
@@ -191,6 +192,23 @@ func (im *importer) checked() string {
 	im.refuse(nil, "no configuration can be made of it: too much of it is none that wsfront takes")
 	return ""
 }
+
+// dropAll takes away what wsfront does not take, from the end of the file, so
+// that the places of what stands before stay true. False: nothing could be.
+func (im *importer) dropAll(found config.Problems) bool {
+	dropped, last := false, ""
+	for _, p := range slices.Backward(found) {
+		place := routeForm.FindString(p.Field)
+		if place != "" && place == last {
+			continue // it is gone already
+		}
+		last = place
+		dropped = im.drop(p) || dropped
+	}
+	return dropped
+}
+
+var routeForm = regexp.MustCompile(`^sites\[\d+\]\.routes\[\d+\]`)
 
 // drop takes a route away that wsfront does not take.
 func (im *importer) drop(p config.Problem) bool {
@@ -208,6 +226,18 @@ func (im *importer) drop(p config.Problem) bool {
 		s.fill()
 		return true
 	}
+	if n, _ := fmt.Sscanf(p.Field, "sites[%d].hosts[%d]", &i, &j); n == 2 && i < len(im.sites) && j < len(im.sites[i].hosts) {
+		s := im.sites[i]
+		for _, d := range s.vhost.nameLines {
+			if slices.ContainsFunc(d.Args, func(arg string) bool { return strings.EqualFold(stripPort(arg), s.hosts[j]) }) {
+				im.left([]*apacheconf.Directive{d}, p.Message)
+			}
+		}
+		if s.hosts = append(s.hosts[:j:j], s.hosts[j+1:]...); len(s.hosts) == 0 && im.siteOf(placeholder) == nil {
+			s.hosts = []string{placeholder}
+		}
+		return len(s.hosts) > 0
+	}
 	if n, _ := fmt.Sscanf(p.Field, "sites[%d]", &i); n == 1 && i < len(im.sites) && len(im.sites) > 1 {
 		im.left(im.sites[i].from, p.Message)
 		im.sites = append(im.sites[:i:i], im.sites[i+1:]...)
@@ -217,8 +247,14 @@ func (im *importer) drop(p config.Problem) bool {
 }
 
 func (im *importer) left(from []*apacheconf.Directive, because string) {
-	for _, d := range from {
-		im.needsYou(d, "left out, for wsfront does not take it: "+printable(because, 300))
+	for i, d := range from {
+		switch {
+		case d.Section: // it holds for other routes, too
+		case d.Is("RewriteCond"):
+			im.goesWith(d, from[slices.IndexFunc(from[i:], func(o *apacheconf.Directive) bool { return !o.Is("RewriteCond") })+i])
+		default:
+			im.needsYou(d, "left out, for wsfront does not take it: "+printable(because, 300))
+		}
 	}
 }
 

@@ -187,7 +187,7 @@ func (l *ledger) notes(all []*apacheconf.Directive) []Note {
 			continue
 		}
 		key := d.Name + "\x00" + f.message
-		if at, ok := grouped[key]; ok && f.kind != NeedsYou {
+		if at, ok := grouped[key]; ok {
 			if n := &list[at]; n.Positions[len(n.Positions)-1] != d.Position {
 				n.Positions = append(n.Positions, d.Position)
 			}
@@ -201,7 +201,8 @@ func (l *ledger) notes(all []*apacheconf.Directive) []Note {
 					n.Positions = append(n.Positions, other.Position)
 				}
 			}
-		} else {
+		}
+		if f.kind != NeedsYou || len(n.Positions) == 1 {
 			grouped[key] = len(list)
 		}
 		list = append(list, n)

@@ -22,6 +22,10 @@ type resolver struct {
 	rules  []*rule
 	routes []route
 	extra  *scope // a section that holds for the route being rendered
+
+	// By prefix: what the routes so far do with plain requests and with
+	// handshakes below it.
+	plain, upgrade map[string]choice
 }
 
 // choice is what becomes of the requests of one kind below a prefix.
@@ -31,17 +35,14 @@ type choice struct {
 	files *rule  // whose folder is looked into first
 }
 
-// resolve makes the routes that a host of a vhost has.
+// routesOf makes the routes that a host of a vhost has.
 func (im *importer) routesOf(v *vhost, host string) []route {
-	r := &resolver{importer: im, v: v, host: host}
+	r := &resolver{importer: im, v: v, host: host, plain: map[string]choice{}, upgrade: map[string]choice{}}
 	r.gather()
 	r.protected()
 	r.matches()
-	plain, upgrade := map[string]choice{}, map[string]choice{}
 	for _, at := range r.prefixes() {
-		above := parentOf(at, plain)
-		p, u := r.choose(at, false), r.choose(at, true)
-		r.place(at, p, plain[above], u, upgrade, plain, above)
+		r.place(at)
 	}
 	return r.routes
 }
@@ -236,9 +237,11 @@ func (r *resolver) choose(at string, upgrade bool) choice {
 }
 
 // place writes the routes at a prefix, where they differ from those above.
-func (r *resolver) place(at string, p, above choice, u choice, upgrade, plain map[string]choice, parent string) {
-	inherited := upgrade[parent]
-	plain[at], upgrade[at] = above, inherited
+func (r *resolver) place(at string) {
+	parent := parentOf(at, r.plain)
+	above, inherited := r.plain[parent], r.upgrade[parent]
+	r.plain[at], r.upgrade[at] = above, inherited
+	p, u := r.choose(at, false), r.choose(at, true)
 	own, ok := r.render(at, p)
 	before, had := r.render(at, above)
 	switch {
@@ -248,33 +251,33 @@ func (r *resolver) place(at string, p, above choice, u choice, upgrade, plain ma
 		}
 		r.routes = append(r.routes, own)
 		r.loose(at, p.rule)
-		plain[at] = p
+		r.plain[at] = p
 		if p.rule.act.kind == toStatus {
 			r.shut(route{path: at, from: own.from}, at, inherited)
 		}
 		if own.kind == "app" {
-			upgrade[at] = p
+			r.upgrade[at] = p
 		}
 	case !ok && had:
 		r.routes = append(r.routes, route{path: at, kind: "redirect", target: "{status: 404}", from: linesOf(u), why: "nothing takes these requests in Apache either"})
-		plain[at] = p
+		r.plain[at] = p
 	}
-	r.handshakes(at, u, upgrade)
+	r.handshakes(at, u)
 }
 
 // handshakes writes a tunnel where the routes so far lead handshakes elsewhere.
-func (r *resolver) handshakes(at string, u choice, upgrade map[string]choice) {
+func (r *resolver) handshakes(at string, u choice) {
 	if u.rule == nil || u.rule.act.kind != toBackend {
 		return
 	}
 	own, ok := r.render(at, u)
-	before, had := r.render(at, upgrade[at])
+	before, had := r.render(at, r.upgrade[at])
 	if !ok || had && own.body() == before.body() {
 		return
 	}
 	r.routes = append(r.routes, own.asTunnel())
 	r.loose(at, u.rule)
-	upgrade[at] = u
+	r.upgrade[at] = u
 }
 
 // loose tells what a pattern takes beside the paths that were meant, and so

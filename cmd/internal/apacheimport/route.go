@@ -117,6 +117,9 @@ func (r *resolver) backend(rt *route, a *action, at string, scopes []*scope, fro
 		}
 		base, host, secure = "pool://"+poolName(b.name), "", strings.HasPrefix(b.members[0].url(), "https:")
 		b.used = true
+		if !b.onlyOne() && !keepsHost(scopes) {
+			r.poolHost = append(r.poolHost, lastLine(from))
+		}
 		if b.onlyOne() {
 			m := b.members[0].action
 			base, host = b.members[0].url(), m.host
@@ -180,7 +183,7 @@ func (r *resolver) policies(rt *route, scopes []*scope, a *action) {
 			rt.from = append(rt.from, s.section)
 		}
 	}
-	if !(a.app && r.v.app.whole() && r.leftToApache(scopes)) {
+	if !(a.app && r.v.app.kind != "WSGI" && r.leftToApache(scopes)) {
 		rt.options = append(rt.options, r.admissionOf(scopes).options()...)
 	}
 	inner := fields{}

@@ -26,7 +26,12 @@ func (t *tlsLines) inherit(outer tlsLines) {
 // tlsDirective is a directive of mod_ssl or mod_md that says something about
 // certificates.
 func (im *importer) tlsDirective(v *vhost, d *apacheconf.Directive, s *scope) {
-	switch strings.ToLower(d.Name) {
+	name := strings.ToLower(d.Name)
+	if strings.HasPrefix(name, "sslcertificate") && d.Arg(0) == "" {
+		im.needsYou(d, "it names no file; write tls: {cert: FILE, key: FILE} at the site")
+		return
+	}
+	switch name {
 	case "sslengine":
 		v.tls.engine = d
 		im.imported(d)

@@ -22,15 +22,19 @@ func (im *importer) traps(vhosts []*vhost) {
 
 // hostsTold says once which lines have the backend see another Host.
 func (im *importer) hostsTold() {
-	var list []*apacheconf.Directive
-	for _, d := range im.hostChanged {
-		if !slices.Contains(list, d) && !strings.EqualFold(d.Name, "RewriteCond") {
-			list = append(list, d)
+	told := func(list []*apacheconf.Directive, message string) {
+		var once []*apacheconf.Directive
+		for _, d := range list {
+			if !slices.Contains(once, d) && !d.Is("RewriteCond") {
+				once = append(once, d)
+			}
+		}
+		if len(once) > 0 {
+			im.remark(message, once...)
 		}
 	}
-	if len(list) > 0 {
-		im.remark("ProxyPreserveHost is off, Apache's default, so that the backend sees its own address as Host: kept by host: at the route. Usually one wants the client's (Django's ALLOWED_HOSTS and CSRF check, a socket's check of Origin): remove host: then", list...)
-	}
+	told(im.hostChanged, "ProxyPreserveHost is off, Apache's default, so that the backend sees its own address as Host: kept by host: at the route. Usually one wants the client's (Django's ALLOWED_HOSTS and CSRF check, a socket's check of Origin): remove host: then")
+	told(im.poolHost, "ProxyPreserveHost is off, so that Apache sends each member of the balancer its own address as Host; a pool sends the client's, or what host: at the route says")
 }
 
 // websockets says what becomes of WebSockets.

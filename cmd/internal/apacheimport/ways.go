@@ -47,6 +47,9 @@ func (im *importer) leadsInside(v *vhost) bool {
 func (im *importer) keepApache(v *vhost) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "In ports.conf, or where Listen stands, in place of Listen 80 and Listen 443:\n\n    Listen 127.0.0.1:%d\n\nThe vhost, in place of %s:\n\n", im.appPort, v.place())
+	if v.section == nil {
+		writeDirectives(&b, slices.DeleteFunc(slices.Clone(v.own), func(d *apacheconf.Directive) bool { return !serverOnly(d) }), 4)
+	}
 	fmt.Fprintf(&b, "    <VirtualHost 127.0.0.1:%d>\n", im.appPort)
 	kept := im.behind(v, v.own)
 	if v.section == nil && len(v.names) == 0 {
@@ -92,7 +95,7 @@ func (im *importer) nameOf(v *vhost) string {
 func (im *importer) behind(v *vhost, list []*apacheconf.Directive) []*apacheconf.Directive {
 	var kept []*apacheconf.Directive
 	for _, d := range list {
-		if im.takenOver(d) || v.app.kind == "WSGI" && im.asksHere(d) {
+		if im.takenOver(d) || v.section == nil && im.fates[d].message == ofProcess || v.app.kind == "WSGI" && im.asksHere(d) {
 			continue
 		}
 		if v.app.kind == "WSGI" && d.Is("Require") && strings.EqualFold(d.Arg(0), "valid-user") && im.fates[d].kind == Imported {
@@ -118,6 +121,8 @@ func (im *importer) takenOver(d *apacheconf.Directive) bool {
 	name := strings.ToLower(d.Name)
 	f := im.fates[d]
 	switch {
+	case serverOnly(d):
+		return true
 	case strings.HasPrefix(name, "ssl"), strings.HasPrefix(name, "md"), strings.HasPrefix(name, "proxy") && name != "proxypassmatch" && name != "proxypass" && !d.Section,
 		name == "listen", name == "loadmodule", name == "virtualhost", name == "balancermember", name == "wsgitrustedproxies", name == "wsgitrustedproxyheaders",
 		strings.HasPrefix(name, "remoteip"):
@@ -137,6 +142,11 @@ func (im *importer) takenOver(d *apacheconf.Directive) bool {
 		return strings.HasPrefix(strings.ToLower(d.Arg(0)), "balancer:")
 	}
 	return false
+}
+
+// serverOnly reports whether a directive of an app cannot stand in a vhost.
+func serverOnly(d *apacheconf.Directive) bool {
+	return slices.Contains([]string{"wsgipythonpath", "wsgipythonhome", "wsgisocketprefix", "wsgilazyinitialization", "wsgirestrictembedded"}, strings.ToLower(d.Name))
 }
 
 // asksHere reports whether a directive is a part of asking for a password,

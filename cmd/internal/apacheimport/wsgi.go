@@ -26,7 +26,7 @@ func (a *appLines) inside() bool { return a.kind != "" }
 // whole reports whether the app is what DocumentRoot holds, so that Apache
 // takes whatever nothing else does.
 func (a *appLines) whole() bool {
-	return a.kind != "" && a.kind != "WSGI" && !a.line.Is("ScriptAlias") && !a.line.Is("ProxyPass")
+	return a.kind != "" && a.kind != "WSGI" && !a.line.Is("ScriptAlias") && !a.line.Is("ProxyPass") && !a.line.Is("Dav")
 }
 
 func (a *appLines) inherit(outer appLines) {
@@ -153,6 +153,22 @@ func (im *importer) handler(v *vhost, d *apacheconf.Directive, s *scope) {
 	}
 	a := im.inApache(d)
 	v.rules = append(v.rules, &rule{stage: atAlias, prefix: prefix, plain: true, act: a, from: []*apacheconf.Directive{d}})
+	im.appNeeds(v, d, kind)
+}
+
+// dav is Dav: what is below there, Apache alone can serve.
+func (im *importer) dav(v *vhost, d *apacheconf.Directive, s *scope) {
+	const kind = "WebDAV"
+	switch {
+	case strings.EqualFold(d.Arg(0), "off"):
+		im.notNeeded(d, "it is off")
+		return
+	case s.kind == inLocation:
+		v.rules = append(v.rules, &rule{stage: atAlias, prefix: s.path, plain: true, act: im.inApache(d), from: []*apacheconf.Directive{d}})
+	case s.kind == inDirectory && v.docRoot != nil && s.path == strings.TrimSuffix(v.docRoot.Arg(0), "/"):
+		v.rules = append(v.rules, &rule{stage: atAlias, prefix: "/", plain: true, act: im.inApache(d), from: []*apacheconf.Directive{d}})
+	}
+	im.appInside(v, d, kind)
 	im.appNeeds(v, d, kind)
 }
 

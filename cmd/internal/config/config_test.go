@@ -286,6 +286,30 @@ func TestProxy_NamesTheRouteWhoseEndpointFailed(t *testing.T) {
 	}
 }
 
+// The app that says who may listen may be a pool's.
+func TestProxy_AuthAsksAPool(t *testing.T) {
+	f, err := Parse("wsfront.yaml", []byte(`pools:
+  - {name: web, backends: ["http://10.0.0.1:3000", "http://10.0.0.2:3000"]}
+sites:
+  - hosts: [app.test]
+    tls: off
+    routes:
+      - {path: /live, push: {auth: /push/auth}}
+      - {path: /, app: "pool://web"}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var app http.RoundTripper
+	cfg, err := f.Proxy(func(e pusher.Endpoint) (http.Handler, error) {
+		app = e.App
+		return http.NotFoundHandler(), nil
+	})
+	if err != nil || app == nil || len(cfg.Pools) != 1 {
+		t.Errorf("%v, app %v, pools %v", err, app, cfg.Pools)
+	}
+}
+
 func TestFind_WorkingDirectoryFirst(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if name, err := Find(); err == nil && name != "/etc/wsfront/wsfront.yaml" {

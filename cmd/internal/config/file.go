@@ -208,7 +208,7 @@ func (f *File) Explain(err error) error {
 // the handler that push returns for it.
 func (f *File) Proxy(push func(pusher.Endpoint) (http.Handler, error)) (proxy.Config, error) {
 	return f.proxy(func(s Site, e pusher.Endpoint) (http.Handler, error) {
-		e, err := s.withApp(e)
+		e, err := s.withApp(e, f.Pools)
 		if err != nil {
 			return nil, err
 		}
@@ -259,7 +259,7 @@ func (s Site) hasPath(path string) bool {
 }
 
 // withApp fills in how the application is asked who may listen.
-func (s Site) withApp(e pusher.Endpoint) (pusher.Endpoint, error) {
+func (s Site) withApp(e pusher.Endpoint, pools []proxy.Pool) (pusher.Endpoint, error) {
 	if e.Auth == nil {
 		return e, nil
 	}
@@ -268,7 +268,7 @@ func (s Site) withApp(e pusher.Endpoint) (pusher.Endpoint, error) {
 		return e, errors.New(noApp(e.Auth.Path))
 	}
 	var err error
-	e.App, e.AppURL, err = app.AppTransport()
+	e.App, e.AppURL, err = app.AppTransport(pools)
 	return e, err
 }
 

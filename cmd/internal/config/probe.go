@@ -76,6 +76,7 @@ func Probe(ctx context.Context, f *File) []Warning {
 			}
 		}
 	}
+	p.pools()
 	p.push()
 	p.syslog()
 	p.backends(ctx)
@@ -286,6 +287,29 @@ func (p *prober) syslog() {
 	}
 }
 
+// pools looks for pools that no route leads to.
+func (p *prober) pools() {
+	used := map[string]bool{}
+	for _, s := range p.file.Sites {
+		for _, r := range s.Routes {
+			for _, written := range [...]string{r.App, r.Tunnel.Backend} {
+				if name, ok := strings.CutPrefix(written, poolScheme); ok {
+					name, _, _ = strings.Cut(name, "/")
+					used[name] = true
+				}
+			}
+		}
+	}
+	for i, pool := range p.file.Pools {
+		if !used[pool.Name] {
+			p.warnf(fmt.Sprintf("pools[%d]", i), "no route leads to the pool %s, so that it has no effect; write app: %s%s in a route, or remove it", pool.Name, poolScheme, pool.Name)
+		}
+	}
+}
+
+// poolScheme begins an App or Tunnel value that leads to a pool.
+const poolScheme = "pool://"
+
 // backends connects to each backend once.
 func (p *prober) backends(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
@@ -294,7 +318,7 @@ func (p *prober) backends(ctx context.Context) {
 	tried := map[string]bool{}
 	try := func(field, written string) {
 		network, address := endpoint(written)
-		if written == "" || tried[address] {
+		if written == "" || tried[address] || strings.HasPrefix(written, poolScheme) {
 			return
 		}
 		tried[address] = true
@@ -307,6 +331,11 @@ func (p *prober) backends(ctx context.Context) {
 			}
 			conn.Close()
 		})
+	}
+	for i, pool := range p.file.Pools {
+		for j, b := range pool.Backends {
+			try(fmt.Sprintf("pools[%d].backends[%d].url", i, j), b.URL)
+		}
 	}
 	for i, s := range p.file.Sites {
 		for j, r := range s.Routes {

@@ -160,6 +160,30 @@ wsfront.yaml:19:7: push: no route has push, so that this has no effect; add a ro
 	}
 }
 
+func TestProbe_Pools(t *testing.T) {
+	there, none := listen(t), free(t)
+	got := probe(t, fmt.Sprintf(`http_listen: 127.0.0.1:0
+pools:
+  - name: web
+    backends:
+      - http://%[1]s
+      - {url: "http://%[2]s", backup: on}
+  - {name: live, backends: ["http://%[1]s"]}
+  - {name: old, backends: ["http://%[1]s"]}
+sites:
+  - hosts: [app.test]
+    tls: off
+    routes:
+      - {path: /, app: "pool://web/"}
+      - {path: /live, tunnel: "pool://live"}
+`, there, none))
+	want := fmt.Sprintf(`wsfront.yaml:6:15: pools[0].backends[1].url: http://%s does not answer: connection refused; start the backend, or write the address it listens at
+wsfront.yaml:8:5: pools[2]: no route leads to the pool old, so that it has no effect; write app: pool://old in a route, or remove it`, none)
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestProbe_Certificates(t *testing.T) {
 	dir, now := t.TempDir(), time.Now()
 	past, _ := writePair(t, dir, "past", now.Add(-48*time.Hour), now.Add(-24*time.Hour), "app.example.com")

@@ -56,7 +56,7 @@ func TestSchema_AcceptsGoodFiles(t *testing.T) {
 func TestSchema_RefusesUnknownKeysAndWrongTypes(t *testing.T) {
 	schema := compileSchema(t)
 	for _, name := range []string{
-		"access-log-keys", "allow", "basic-auth", "durations", "just-a-word", "log", "many-at-once", "match-and-path", "no-sites", "not-a-mapping", "null-values", "numbers", "publish-keys", "redirect-status", "route-kinds", "schedules", "sites-a-mapping",
+		"access-log-keys", "allow", "basic-auth", "durations", "just-a-word", "log", "many-at-once", "match-and-path", "no-sites", "not-a-mapping", "null-values", "numbers", "pools", "publish-keys", "redirect-status", "route-kinds", "schedules", "sites-a-mapping",
 		"sizes", "syslog", "tls-cert-without-key", "tls-mapping-unknown-key", "tls-word", "trusted-proxies", "tunnel-mode", "tunnel-without-backend",
 		"unknown-keys", "wrong-types",
 	} {
@@ -131,6 +131,7 @@ func generateSchema(t *testing.T) *reflector.Schema {
 		}
 		route.AllOf = append(route.AllOf, one)
 	}
+	property(t, s, "pools").Items.Required = []string{"name", "backends"}
 	push := property(t, s, "push")
 	property(t, push, "syslog").Items.Required = []string{"listen", "channel"}
 	property(t, push, "schedules").Items.Required = []string{"channel", "message"}
@@ -171,6 +172,8 @@ func schemaOf(r *reflector.Reflector, typ reflect.Type) *reflector.Schema {
 		return &reflector.Schema{OneOf: []*reflector.Schema{{Type: "string"}, longForm(r, typ, "file")}}
 	case reflect.TypeFor[proxy.Tunnel]():
 		return &reflector.Schema{OneOf: []*reflector.Schema{{Type: "string"}, longForm(r, typ, "backend")}}
+	case reflect.TypeFor[proxy.PoolBackend]():
+		return &reflector.Schema{OneOf: []*reflector.Schema{{Type: "string"}, longForm(r, typ, "url")}}
 	case reflect.TypeFor[proxy.Redirect]():
 		long := longForm(r, typ)
 		status, _ := long.Properties.Get("status")

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"strings"
 	"time"
 
@@ -42,6 +43,10 @@ func takes(s config.Site, r config.Route, t target) bool {
 		served = served || host == "*" || strings.EqualFold(host, t.hostname) || wild && strings.EqualFold(rest, parent)
 	}
 	path, _, _ := strings.Cut(t.path, "?")
+	if r.Match != "" {
+		matches, err := regexp.MatchString(r.Match, path)
+		return served && matches && err == nil
+	}
 	prefix, _, _ := strings.Cut(r.Path, "{")
 	rest, below := strings.CutPrefix(path, prefix)
 	return served && below && (rest == "" || strings.HasSuffix(prefix, "/") || rest[0] == '/')
@@ -50,6 +55,10 @@ func takes(s config.Site, r config.Route, t target) bool {
 // compareRoute asks one route's backend and, for a WebSocket, the front.
 func (e *exam) compareRoute(ctx context.Context, s config.Site, r config.Route) {
 	if e.o.URL == "" {
+		if r.Match != "" {
+			e.step("backend", Skipped, "no path is known that match takes; name a URL that it does")
+			return
+		}
 		e.target = frontTarget(s, r)
 	}
 	t := e.target
@@ -196,7 +205,7 @@ func (e *exam) askBackend(ctx context.Context, r proxy.Route, t target, upgrade 
 			r.App = "http" + rest
 		}
 	}
-	transport, base, err := r.AppTransport()
+	transport, base, err := r.AppTransport(e.o.Config.Pools)
 	if err != nil {
 		a.err = err
 		a.judge()

@@ -48,21 +48,24 @@ func TestCompare_EachRouteAndItsBackend(t *testing.T) {
 		exit   int
 		detail string // of the failing step, or the last
 	}{
-		"healthy":           {`[{path: /w, push: {channel: board}}, {path: "/c/{channel}", push: {}}, {path: /t, tunnel: "ws://ECHO"}, {path: /, app: "http://APP"}]`, "", 0, "http://APP answers 200"},
-		"tunnel down":       {`[{path: /t, tunnel: "ws://FREE"}]`, diagnosis.BackendDown, 4, "connection refused"},
-		"app down":          {`[{path: /, app: "http://FREE"}]`, diagnosis.BackendDown, 4, "connection refused"},
-		"tunnel to the app": {`[{path: /t, tunnel: "ws://APP"}]`, diagnosis.AppAnswered, 4, "200 OK"},
-		"wss to plain":      {`[{path: /t, tunnel: "wss://ECHO"}]`, diagnosis.BackendScheme, 4, "first record"},
-		"ws to TLS":         {`[{path: /t, tunnel: "ws://SECURE"}]`, diagnosis.BackendScheme, 4, "400"},
-		"path replaced":     {`[{path: /t, tunnel: "ws://AT/ws"}]`, "", 0, "101"},
-		"path kept":         {`[{path: /t, tunnel: "ws://AT"}]`, diagnosis.PathUnknown, 4, "404"},
-		"ALLOWED_HOSTS":     {`[{path: /, app: "http://REFUSING"}]`, diagnosis.HostRefused, 4, "400"},
-		"https loop":        {`[{path: /, app: "http://LOOPING"}]`, diagnosis.RedirectLoop, 4, "301"},
+		"healthy":             {`[{path: /w, push: {channel: board}}, {path: "/c/{channel}", push: {}}, {path: /t, tunnel: "ws://ECHO"}, {path: /, app: "http://APP"}]`, "", 0, "http://APP answers 200"},
+		"tunnel down":         {`[{path: /t, tunnel: "ws://FREE"}]`, diagnosis.BackendDown, 4, "connection refused"},
+		"app down":            {`[{path: /, app: "http://FREE"}]`, diagnosis.BackendDown, 4, "connection refused"},
+		"tunnel to the app":   {`[{path: /t, tunnel: "ws://APP"}]`, diagnosis.AppAnswered, 4, "200 OK"},
+		"wss to plain":        {`[{path: /t, tunnel: "wss://ECHO"}]`, diagnosis.BackendScheme, 4, "first record"},
+		"ws to TLS":           {`[{path: /t, tunnel: "ws://SECURE"}]`, diagnosis.BackendScheme, 4, "400"},
+		"path replaced":       {`[{path: /t, tunnel: "ws://AT/ws"}]`, "", 0, "101"},
+		"path kept":           {`[{path: /t, tunnel: "ws://AT"}]`, diagnosis.PathUnknown, 4, "404"},
+		"ALLOWED_HOSTS":       {`[{path: /, app: "http://REFUSING"}]`, diagnosis.HostRefused, 4, "400"},
+		"a pool":              {`[{path: /t, tunnel: "pool://both"}]`, "", 0, "101"},
+		"a pool that is down": {`[{path: /t, tunnel: "pool://down"}]`, diagnosis.BackendDown, 4, "connection refused"},
+		"a pattern":           {`[{match: "^/t", tunnel: "ws://FREE"}]`, "", 0, "no path is known that match takes"},
+		"https loop":          {`[{path: /, app: "http://LOOPING"}]`, diagnosis.RedirectLoop, 4, "301"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			addrs := []string{"ECHO", echo.addr, "APP", app.addr, "FREE", free(t), "REFUSING", refusing.addr, "LOOPING", looping.addr, "SECURE", secure.addr, "AT", at.addr, "LISTEN", free(t), "STATE", t.TempDir()}
-			file := parse(t, "{state: STATE, listen: LISTEN, http_listen: off, sites: [{hosts: ['*.app.test'], tls: internal, routes: "+c.routes+"}]}", addrs...)
+			file := parse(t, "{state: STATE, listen: LISTEN, http_listen: off, pools: [{name: both, backends: ['http://FREE', 'http://ECHO']}, {name: down, backends: ['http://FREE']}], sites: [{hosts: ['*.app.test'], tls: internal, routes: "+c.routes+"}]}", addrs...)
 			serveFront(t, file)
 			r := examine(t, Options{Config: file, ConfigName: "wsfront.yaml"})
 			expect(t, r, c.want, c.exit)
