@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,12 +34,11 @@ type importFlags struct {
 	root   string
 	push   string
 	port   int
-	write  string
+	write  bool
+	config string
+	behind string
 	json   bool
 }
-
-// usualPlace stands for --write without a path.
-const usualPlace = "the usual place"
 
 func newImportApache() *cobra.Command {
 	var f importFlags
@@ -49,7 +49,7 @@ func newImportApache() *cobra.Command {
 and prints a wsfront.yaml that does the same, with the lines that each route
 comes from. A report on standard error says of every directive what became of
 it: imported, not needed here, or left to you, with what to do. Nothing of
-Apache's is changed.
+Apache's is changed, unless --behind names a file of its.
 
 FILE is a vhost, several of them, a whole apache2.conf, a fragment with nothing
 but ProxyPass and RewriteRule lines, or a .htaccess file. Without one the vhosts
@@ -59,6 +59,7 @@ The exit status is 0 when nothing was left open, 1 when something needs you, and
 2 when there is no configuration.`,
 		Example: `  wsfront import apache /etc/apache2/sites-enabled/app.conf > wsfront.yaml
   wsfront import apache --push /websocket --write app.conf
+  wsfront import apache --write --behind /etc/apache2/sites-available/behind-wsfront.conf
   wsfront import apache --host app.example.com fragment.conf`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
@@ -68,8 +69,9 @@ The exit status is 0 when nothing was left open, 1 when something needs you, and
 	flags.StringVar(&f.root, "root", "", "`DIR` in which relative names of files begin (ServerRoot; default the folder of the file, /etc/apache2, /etc/httpd)")
 	flags.StringVar(&f.push, "push", "", "`PATH` at which pages open their WebSocket: a route to the built-in push service, channel board")
 	flags.IntVar(&f.port, "app-port", 0, "`PORT` of loopback for an app that runs inside Apache today (default 8080)")
-	flags.StringVar(&f.write, "write", "", "write the configuration to `PATH` in place of standard output, with a backup of what was there (default /etc/wsfront/wsfront.yaml for root where that folder exists, else ./wsfront.yaml)")
-	flags.Lookup("write").NoOptDefVal = usualPlace
+	flags.BoolVar(&f.write, "write", false, "put the configuration in place instead of printing it, with a backup of what was there")
+	flags.StringVarP(&f.config, "config", "c", "", "configuration `FILE` that --write puts in place (default /etc/wsfront/wsfront.yaml for root where that folder exists, else ./wsfront.yaml)")
+	flags.StringVar(&f.behind, "behind", "", "write what stays in Apache, on loopback behind wsfront, to `FILE`, a site for Apache, with a backup of what was there")
 	flags.BoolVar(&f.json, "json", false, "print configuration and report as one JSON object on standard output")
 	return cmd
 }
@@ -102,6 +104,8 @@ func (f *importFlags) result(files []string) (*apacheimport.Result, error) {
 		define[name] = value
 	}
 	switch {
+	case f.config != "" && !f.write:
+		return nil, fmt.Errorf("--config %s: nothing is written without --write; add it", f.config)
 	case f.push != "" && !strings.HasPrefix(f.push, "/"):
 		return nil, fmt.Errorf("--push %s: a path begins with /; write --push /%s", f.push, f.push)
 	case f.port < 0 || f.port > 65535:
@@ -135,18 +139,30 @@ func (f *importFlags) named(files []string) ([]string, error) {
 // print hands over what came out.
 func (f *importFlags) print(stdout, stderr io.Writer, r *apacheimport.Result) error {
 	written := ""
-	if f.write != "" && r.YAML != "" {
-		var err error
-		if written, err = writeConfig(f.write, r.YAML); err != nil {
-			return err
+	if f.write && r.YAML != "" {
+		path := cmp.Or(f.config, usualConfig())
+		said, err := writeKept(path, r.YAML)
+		if err != nil {
+			return fmt.Errorf("write the configuration: %w", err)
 		}
+		written = said + fmt.Sprintf("Written to %s. Next: wsfront check --config %s\n", path, path)
+	}
+	if f.behind != "" {
+		if r.Apache == "" {
+			return errors.New("--behind: no app runs inside Apache here, so that none of it has to stay; leave it out")
+		}
+		said, err := writeKept(f.behind, r.Apache)
+		if err != nil {
+			return fmt.Errorf("write what stays in Apache: %w", err)
+		}
+		written += said + fmt.Sprintf("What stays in Apache is written to %s.\n", f.behind)
 	}
 	switch {
 	case f.json:
 		enc := json.NewEncoder(stdout)
 		enc.SetIndent("", "  ")
 		return enc.Encode(r)
-	case f.write == "":
+	case !f.write:
 		io.WriteString(stdout, r.YAML)
 	}
 	io.WriteString(stderr, r.Report())
@@ -156,16 +172,17 @@ func (f *importFlags) print(stdout, stderr io.Writer, r *apacheimport.Result) er
 	return nil
 }
 
-// writeConfig puts the configuration in place, whole or not at all, and keeps
-// what was there. It says what it did.
-func writeConfig(path, text string) (string, error) {
-	if path == usualPlace {
-		path = "wsfront.yaml"
-		if info, err := os.Stat("/etc/wsfront"); err == nil && info.IsDir() && os.Geteuid() == 0 {
-			path = "/etc/wsfront/wsfront.yaml"
-		}
+// usualConfig is where wsfront looks for its configuration.
+func usualConfig() string {
+	if info, err := os.Stat("/etc/wsfront"); err == nil && info.IsDir() && os.Geteuid() == 0 {
+		return "/etc/wsfront/wsfront.yaml"
 	}
-	said := ""
+	return "wsfront.yaml"
+}
+
+// writeKept puts a file in place, whole or not at all, and keeps what was there.
+// It says so.
+func writeKept(path, text string) (said string, err error) {
 	if _, err := os.Lstat(path); err == nil {
 		kept, err := backUp(path)
 		if err != nil {
@@ -173,10 +190,7 @@ func writeConfig(path, text string) (string, error) {
 		}
 		said = path + " was kept as " + kept + ".\n"
 	}
-	if err := replaceFile(path, text); err != nil {
-		return "", fmt.Errorf("write the configuration: %w", err)
-	}
-	return said + fmt.Sprintf("Written to %s. Next: wsfront check --config %s\n", path, path), nil
+	return said, replaceFile(path, text)
 }
 
 // backUp copies a file beside itself, under a name that nothing has yet.

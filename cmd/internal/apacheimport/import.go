@@ -44,6 +44,9 @@ type Result struct {
 	Notes []Note `json:"notes"`
 	// Ways are what to do with apps that run inside Apache.
 	Ways []Way `json:"ways,omitempty"`
+	// Apache is a file for Apache with the vhosts of those apps as they are
+	// behind wsfront, on loopback. Empty where no app runs inside Apache.
+	Apache string `json:"apache,omitempty"`
 	// Files are the files that were read.
 	Files []string `json:"files"`
 }
@@ -104,7 +107,7 @@ func Import(cfg *apacheconf.Config, o Options) *Result {
 	r.Notes = append(im.notes(all), im.unread(cfg.Notes)...)
 	sortNotes(r.Notes)
 	if r.YAML != "" {
-		r.Ways = im.ways(vhosts)
+		r.Ways, r.Apache = im.ways(vhosts), im.keptApache(vhosts)
 	}
 	r.Verdict = verdict(r)
 	return r

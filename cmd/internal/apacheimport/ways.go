@@ -47,27 +47,52 @@ func (im *importer) leadsInside(v *vhost) bool {
 func (im *importer) keepApache(v *vhost) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "In ports.conf, or where Listen stands, in place of Listen 80 and Listen 443:\n\n    Listen 127.0.0.1:%d\n\nThe vhost, in place of %s:\n\n", im.appPort, v.place())
-	if v.section == nil {
-		writeDirectives(&b, slices.DeleteFunc(slices.Clone(v.own), func(d *apacheconf.Directive) bool { return !serverOnly(d) }), 4)
+	for line := range strings.Lines(im.keptVhost(v)) {
+		b.WriteString("    " + line)
 	}
-	fmt.Fprintf(&b, "    <VirtualHost 127.0.0.1:%d>\n", im.appPort)
-	kept := im.behind(v, v.own)
-	if v.section == nil && len(v.names) == 0 {
-		fmt.Fprintf(&b, "        ServerName %s\n", im.nameOf(v))
-	}
-	writeDirectives(&b, kept, 8)
-	if v.app.kind == "WSGI" {
-		b.WriteString("        # wsfront says who asks, and that it was by https.\n        WSGITrustedProxies 127.0.0.1\n        WSGITrustedProxyHeaders X-Forwarded-For X-Forwarded-Proto\n")
-	} else {
-		b.WriteString("        # wsfront says who asks, and that it was by https.\n        RemoteIPHeader X-Forwarded-For\n        RemoteIPInternalProxy 127.0.0.1\n        SetEnvIf X-Forwarded-Proto \"^https$\" HTTPS=on\n")
-	}
-	b.WriteString("    </VirtualHost>\n\n")
+	b.WriteString("\n")
 	if v.app.kind != "WSGI" {
 		b.WriteString("Then: a2enmod remoteip; apache2ctl configtest && systemctl restart apache2, and start wsfront.")
 	} else {
 		b.WriteString("Then: apache2ctl configtest && systemctl restart apache2, and start wsfront.")
 	}
 	return b.String()
+}
+
+// keptVhost is the text of a vhost behind wsfront, with what may only stand
+// outside of one before it.
+func (im *importer) keptVhost(v *vhost) string {
+	var b strings.Builder
+	if v.section == nil {
+		writeDirectives(&b, slices.DeleteFunc(slices.Clone(v.own), func(d *apacheconf.Directive) bool { return !serverOnly(d) }), 0)
+	}
+	fmt.Fprintf(&b, "<VirtualHost 127.0.0.1:%d>\n", im.appPort)
+	if v.section == nil && len(v.names) == 0 {
+		fmt.Fprintf(&b, "    ServerName %s\n", im.nameOf(v))
+	}
+	writeDirectives(&b, im.behind(v, v.own), 4)
+	b.WriteString("    # wsfront says who asks, and that it was by https.\n")
+	if v.app.kind == "WSGI" {
+		b.WriteString("    WSGITrustedProxies 127.0.0.1\n    WSGITrustedProxyHeaders X-Forwarded-For X-Forwarded-Proto\n")
+	} else {
+		b.WriteString("    RemoteIPHeader X-Forwarded-For\n    RemoteIPInternalProxy 127.0.0.1\n    SetEnvIf X-Forwarded-Proto \"^https$\" HTTPS=on\n")
+	}
+	b.WriteString("</VirtualHost>\n")
+	return b.String()
+}
+
+// keptApache is a file for Apache with all vhosts that stay behind wsfront, or "".
+func (im *importer) keptApache(vhosts []*vhost) string {
+	var b strings.Builder
+	for _, v := range vhosts {
+		if v.app.inside() && im.leadsInside(v) {
+			b.WriteString("\n" + im.keptVhost(v))
+		}
+	}
+	if b.Len() == 0 {
+		return ""
+	}
+	return fmt.Sprintf("# Made by wsfront import apache: what stays in Apache, behind wsfront.\nListen 127.0.0.1:%d\n", im.appPort) + b.String()
 }
 
 // place is where a vhost stands.
