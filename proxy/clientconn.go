@@ -54,6 +54,7 @@ type clientConn struct {
 	writeUntil time.Time
 
 	version uint16      // of TLS, 0 for none
+	isNew   bool        // see settle
 	gone    bool        // given away: to net/http, or to a tunnel
 	idle    atomic.Bool // between two requests: may be closed at once
 }
@@ -219,6 +220,7 @@ func (c *clientConn) park(idleEnd time.Time) bool {
 	if sealed, ok := c.Conn.(*record.Conn); ok {
 		sealed.Rest()
 	}
+	c.settle()
 	return c.server.conns.lot.Park(socketOf(c.Conn), idleEnd, func(ready bool) {
 		// Ended and awaited as what begin started; to close may take a while.
 		if ready {
@@ -253,8 +255,11 @@ func (c *clientConn) handOver() bool {
 	read := append([]byte(nil), c.reader.Buffered()...)
 	_ = c.SetDeadline(noDeadline)
 	c.until, c.writeUntil = noDeadline, noDeadline
-	if c.gone = c.listener.handover.give(&handedConn{Conn: c.Conn, version: c.version, read: read}); c.gone {
+	handed := &handedConn{Conn: c.Conn, version: c.version, read: read, newcomers: &c.server.conns.newcomers}
+	handed.isNew.Store(c.isNew)
+	if c.gone = c.listener.handover.give(handed); c.gone {
 		c.reader.Reset(nil)
+		c.isNew = false // handed is, as long as it lasts
 	}
 	return c.gone
 }

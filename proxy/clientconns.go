@@ -16,6 +16,8 @@ type clientConns struct {
 	closed bool        // those that come now are closed at once
 	wg     sync.WaitGroup
 	lot    park.Lot // has those that have been idle for a while
+
+	newcomers newcomers
 }
 
 // begin serves a connection that was accepted.
@@ -46,6 +48,8 @@ func (s *clientConns) add(c *clientConn) bool {
 		c.next.prev = c
 	}
 	s.first = c
+	c.isNew = true
+	s.newcomers.add()
 	s.wg.Add(1)
 	return true
 }
@@ -60,6 +64,7 @@ func (s *clientConns) replace(c *clientConn, conn net.Conn) {
 // done forgets a connection that has ended or is not ours any more.
 func (s *clientConns) done(c *clientConn) {
 	defer s.wg.Done()
+	c.settle()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.next != nil {

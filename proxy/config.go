@@ -33,8 +33,8 @@ type Config struct {
 
 	// State is the folder for what must outlive a restart: certificates and
 	// their keys, the internal CA. It is created 0700 where it is missing.
-	// Default /var/lib/wsfront for root, else wsfront in the user's folder
-	// for configuration.
+	// Default the unit's StateDirectory= under systemd, /var/lib/wsfront for
+	// root, else wsfront in the user's folder for configuration.
 	State string `yaml:"state"`
 
 	// ACME says how certificates of sites with tls: auto are obtained.

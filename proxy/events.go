@@ -5,6 +5,9 @@ package proxy
 const (
 	// eventListen: an address is served. Attributes: address, protocol.
 	eventListen = "listen"
+	// eventListenUnused: an adopted socket fits no address of the configuration.
+	// Attributes: address, hint.
+	eventListenUnused = "listen.unused"
 	// eventAcceptFailed: there was no room for another connection. Attributes:
 	// address, error.
 	eventAcceptFailed = "accept.failed"

@@ -6,17 +6,35 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
-// tlsVersionKey is under which the context of a connection that was handed over
-// keeps its TLS version: net/http knows only those of crypto/tls.
-type tlsVersionKey struct{}
+// handedKey is under which the context of a connection that was handed over keeps
+// it.
+type handedKey struct{}
 
 // handedConn is a connection that our own reader has begun to read.
 type handedConn struct {
 	net.Conn
-	version uint16 // of TLS, 0 for none
+	version uint16 // of TLS, 0 for none; net/http knows only those of crypto/tls
 	read    []byte // what comes before the rest
+
+	newcomers *newcomers
+	isNew     atomic.Bool
+}
+
+// settle notes that the first request is being served, or never will be: net/http
+// drops one that it has read, once it is told to shut down.
+func (c *handedConn) settle() {
+	if c.isNew.CompareAndSwap(true, false) {
+		c.newcomers.remove()
+	}
+}
+
+// Close closes the connection below.
+func (c *handedConn) Close() error {
+	c.settle()
+	return c.Conn.Close()
 }
 
 func (c *handedConn) Read(p []byte) (int, error) {
@@ -95,10 +113,10 @@ func (h *handover) Close() error {
 // Addr is that of the true listener.
 func (h *handover) Addr() net.Addr { return h.addr }
 
-// noteVersion is http.Server.ConnContext for it.
-func noteVersion(ctx context.Context, conn net.Conn) context.Context {
-	if h, ok := conn.(*handedConn); ok && h.version != 0 {
-		return context.WithValue(ctx, tlsVersionKey{}, h.version)
+// noteConn is http.Server.ConnContext for it.
+func noteConn(ctx context.Context, conn net.Conn) context.Context {
+	if h, ok := conn.(*handedConn); ok {
+		return context.WithValue(ctx, handedKey{}, h)
 	}
 	return ctx
 }

@@ -29,20 +29,30 @@ type listener struct {
 	secure   bool // by TLS
 	http     *http.Server
 	handover *handover // what http serves
+
+	full     atomic.Bool // the last connection could not be accepted for want of room
+	answered atomic.Bool // Alive has been answered here
 }
 
-// Listen binds every address of the configuration. The error is a FieldError
-// that says which could not be had and what to do.
+// Listen binds every address of the configuration, or takes the socket for it
+// that was adopted. The error is a FieldError that says which could not be had
+// and what to do.
 func (s *Server) Listen() error {
 	hasTLS := s.cfg.hasTLS()
 	bind := func(field string, addresses []string, secure bool) error {
 		for i, a := range addresses {
-			l, err := net.Listen("tcp", a)
-			if err != nil {
-				return FieldError{fmt.Sprintf("%s[%d]", field, i), listenMistake(a, err)}
+			sockets := s.claim(a)
+			if sockets == nil {
+				l, err := net.Listen("tcp", a)
+				if err != nil {
+					return FieldError{fmt.Sprintf("%s[%d]", field, i), s.listenMistake(a, err)}
+				}
+				sockets = append(sockets, l)
 			}
-			s.listeners = append(s.listeners, s.newListener(l, secure))
-			if _, port, err := net.SplitHostPort(l.Addr().String()); err == nil && secure && s.securePort == "" {
+			for _, l := range sockets {
+				s.listeners = append(s.listeners, s.newListener(l, secure))
+			}
+			if _, port, err := net.SplitHostPort(sockets[0].Addr().String()); err == nil && secure && s.securePort == "" {
 				s.securePort = port
 			}
 		}
@@ -52,6 +62,7 @@ func (s *Server) Listen() error {
 	if err == nil {
 		err = bind("http_listen", s.cfg.HTTPListen, false)
 	}
+	s.closeUnused()
 	if err != nil {
 		s.closeListeners()
 	}
@@ -81,7 +92,7 @@ func (s *Server) newListener(l net.Listener, secure bool) *listener {
 			ReadHeaderTimeout: headerTimeout,
 			IdleTimeout:       idleTimeout,
 			MaxHeaderBytes:    maxHeaderBytes,
-			ConnContext:       noteVersion,
+			ConnContext:       noteConn,
 			ErrorLog:          log.New(httpServerLog{s.log}, "", 0),
 		},
 	}
@@ -140,10 +151,12 @@ func (s *Server) accept(l *listener) error {
 		conn, err := l.Accept()
 		switch {
 		case err == nil:
+			l.full.Store(false)
 			s.conns.begin(s, l, conn)
-		case s.draining.Load():
+		case s.closing.Load():
 			return nil
 		case isPassing(err):
+			l.full.Store(true)
 			s.log.Warn(eventAcceptFailed, "address", l.Listener.Addr().String(), "error", err.Error())
 			select {
 			case <-time.After(acceptPause):
@@ -187,16 +200,19 @@ func (s *Server) drainTimeout() time.Duration {
 	return s.cfg.DrainTimeout
 }
 
-// drain ends the service: no new connections, idle ones closed, tunnels told to
-// go, open requests finished or, after timeout, cut as the tunnels are.
+// drain ends the service: no new connections, idle ones closed once those that
+// have just come have said what they want, tunnels told to go, open requests
+// finished or, after timeout, cut as the tunnels are.
 func (s *Server) drain(timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	s.draining.Store(true)
-	s.stop()
+	s.closing.Store(true)
 	for _, l := range s.listeners {
 		l.Close()
 	}
+	s.conns.newcomers.wait(min(timeout, newcomerGrace))
+	s.draining.Store(true)
+	s.stop()
 	var cut atomic.Bool
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -232,8 +248,11 @@ func (s *Server) closeListeners() {
 }
 
 // listenMistake says what to do about an address that could not be bound.
-func listenMistake(address string, err error) string {
+func (s *Server) listenMistake(address string, err error) string {
+	other := s.samePort(address)
 	switch {
+	case errors.Is(err, syscall.EADDRINUSE) && other != nil:
+		return fmt.Sprintf("%s: systemd has opened this port at %s; write the same address in both places, here and in wsfront.socket (ListenStream=)", address, other)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return address + ": another program has this port (find it with: ss -ltnp); stop it, or choose another address"
 	case errors.Is(err, os.ErrPermission):

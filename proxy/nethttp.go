@@ -77,8 +77,9 @@ func (h *httpExchange) arrive(s *Server, w http.ResponseWriter, r *http.Request,
 	h.server, h.down, h.req, h.secure, h.proto = s, h, &h.request, secure, r.Proto
 	if r.TLS != nil {
 		h.tls = r.TLS.Version
-	} else if version, ok := r.Context().Value(tlsVersionKey{}).(uint16); ok {
-		h.tls = version
+	} else if conn, ok := r.Context().Value(handedKey{}).(*handedConn); ok {
+		conn.settle()
+		h.tls = conn.version
 	}
 	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		h.peer = ap.Addr().Unmap()

@@ -119,9 +119,6 @@ func hasEncodedSlash[T ~string | ~[]byte](clean T) bool {
 	return false
 }
 
-// isTokenChar is tchar of RFC 9110 §5.6.2.
-func isTokenChar(c byte) bool { return isUnreserved(c) || strings.IndexByte("!#$%&'*+^`|", c) >= 0 }
-
 // isUnreserved is RFC 3986 §2.3.
 func isUnreserved(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -27,6 +28,7 @@ type Server struct {
 	certs  *certificates
 	table  atomic.Pointer[table]
 
+	adopted    []net.Listener // until Listen
 	listeners  []*listener
 	securePort string // where redirects lead; "" when no address has TLS
 	reloading  sync.Mutex
@@ -43,6 +45,7 @@ type Server struct {
 	messages sync.WaitGroup  // of tunnels of mode message
 	stopping context.Context // done when shutdown begins
 	stop     context.CancelFunc
+	closing  atomic.Bool // no connection is accepted any more
 	draining atomic.Bool // no request follows another on a connection
 
 	passwordChecks chan struct{} // has a place for each that may be under way
@@ -76,6 +79,7 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 		return nil, fmt.Errorf("prepare for tunnels: %w", err)
 	}
 	s.accepter = record.NewAccepter(s.certs.tlsConfig())
+	s.conns.newcomers.none = make(chan struct{}, 1)
 	s.turns.New = func() any { return new(turn) }
 	s.httpExchanges.New = func() any { return new(httpExchange) }
 	s.tunnels.routes, s.tunnels.from = map[string]int{}, map[netip.Prefix]int{}

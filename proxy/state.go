@@ -4,12 +4,17 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
-// DefaultState is the folder that stands for an empty Config.State:
-// /var/lib/wsfront for root, else wsfront in the user's folder for
-// configuration, or "" when the environment names none.
+// DefaultState is the folder that stands for an empty Config.State: the one that
+// systemd made for the service (StateDirectory=), /var/lib/wsfront for root, else
+// wsfront in the user's folder for configuration, or "" when the environment
+// names none.
 func DefaultState() string {
+	if dir, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":"); dir != "" { // there may be several
+		return dir
+	}
 	if os.Geteuid() == 0 {
 		return "/var/lib/wsfront"
 	}

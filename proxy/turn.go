@@ -76,6 +76,7 @@ func (t *turn) serve() (again bool) {
 		}
 	}()
 	if err := t.readHead(); err != nil {
+		c.settle()
 		t.unreadable(err)
 		return false
 	}
@@ -91,6 +92,7 @@ func (t *turn) serve() (again bool) {
 	if handOver && c.handOver() {
 		return false
 	}
+	c.settle()
 	t.beginBody()
 	switch {
 	case handOver:

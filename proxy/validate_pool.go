@@ -19,7 +19,7 @@ func (v *validator) pools() {
 			names[p.Name] = at
 		}
 		v.poolBackends(at, p)
-		if i := strings.IndexFunc(p.Sticky, func(r rune) bool { return r > 0x7f || !isTokenChar(byte(r)) }); i >= 0 { // RFC 6265 §4.1.1
+		if p.Sticky != "" && !isToken(p.Sticky) { // RFC 6265 §4.1.1
 			v.failf(at+".sticky", "%q is no name of a cookie; write one of letters and digits, such as ROUTE", p.Sticky)
 		}
 		v.duration(at+".fail_timeout", p.FailTimeout)

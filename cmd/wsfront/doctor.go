@@ -11,11 +11,6 @@ import (
 	"wsfront/cmd/internal/doctor"
 )
 
-// exitStatus is how a command ends that has said all there is to say.
-type exitStatus int
-
-func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
-
 // newDoctor says why a WebSocket cannot be opened.
 func newDoctor() *cobra.Command {
 	var (

@@ -35,6 +35,8 @@ func TestE2E(t *testing.T) {
 	t.Run("operator_errors", l.testOperatorErrors)
 	t.Run("demo", l.testDemo)
 	t.Run("rsyslog", l.testRsyslog)
+	t.Run("import", l.testImport)
+	t.Run("import_founding", l.testImportFounding)
 	t.Run("crash", l.testCrash)
 	t.Run("history", l.testHistory)
 	t.Run("pages", l.testPages)

@@ -17,7 +17,11 @@ func newRun() *cobra.Command {
 configuration file again: open requests and tunnels are not touched, and a file
 with mistakes is refused while the old configuration goes on serving. Both, and
 SIGUSR1 alone, open the file of access_log anew, as logrotate needs it. SIGINT
-and SIGTERM let open requests finish, for as long as drain_timeout says.`,
+and SIGTERM let open requests finish, for as long as drain_timeout says.
+
+Under systemd, sockets that a socket unit opened are served where their address
+is one of the configuration, and the service tells when it is ready, reloads and
+stops, and for WatchdogSec= that it is alive.`,
 		Example: `  wsfront run
   wsfront run --config /etc/wsfront/wsfront.yaml
   wsfront run --host review.example.com --app http://127.0.0.1:8080 --push /websocket

@@ -12,11 +12,13 @@ import (
 	"reflect"
 	"sync"
 	"syscall"
+	"time"
 
 	"wsfront/cmd/internal/admin"
 	"wsfront/cmd/internal/config"
 	"wsfront/cmd/internal/heap"
 	"wsfront/cmd/internal/publishd"
+	"wsfront/cmd/internal/systemd"
 	"wsfront/proxy"
 	"wsfront/pusher"
 	"wsfront/pusher/natsbroker"
@@ -43,10 +45,11 @@ const (
 // service is one running wsfront: the front, its push service with its inputs,
 // and the two local doors, for publishing and for orders.
 type service struct {
-	log    *slog.Logger
-	broker pusher.Broker
-	hub    *pusher.Hub
-	front  *proxy.Server
+	log     *slog.Logger
+	manager *systemd.Manager
+	broker  pusher.Broker
+	hub     *pusher.Hub
+	front   *proxy.Server
 	// reload reads the configuration again and applies it; nil when there is
 	// no file.
 	reload    func() error
@@ -65,6 +68,7 @@ type service struct {
 // with a value of file is a proxy.FieldError.
 func newService(file *config.File, flags publishFlags, stdout, stderr io.Writer) (_ *service, err error) {
 	s := &service{log: slog.New(file.Log.Handler(stderr)), file: file, flags: flags}
+	s.manager = systemd.NewManager(s.log)
 	if s.broker, err = openBroker(file, s.log); err != nil {
 		return nil, err
 	}
@@ -92,6 +96,7 @@ func newService(file *config.File, flags publishFlags, stdout, stderr io.Writer)
 			return nil, err
 		}
 	}
+	s.front.Adopt(systemd.Sockets(s.log)...)
 	if err := s.front.Listen(); err != nil {
 		s.publish.Close()
 		s.inputs.close()
@@ -121,7 +126,9 @@ func (s *service) run(ctx context.Context) error {
 	var told sync.WaitGroup
 	told.Go(func() { _ = s.hub.Run(telling) }) // it fails only if it runs already
 	s.wg.Go(func() { heap.Pace(s.parts) })
+	told.Go(func() { s.manager.Watch(telling, s.front.Alive) })
 	s.startInputs()
+	s.wg.Go(s.tellManager)
 	err := s.front.Run(s.parts)
 	s.stop(nil)
 	s.wg.Wait()
@@ -150,14 +157,18 @@ func openBroker(file *config.File, log *slog.Logger) (pusher.Broker, error) {
 // requests finish.
 func (s *service) partFromPages() {
 	<-s.parts.Done()
-	s.reloading.Lock()
-	timeout := cmp.Or(s.file.DrainTimeout, proxy.DefaultDrainTimeout)
-	s.reloading.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.drainTimeout())
 	defer cancel()
 	if err := s.hub.Shutdown(ctx); err != nil {
 		s.log.Warn(eventPushCut, "reason", err.Error())
 	}
+}
+
+// drainTimeout is that of the configuration in effect.
+func (s *service) drainTimeout() time.Duration {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	return cmp.Or(s.file.DrainTimeout, proxy.DefaultDrainTimeout)
 }
 
 // apply puts a new configuration into effect, or returns why not.
@@ -197,16 +208,20 @@ func (s *service) apply(file *config.File) error {
 // reloadLogged is reload, with a refusal in the log: SIGHUP gives no other
 // answer.
 func (s *service) reloadLogged() error {
+	s.manager.Reloading()
 	err := errors.New("this server runs by flags; restart it to change them")
 	if s.reload != nil {
 		err = s.reload()
 	}
-	if err != nil {
-		s.log.Error(eventReloadRefused, "problem", err.Error())
-	}
 	// After a refusal as well: whoever rotates the log does not know of it.
 	s.front.ReopenAccessLog()
-	return err
+	if err != nil {
+		s.log.Error(eventReloadRefused, "problem", err.Error())
+		s.manager.Ready("the last reload was refused: " + err.Error())
+		return err
+	}
+	s.manager.Ready(s.serving())
+	return nil
 }
 
 // takeSignals reloads at each SIGHUP, and opens the access log anew at each

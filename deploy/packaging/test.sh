@@ -1,0 +1,193 @@
+#!/bin/bash
+# deploy/packaging/test.sh: builds the packages, and installs, runs, upgrades and
+# removes them on a machine whose first process is systemd: a copy of this one in
+# namespaces of its own, of which nothing is left. Needs root, on Debian 12 with Go.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+if [ "$(id -u)" != 0 ]; then
+  echo "deploy/packaging/test.sh: needs root for a machine of its own; run it by sudo" >&2
+  exit 1
+fi
+missing=()
+for package in systemd dbus lintian logrotate rpm python3 curl iproute2 procps man-db; do
+  status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
+  [ "$status" = installed ] || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  echo "installing ${missing[*]}"
+  apt-get -q update
+  DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "${missing[@]}"
+fi
+
+work=$(mktemp -d)
+group=$(findmnt -n -t cgroup2 -o TARGET | head -1)/wsfront-test-$$
+manager=
+cleanup() {
+  if [ -n "$manager" ]; then
+    kill -KILL "$manager" 2>/dev/null || true # and with it all that it started
+    wait || true
+  fi
+  [ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir {} \;
+  rm -rf "$work"
+}
+trap cleanup EXIT
+
+say() { echo "== $*"; }
+fail() {
+  echo "deploy/packaging/test.sh: $*" >&2
+  cat "$work/boot.log" >&2 2>/dev/null || true
+  [ -z "$manager" ] || inside journalctl --no-pager -n 60 -u wsfront.service -u wsfront.socket >&2 || true
+  exit 1
+}
+# inside COMMAND... runs it on the machine.
+inside() { nsenter -t "$manager" -a -- "$@"; }
+# eventually COMMAND... waits until it succeeds.
+eventually() {
+  for _ in $(seq 300); do
+    "$@" && return
+    sleep 0.1 # between two looks
+  done
+  fail "not seen within 30 s: $*"
+}
+
+say "two builds of one commit have the same bytes"
+./build.sh "$work/first" >/dev/null
+git clone -q "$(git rev-parse --show-toplevel)" "$work/elsewhere"
+"$work/elsewhere/deploy/packaging/build.sh" "$work/again" amd64 >/dev/null
+(cd "$work/again" && sha256sum --quiet -c SHA256SUMS && cd "$work/first" && sha256sum --quiet -c "$work/again/SHA256SUMS") ||
+  fail "another build gave other bytes"
+ls -s --block-size=1K "$work/first"
+
+say "a later version"
+git -C "$work/elsewhere" -c user.name=test -c user.email=test@localhost commit -q --allow-empty -m "later"
+"$work/elsewhere/deploy/packaging/build.sh" "$work/later" amd64 >/dev/null
+mkdir "$work/packages"
+for kind in deb rpm; do
+  cp "$work"/first/*[_.]"$([ $kind = deb ] && echo amd64 || echo x86_64).$kind" "$work/packages/first.$kind"
+  cp "$work"/later/*."$kind" "$work/packages/later.$kind"
+done
+cp testdata/client.py "$work/packages"
+
+say "what Debian's lintian says"
+lintian --fail-on error "$work/packages/first.deb"
+
+say "a machine with systemd"
+mkdir "$work/machine" "$group"
+(
+  echo "$BASHPID" >"$group/cgroup.procs"
+  exec unshare --mount --pid --net --ipc --uts --cgroup --fork testdata/boot.sh "$work/machine" "$work/packages"
+) >"$work/boot.log" 2>&1 &
+booting=$!
+booted() {
+  manager=$(pgrep -P "$booting") || return
+  local state
+  state=$(inside systemctl is-system-running --wait 2>/dev/null || true)
+  [ "$state" = running ] || [ "$state" = degraded ] # by a service of somebody else's
+}
+eventually booted
+
+# served and unserved tell whether the page is there.
+served() { inside curl -sf --cacert /var/lib/wsfront/internal-ca/root.crt -m 10 https://localhost/ | grep -q "wsfront serves this page"; }
+unserved() { ! inside curl -skf -m 2 -o /dev/null https://localhost/; }
+gone() { ! inside pgrep -x wsfront >/dev/null && unserved; }
+pid() { inside systemctl show -P MainPID wsfront.service; }
+
+install_deb() { inside env DEBIAN_FRONTEND=noninteractive apt-get -q -o Dpkg::Use-Pty=0 install -y --no-install-recommends "$1" >"$work/apt" 2>&1 || fail "apt: $(cat "$work/apt")"; }
+install_rpm() { inside rpm -U --force-debian --nodeps --dbpath /run/rpmdb "$1"; }
+
+# add_websocket gives the site a WebSocket of the push service.
+add_websocket() { inside sed -i 's,^    routes:$,&\n      - {path: /websocket\, push: {channel: board}},' /etc/wsfront/wsfront.yaml; }
+# upgrade INSTALL FILE upgrades under load: no page is lost, and a WebSocket gets
+# its goodbye.
+upgrade() {
+  say "upgrade by $2 under load"
+  coproc CLIENT { inside python3 /run/packages/client.py /var/lib/wsfront/internal-ca/root.crt; }
+  local from=${CLIENT[0]} to=${CLIENT[1]} client=$CLIENT_PID line before
+  read -r -t 60 line <&"$from"
+  [ "$line" = begun ] || fail "the client: $line"
+  before=$(pid)
+  "$1" "$2"
+  served || fail "not served after the upgrade"
+  [ "$(pid)" != "$before" ] || fail "the old version runs on"
+  inside grep -q /websocket /etc/wsfront/wsfront.yaml || fail "the configuration is another one"
+  echo >&"$to"
+  cat <&"$from" >"$work/client"
+  wait "$client"
+  cat "$work/client"
+  grep -q " 0 failures, closed by \[1012\]" "$work/client" || fail "the upgrade was not without loss"
+}
+
+say "the .deb: installed, not started"
+install_deb /run/packages/first.deb
+gone || fail "it runs before anybody wanted it"
+say "started, and served by https"
+inside systemctl enable -q --now wsfront
+served || fail "the page is not served"
+inside curl -s -o /dev/null -w '%{http_code} %{redirect_url}\n' http://localhost/ | grep -qx '301 https://localhost/' || fail "http does not lead to https"
+status=$(inside systemctl show -P StatusText wsfront.service)
+[ "$status" = "serving https at [::]:443, http at [::]:80" ] || fail "its status is: $status"
+[ "$(inside stat -c '%U %a' /var/lib/wsfront /var/log/wsfront | xargs)" = "wsfront 700 wsfront 750" ] || fail "the folders are not private"
+inside systemctl show -P NRestarts wsfront.service | grep -qx 0 || fail "it did not start at once"
+inside systemd-analyze verify wsfront.service wsfront.socket || fail "systemd finds mistakes in the units"
+inside systemd-analyze security --no-pager --threshold=20 wsfront.service | tail -1
+inside man -w wsfront >/dev/null || fail "no manual page"
+
+say "a reload that is refused"
+inside cp /etc/wsfront/wsfront.yaml /tmp/good.yaml
+inside sh -c 'echo "nonsense: true" >>/etc/wsfront/wsfront.yaml'
+inside systemctl reload wsfront 2>/dev/null && fail "a reload with mistakes succeeded"
+inside journalctl -u wsfront --no-pager | grep -q "nonsense" || fail "the journal does not say why"
+inside cp /tmp/good.yaml /etc/wsfront/wsfront.yaml
+served || fail "not served after a reload that was refused"
+
+say "a durable history, a publish by root, and a log that is rotated"
+inside sh -c 'printf "%s\n" "push: {history: durable}" "access_log: {file: /var/log/wsfront/access.log}" >>/etc/wsfront/wsfront.yaml'
+add_websocket
+inside systemctl reload wsfront 2>"$work/refused" && fail "a reload that needs a restart succeeded"
+inside systemctl restart wsfront
+inside wsfront publish board hello >/dev/null || fail "root cannot publish"
+inside test -d /var/lib/wsfront/push || fail "there is no history"
+served || fail "the page is not served"
+inside logrotate -f /etc/logrotate.d/wsfront || fail "logrotate fails"
+inside grep -q "GET / " /var/log/wsfront/access.log.1 || fail "the log was not rotated"
+logged() { served && inside grep -q "GET / " /var/log/wsfront/access.log; }
+eventually logged
+[ "$(inside stat -c '%U %a' /var/log/wsfront/access.log)" = "wsfront 640" ] || fail "the log is not private"
+
+say "a process that hangs is replaced by the watchdog, while clients wait"
+inside mkdir -p /run/systemd/system/wsfront.service.d
+inside sh -c 'printf "[Service]\nWatchdogSec=2s\nRestartSec=100ms\n" >/run/systemd/system/wsfront.service.d/test.conf'
+inside systemctl daemon-reload
+inside systemctl restart wsfront
+hung=$(pid)
+inside kill -STOP "$hung"
+served || fail "the client was refused"
+[ "$(pid)" != "$hung" ] || fail "the process hangs on"
+inside rm -r /run/systemd/system/wsfront.service.d
+inside systemctl daemon-reload
+inside systemctl restart wsfront
+
+upgrade install_deb /run/packages/later.deb
+say "removed: no process, and what it kept is there"
+inside apt-get -q remove -y wsfront >/dev/null 2>&1
+gone || fail "something is left running"
+inside test -e /var/lib/wsfront/internal-ca/root.crt || fail "the state is gone"
+say "purged: nothing is left"
+inside apt-get -q purge -y wsfront >/dev/null 2>&1
+for path in /etc/wsfront /var/lib/wsfront /var/log/wsfront /usr/share/wsfront /etc/systemd/system/sockets.target.wants/wsfront.socket; do
+  inside test ! -e "$path" || fail "$path is left"
+done
+
+say "the .rpm: installed, started, upgraded and removed"
+install_rpm /run/packages/first.rpm
+gone || fail "it runs before anybody wanted it"
+inside systemctl enable -q --now wsfront
+served || fail "the page is not served"
+add_websocket
+inside systemctl reload wsfront
+upgrade install_rpm /run/packages/later.rpm
+inside rpm -e --force-debian --dbpath /run/rpmdb wsfront
+gone || fail "something is left running"
+inside test -e /etc/wsfront/wsfront.yaml.rpmsave || fail "the configuration is gone"
+say "all is well"
