@@ -11,9 +11,9 @@ import (
 	"wsfront/proxy/diagnosis"
 )
 
-// apacheModules are those that each of the rig's Apaches has; what differs
+// scenarioModules are those that each of the rig's Apaches has; what differs
 // between them is which modules of mod_proxy there are.
-var apacheModules = []string{"mpm_event", "authz_core", "authn_core", "authz_user", "auth_basic", "alias", "mime", "headers", "http2", "rewrite", "setenvif", "socache_shmcb", "ssl"}
+var scenarioModules = []string{"mpm_event", "authz_core", "authn_core", "authz_user", "auth_basic", "alias", "mime", "headers", "http2", "rewrite", "setenvif", "socache_shmcb", "ssl"}
 
 // testApache has Apaches by their modules, each with a vhost for each scenario.
 func (r *doctorRig) testApache(t *testing.T) {
@@ -109,7 +109,7 @@ func (r *doctorRig) startApache(t *testing.T, modules []string, lines string, li
 	folder := r.path(t, "apache")
 	var b strings.Builder
 	fmt.Fprintf(&b, "ServerRoot %s\nPidFile apache.pid\nServerName app.test\nErrorLog /dev/stderr\n", folder)
-	for _, m := range append(apacheModules, modules...) {
+	for _, m := range append(scenarioModules, modules...) {
 		fmt.Fprintf(&b, "LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so\n", m, m)
 	}
 	fmt.Fprintf(&b, "Mutex file:%s default\nUser www-data\nGroup www-data\nTypesConfig /etc/mime.types\n%s\n", folder, lines)
