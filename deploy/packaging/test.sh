@@ -190,7 +190,7 @@ play 'changed=[1-9].*failed=0'
 of_role || fail "the role's site is not served"
 before=$(pid)
 play 'changed=0 .*failed=0'
-play 'drain_timeout: .* is no duration' -e drain=soon
+play 'is no time; write a number' -e drain=soon
 inside grep -q 'drain_timeout: 5s' /etc/wsfront/wsfront.yaml || fail "a file with mistakes was written"
 play 'changed=[1-9].*failed=0' -e drain=7s
 [ "$(pid)" = "$before" ] || fail "a change that a reload takes was made by a restart"

@@ -20,7 +20,7 @@ var network = map[Cause]entry{
 		},
 	},
 	PortSilent: {
-		sentence: "The address does not answer at all: mostly a firewall that drops packets, or a process that hangs.",
+		sentence: "No answer comes: mostly a firewall drops the packets, or a process hangs behind a port that still takes connections.",
 		fixes: []Fix{
 			{ForWsfront, "Open the port in the machine's and the provider's firewall, such as: ufw allow 443/tcp. See on the server whether the connection arrives: ss -tn sport = :443."},
 		},
