@@ -3,8 +3,8 @@
 # Debian 12 and by npm what the script client's tests have, and runs them: the TLS
 # record layer against openssl, the lines that doctor prints and the reading of
 # Apache's configuration against the servers, then all else against a freshly built
-# wsfront, to which alone the flags go. Needs root: Apache drops to www-data, and some tests drop to other users and
-# mount a small disk.
+# wsfront, to which alone the flags go. Needs root: Apache drops to www-data, and
+# some tests drop to other users and mount a small disk.
 # One test alone: testdata/e2e.sh -run 'TestE2E/gunicorn/board'. With GOFLAGS=-race
 # in the environment wsfront is built with the race detector.
 set -euo pipefail
