@@ -67,6 +67,7 @@ for kind in deb rpm; do
   cp "$work"/first/*[_.]"$([ $kind = deb ] && echo amd64 || echo x86_64).$kind" "$work/packages/first.$kind"
   cp "$work"/later/*."$kind" "$work/packages/later.$kind"
 done
+cp "$work"/first/wsfront-*-linux-amd64.tar.gz "$work/packages"
 cp -r testdata/client.py testdata/role.yml ../ansible/roles "$work/packages"
 
 say "what Debian's lintian says"
@@ -212,4 +213,9 @@ upgrade install_rpm /run/packages/later.rpm
 inside rpm -e --force-debian --dbpath /run/rpmdb wsfront
 gone || fail "something is left running"
 inside test -e /etc/wsfront/wsfront.yaml.rpmsave || fail "the configuration is gone"
+say "without a package: the commands of install.md"
+awk '/^## / { on = /^## Without a package/ } on && /^    / { print substr($0, 5) }' ../docs/install.md >"$work/packages/by-hand.sh"
+grep -q '^tar xf' "$work/packages/by-hand.sh" || fail "install.md has no commands"
+inside sh -c "cd /tmp && cp /run/packages/wsfront-*.tar.gz . && sh -ex /run/packages/by-hand.sh" 2>"$work/by-hand" || fail "by hand: $(cat "$work/by-hand")"
+served || fail "the page is not served"
 say "all is well"
