@@ -21,12 +21,12 @@ var backends = map[Cause]entry{
 	},
 	BackendScheme: {
 		symptom:  "D9",
-		sentence: "The front speaks another protocol than the backend does at that port: plain HTTP to TLS or the other way round, the PROXY protocol to one that does not expect it, or to something that is no HTTP server.",
+		sentence: "The front speaks another protocol than the backend does at that port: plain HTTP to TLS or the other way round, or to something that is no HTTP server.",
 		fixes: []Fix{
 			{ForWsfront, "Write ws:// or http:// for a plain backend, wss:// or https:// for one with TLS:\n    - {path: /websocket, tunnel: \"wss://127.0.0.1:9443\"}"},
 			{ForApache, "Write http:// or ws:// for a plain backend; for one with TLS https:// or wss://, with this in the virtual host:\n    SSLProxyEngine on"},
 			{ForNginx, "Write what the backend speaks:\n    proxy_pass https://127.0.0.1:9443;"},
-			{ForHAProxy, "Say ssl on the server's line if and only if it speaks TLS, and send-proxy only if it expects that:\n    server push 127.0.0.1:9443 ssl verify required ca-file /etc/ssl/certs/ca-certificates.crt"},
+			{ForHAProxy, "Say ssl on the server's line if and only if it speaks TLS:\n    server push 127.0.0.1:9443 ssl verify required ca-file /etc/ssl/certs/ca-certificates.crt"},
 			{ForCaddy, "Write what the backend speaks:\n    reverse_proxy /websocket* https://127.0.0.1:9443"},
 			{ForTraefik, "Write what the backend speaks:\n    servers: [{url: \"https://127.0.0.1:9443\"}]"},
 		},

@@ -99,7 +99,7 @@ var refusals = map[Cause]entry{
 			{ForWsfront, "A tunnel sends them by itself:" + tunnelWsfront},
 			{ForApache, "Say upgrade=websocket (Apache 2.4.47 and later), or write ws:// in place of http:// (a2enmod proxy_wstunnel):" + tunnelApache},
 			{ForNginx, "Send both by hand, in this very location:" + tunnelNginx},
-			{ForHAProxy, "HAProxy passes them by itself; look for http-request del-header, and for another proxy behind it."},
+			{ForHAProxy, "HAProxy passes them by itself; look for http-request del-header, for send-proxy to a server that does not expect it, and for another proxy behind it."},
 			{ForCaddy, "Caddy passes them by itself; look for header_up with Connection or Upgrade, and for another proxy behind it."},
 			{ForTraefik, "Traefik passes them by itself; look for a middleware that sets Connection or Upgrade, and for another proxy behind it."},
 		},

@@ -28,12 +28,11 @@ var bodySigns = []sign{
 	{"plain http request was sent to https port", TLSRequired},
 	{"speaking plain http to an ssl-enabled server port", TLSRequired},
 	{"this port takes https only", TLSRequired}, // wsfront
-	// what a front has made of a whole handshake: websockets and others, nginx under
-	// ssl_verify_client, websockets behind the PROXY protocol
+	// a handshake whose key was taken away: websockets and others; nginx under
+	// ssl_verify_client
 	{"sec-websocket-key", HandshakeWrong},
 	{"no required ssl certificate was sent", LoginRequired},
 	{"the ssl certificate error", LoginRequired},
-	{"did not receive a valid http request", BackendScheme},
 	// WebSocket libraries on Origin: gorilla as applications print it, coder, websockets, Rails
 	{"request origin not allowed", OriginRefused},
 	{"is not authorized for host", OriginRefused},
