@@ -17,7 +17,7 @@ import (
 func TestE2E_TheServersTakeTheLinesOfFixes(t *testing.T) {
 	c := newChecker(t)
 	checkers := map[string]func(lines []string) (string, []string){
-		ForApache: c.apache, ForNginx: c.nginx, ForHAProxy: c.haproxy, ForCaddy: c.caddy,
+		ForWsfront: c.wsfront, ForApache: c.apache, ForNginx: c.nginx, ForHAProxy: c.haproxy, ForCaddy: c.caddy,
 	}
 	checked := 0
 	for _, known := range []map[Cause]entry{network, refusals, backends, tunnels} {
@@ -37,7 +37,7 @@ func TestE2E_TheServersTakeTheLinesOfFixes(t *testing.T) {
 			}
 		}
 	}
-	if checked < 70 {
+	if checked < 100 {
 		t.Errorf("only %d fixes have lines", checked)
 	}
 }
@@ -76,22 +76,21 @@ func blocks(lines []string) []string {
 func places(lines []string, of map[string]string) map[string]string {
 	sorted := map[string]string{}
 	for _, block := range blocks(lines) {
-		word, _, _ := strings.Cut(block, " ")
-		sorted[of[word]] += block + "\n"
+		sorted[of[strings.Fields(block)[0]]] += block + "\n"
 	}
 	return sorted
 }
 
-// checker has what configurations name: a certificate with its key.
+// checker has what configurations name, a certificate with its key, and a wsfront.
 type checker struct {
-	folder, pem string
-	files, port *regexp.Regexp
+	folder, pem, program string
+	files, port          *regexp.Regexp
 }
 
 func newChecker(t *testing.T) *checker {
 	folder := t.TempDir()
-	c := &checker{folder, filepath.Join(folder, "app.pem"),
-		regexp.MustCompile(`/etc/(ssl|haproxy|letsencrypt)/\S*\.(pem|key)\b`), regexp.MustCompile(`([ :])443\b`)}
+	c := &checker{folder, filepath.Join(folder, "app.pem"), filepath.Join(folder, "wsfront"),
+		regexp.MustCompile(`/etc/(ssl|haproxy|letsencrypt|wsfront)/\S*\.(pem|key)\b`), regexp.MustCompile(`([ :])443\b`)}
 	out, err := exec.Command("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
 		"-subj", "/CN=app.example.com", "-keyout", c.pem, "-out", filepath.Join(folder, "cert")).CombinedOutput()
 	if err != nil {
@@ -108,6 +107,9 @@ func newChecker(t *testing.T) *checker {
 	if err := os.WriteFile(c.pem, append(cert, key...), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if out, err := exec.Command("go", "build", "-o", c.program, "wsfront/cmd/wsfront").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
 	return c
 }
 
@@ -120,6 +122,42 @@ func (c *checker) write(t *testing.T, name, config string) string {
 		t.Fatal(err)
 	}
 	return name
+}
+
+func (c *checker) wsfront(lines []string) (string, []string) {
+	at := places(lines, map[string]string{
+		"listen:": "file", "pools:": "file", "sites:": "file", "trusted_proxies:": "file", "max_tunnels:": "file", "max_tunnels_per_address:": "file",
+		"hosts:": "site", "tls:": "site", "insecure_websocket:": "site", "upgrade_insecure:": "site", "routes:": "routes", "-": "items",
+	})
+	file, site, routes := at["file"], at["site"], at["routes"]
+	if !strings.Contains(site, "hosts:") {
+		site += "hosts: [app.example.com]\n"
+	}
+	if !strings.Contains(site, "tls:") {
+		site += "tls: {cert: " + c.pem + ", key: " + c.pem + "}\n"
+	}
+	if routes == "" {
+		routes = "routes:\n" + at["items"]
+	}
+	if !strings.Contains(routes, "path: /,") {
+		routes += "- {path: /, app: \"http://127.0.0.1:8080\"}\n"
+	}
+	if at[""] != "" {
+		route := "path: /websocket\n" + at[""]
+		if !strings.Contains(route, "push:") {
+			route += "tunnel: wss://127.0.0.1:9443\n"
+		}
+		routes += "-\n" + indent(route)
+	}
+	if !strings.Contains(file, "sites:") {
+		file += "sites:\n-\n" + indent(site+routes)
+	}
+	return "state: " + c.folder + "\n" + file, []string{c.program, "check", "--config"}
+}
+
+// indent moves lines to the right.
+func indent(lines string) string {
+	return "  " + strings.ReplaceAll(strings.TrimSuffix(lines, "\n"), "\n", "\n  ") + "\n"
 }
 
 func (c *checker) apache(lines []string) (string, []string) {
