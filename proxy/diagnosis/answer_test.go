@@ -67,6 +67,8 @@ func TestOfAnswer_NamesTheCause(t *testing.T) {
 		{"HAProxy on a request", "400 Bad Request\n\n<html><body><h1>400 Bad request</h1>\nYour browser sent an invalid request.\n</body></html>\n", Refused},
 		{"nginx wants a certificate", "400 Bad Request\nServer: nginx\n\n<center>No required SSL certificate was sent</center>\n<hr><center>nginx</center>", LoginRequired},
 		{"key taken away", "400 Bad Request\nServer: nginx\n\nFailed to open a WebSocket connection: missing Sec-WebSocket-Key header.\n", HandshakeWrong},
+		{"version changed", "400 Bad Request\n\nFailed to open a WebSocket connection: invalid Sec-WebSocket-Version header: 8.\n", HandshakeWrong},
+		{"gunicorn on many fields", "400 Bad Request\n\n<h1><p>Bad Request</p></h1>\nError parsing headers: 'limit request headers fields'", Refused},
 		{"HTTP/1.0, or the PROXY protocol", "400 Bad Request\n\nFailed to open a WebSocket connection: did not receive a valid HTTP request.\n", UpgradeDropped},
 		{"Origin taken away", "403 Forbidden\nServer: Caddy\n\nFailed to open a WebSocket connection: missing Origin header.\n", OriginRefused},
 		{"dwebsocket", "400 Bad Request\nServer: Apache\nContent-Length: 0\nContent-Type: text/html; charset=utf-8\n\n", AppAnswered},

@@ -143,12 +143,13 @@ var refusals = map[Cause]entry{
 	},
 	LoginRequired: {
 		symptom:  "D33",
-		sentence: "The server wants a login that the handshake does not bring: browsers send cookies of this host only, and no password of their own.",
+		sentence: "The server refuses this client, mostly for want of a login: browsers send cookies of this host only, and no password of their own.",
 		fixes: []Fix{
 			{ForPage, "Open the WebSocket at the page's own host, so that its cookie goes along."},
 			{ForWsfront, "Let the application answer who may listen, by the page's cookie:\n    push: {channel: board, auth: {path: /may-listen}}"},
 			{ForApache, "Leave the path out of basic authentication:\n    <Location \"/websocket\">\n        Require all granted\n    </Location>"},
-			{ForNginx, "Where a certificate is wanted of the client (ssl_verify_client), give the WebSocket a server block without that. Else leave the path out of basic authentication, in its location:\n    auth_basic off;"},
+			{ForNginx, "Look for deny, and for ssl_verify_client, which wants a certificate of the client: give the WebSocket a server block without that. Else leave the path out of basic authentication, in its location:\n    auth_basic off;"},
+			{ForHAProxy, "Look for http-request deny and http-request auth that take this path."},
 			{ForApp, "Look at who is refused and why: the session cookie's Domain and SameSite, or a login that this path should not need."},
 		},
 	},

@@ -29,8 +29,10 @@ var bodySigns = []sign{
 	{"speaking plain http to an ssl-enabled server port", TLSRequired},
 	{"this port takes https only", TLSRequired}, // wsfront
 	// a handshake whose key was taken away: websockets and others; nginx under
-	// ssl_verify_client
+	// ssl_verify_client; gunicorn on too many fields
 	{"sec-websocket-key", HandshakeWrong},
+	{"sec-websocket-version", HandshakeWrong},
+	{"error parsing headers", Refused},
 	{"no required ssl certificate was sent", LoginRequired},
 	{"the ssl certificate error", LoginRequired},
 	// WebSocket libraries on Origin: gorilla as applications print it, coder, websockets, Rails
