@@ -1,10 +1,10 @@
 #!/bin/bash
 # testdata/e2e.sh [go test flags]: installs what the end-to-end tests need, of
 # Debian 12 and by npm what the script client's tests have, and runs them: the TLS
-# record layer against openssl, the reading of Apache's configuration against
-# Apache, then all else against a freshly built wsfront, to which alone the flags
-# go. Needs root: Apache drops to www-data, and some tests drop to other users and
-# mount a small disk.
+# record layer against openssl, the lines that doctor prints and the reading of
+# Apache's configuration against the servers, then all else against a freshly built
+# wsfront, to which alone the flags go. Needs root: Apache drops to www-data, and
+# some tests drop to other users and mount a small disk.
 # One test alone: testdata/e2e.sh -run 'TestE2E/gunicorn/board'. With GOFLAGS=-race
 # in the environment wsfront is built with the race detector.
 set -euo pipefail
@@ -33,5 +33,5 @@ fi
 
 npm ci --silent --prefix testdata/push-client
 
-[ $# -gt 0 ] || go test -tags e2e -count=1 -v -run '^TestE2E_' ./proxy/record ./cmd/internal/apacheconf
+[ $# -gt 0 ] || go test -tags e2e -count=1 -v -run '^TestE2E_' ./proxy/record ./proxy/diagnosis ./cmd/internal/apacheconf
 exec go test -tags e2e -count=1 -timeout 10m -parallel 8 -v -run '^TestE2E$' ./cmd/wsfront "$@"

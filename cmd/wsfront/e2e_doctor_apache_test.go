@@ -75,6 +75,8 @@ func (r *doctorRig) testApacheProxy(t *testing.T) {
 		{name: "no upgrade to python", site: keep + "ProxyPass /websocket http://@python@/websocket", cause: "upgrade-dropped", exit: 4},
 		{name: "catch-all first", site: keep + app + socket, cause: "app-answered", exit: 4},
 		{name: "catch-all first and host not kept", site: "ProxyPass / http://@old-app-by-name@/\n" + socket, cause: "host-refused", exit: 4},
+		{name: "too many fields", site: "LimitRequestFields 3\n" + keep + socket, cause: "refused", exit: 4},
+		{name: "rewrite without [P]", site: keep + "RewriteEngine On\nRewriteRule ^/websocket$ ws://@gorilla@/websocket", cause: "redirect", exit: 4},
 		{name: "slash", site: keep + "ProxyPass /websocket/ ws://@python@/websocket/\n" + app, cause: "path-mangled", exit: 4},
 		{name: "doubled slash", url: "ws://app.test:@port@/ws/websocket", site: keep + "ProxyPass /ws ws://@gorilla@/\n", cause: "path-unknown", exit: 4},
 		{name: "ws target is the app", site: keep + "ProxyPass /websocket ws://@gunicorn@/websocket", cause: "app-answered", exit: 4},

@@ -22,6 +22,7 @@ func (r *doctorRig) testCaddy(t *testing.T) {
 		{name: "page with CSP", url: secureURL, args: wstest, site: "header Content-Security-Policy upgrade-insecure-requests\n" + both},
 		{name: "page with ws://", url: secureURL, args: wstest, site: both, cause: "mixed-content", exit: 6},
 
+		{name: "exact Connection", site: "@ws header Connection Upgrade\nreverse_proxy @ws @gorilla@\nreverse_proxy @gunicorn@", cause: "connection-exact", exit: 4},
 		{name: "no matcher", site: "reverse_proxy @gunicorn@", cause: "app-answered", exit: 4},
 		{name: "single page app", site: "header Content-Type text/html\nrespond `<!DOCTYPE html><title>single page</title>`", cause: "page-answered", exit: 4},
 		{name: "backend down", site: "reverse_proxy @nothing@", cause: "backend-down", exit: 4},

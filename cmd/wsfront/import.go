@@ -22,6 +22,7 @@ func newImport() *cobra.Command {
 		Use:   "import",
 		Short: "Make a configuration of another server's",
 		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() }, // else Args count for nothing
 	}
 	cmd.AddCommand(newImportApache())
 	return cmd

@@ -45,6 +45,8 @@ put 644 deploy/packaging/wsfront.{service,socket} "$stage/systemd"
 put 644 deploy/packaging/welcome/* "$stage/welcome"
 put 644 deploy/wsfront.schema.json "$stage/share"
 put 644 README.md deploy/CHANGELOG.md deploy/docs/*.md "$stage/doc"
+cp deploy/behind-apache/README.md "$stage/doc/behind-apache.md"
+chmod 644 "$stage/doc/behind-apache.md"
 put 644 testdata/config/good/full.yaml "$stage/examples"
 put 644 deploy/packaging/{copyright,lintian-overrides} "$stage/deb"
 

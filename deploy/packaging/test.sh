@@ -10,7 +10,7 @@ if [ "$(id -u)" != 0 ]; then
   exit 1
 fi
 missing=()
-for package in systemd dbus lintian logrotate rpm python3 curl iproute2 procps man-db; do
+for package in ansible-core systemd dbus lintian logrotate rpm python3 curl iproute2 procps man-db; do
   status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
   [ "$status" = installed ] || missing+=("$package")
 done
@@ -67,7 +67,8 @@ for kind in deb rpm; do
   cp "$work"/first/*[_.]"$([ $kind = deb ] && echo amd64 || echo x86_64).$kind" "$work/packages/first.$kind"
   cp "$work"/later/*."$kind" "$work/packages/later.$kind"
 done
-cp testdata/client.py "$work/packages"
+cp "$work"/first/wsfront-*-linux-amd64.tar.gz "$work/packages"
+cp -r testdata/client.py testdata/role.yml ../ansible/roles "$work/packages"
 
 say "what Debian's lintian says"
 lintian --fail-on error "$work/packages/first.deb"
@@ -179,6 +180,28 @@ for path in /etc/wsfront /var/lib/wsfront /var/log/wsfront /usr/share/wsfront /e
   inside test ! -e "$path" || fail "$path is left"
 done
 
+say "the role of Ansible: installed, unchanged, a file with mistakes, a restart"
+# play WANTED [NAME=VALUE...] applies it, and expects a part of what it says.
+play() {
+  inside env HOME=/root LC_ALL=C.UTF-8 ANSIBLE_NOCOLOR=1 ansible-playbook /run/packages/role.yml "${@:2}" >"$work/play" 2>&1 || true
+  grep -qE "$1" "$work/play" || fail "the role says not \"$1\": $(cat "$work/play")"
+}
+of_role() { inside curl -sD - -o /dev/null --cacert /var/lib/wsfront/internal-ca/root.crt -m 10 https://localhost/ | grep -qi '^x-by: role'; }
+play 'changed=[1-9].*failed=0'
+of_role || fail "the role's site is not served"
+before=$(pid)
+play 'changed=0 .*failed=0'
+play 'is no time; write a number' -e drain=soon
+inside grep -q 'drain_timeout: 5s' /etc/wsfront/wsfront.yaml || fail "a file with mistakes was written"
+play 'changed=[1-9].*failed=0' -e drain=7s
+[ "$(pid)" = "$before" ] || fail "a change that a reload takes was made by a restart"
+play 'http_listen.*restart' -e drain=7s -e http=:8080
+of_role || fail "not served after a change that needs a restart"
+play 'changed=[1-9].*failed=0' -e drain=7s -e http=:8080 -e restart=true
+[ "$(pid)" != "$before" ] || fail "the change that needs a restart was not made"
+inside curl -s -o /dev/null -w '%{http_code}' http://localhost:8080/ | grep -qx 301 || fail "it does not listen where the role says"
+inside apt-get -q purge -y wsfront >/dev/null 2>&1
+
 say "the .rpm: installed, started, upgraded and removed"
 install_rpm /run/packages/first.rpm
 gone || fail "it runs before anybody wanted it"
@@ -190,4 +213,9 @@ upgrade install_rpm /run/packages/later.rpm
 inside rpm -e --force-debian --dbpath /run/rpmdb wsfront
 gone || fail "something is left running"
 inside test -e /etc/wsfront/wsfront.yaml.rpmsave || fail "the configuration is gone"
+say "without a package: the commands of install.md"
+awk '/^## / { on = /^## Without a package/ } on && /^    / { print substr($0, 5) }' ../docs/install.md >"$work/packages/by-hand.sh"
+grep -q '^tar xf' "$work/packages/by-hand.sh" || fail "install.md has no commands"
+inside sh -c "cd /tmp && cp /run/packages/wsfront-*.tar.gz . && sh -ex /run/packages/by-hand.sh" 2>"$work/by-hand" || fail "by hand: $(cat "$work/by-hand")"
+served || fail "the page is not served"
 say "all is well"

@@ -117,6 +117,8 @@ func (a *Answer) refusal(body string) Cause {
 			// dwebsocket's view, for one. A front that sent the fields itself knows
 			// that they have arrived.
 			return AppAnswered
+		case strings.Contains(body, nginxPage), isApachePage(body), isHAProxyPage(body):
+			return Refused // of their own they say so of a request that they cannot read: a field too long, one too many
 		}
 		return UpgradeDropped
 	case http.StatusUnauthorized, http.StatusProxyAuthRequired:

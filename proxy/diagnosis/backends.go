@@ -6,7 +6,7 @@ var backends = map[Cause]entry{
 		symptom:  "D6",
 		sentence: "Apache fails before it reaches the backend: a proxy module for the target's scheme is not loaded, or TLS towards the backend is not turned on.",
 		fixes: []Fix{
-			{ForApache, "Load the modules and restart; the name has no mod_ in front. For a wss:// or https:// target also turn TLS on (AH01961 in the error log):\n    a2enmod proxy proxy_http proxy_wstunnel\n    systemctl restart apache2\n    SSLProxyEngine on"},
+			{ForApache, "For a wss:// or https:// target say SSLProxyEngine on in the virtual host (AH01961 in the error log). Else load the modules and restart; the name has no mod_ in front:\n    a2enmod proxy proxy_http proxy_wstunnel\n    systemctl restart apache2"},
 			{ForWsfront, "Nothing has to be loaded:" + tunnelWsfront},
 			{ForApp, "Where Apache's error log has neither AH01144 nor AH01961, the application itself failed."},
 		},
@@ -24,7 +24,7 @@ var backends = map[Cause]entry{
 		sentence: "The front speaks another protocol than the backend does at that port: plain HTTP to TLS or the other way round, or to something that is no HTTP server.",
 		fixes: []Fix{
 			{ForWsfront, "Write ws:// or http:// for a plain backend, wss:// or https:// for one with TLS:\n    - {path: /websocket, tunnel: \"wss://127.0.0.1:9443\"}"},
-			{ForApache, "Write http:// or ws:// for a plain backend; for one with TLS https:// or wss://, with\n    SSLProxyEngine on"},
+			{ForApache, "Write http:// or ws:// for a plain backend; for one with TLS https:// or wss://, with this in the virtual host:\n    SSLProxyEngine on"},
 			{ForNginx, "Write what the backend speaks:\n    proxy_pass https://127.0.0.1:9443;"},
 			{ForHAProxy, "Say ssl on the server's line if and only if it speaks TLS:\n    server push 127.0.0.1:9443 ssl verify required ca-file /etc/ssl/certs/ca-certificates.crt"},
 			{ForCaddy, "Write what the backend speaks:\n    reverse_proxy /websocket* https://127.0.0.1:9443"},
@@ -38,7 +38,7 @@ var backends = map[Cause]entry{
 			{ForApache, "Name the CA, and see that the certificate has the target's name:\n    SSLProxyCACertificateFile /etc/ssl/backend-ca.pem"},
 			{ForNginx, "Name the CA and the name:\n    proxy_ssl_trusted_certificate /etc/ssl/backend-ca.pem;\n    proxy_ssl_name push.internal;"},
 			{ForHAProxy, "Name the CA:\n    server push 127.0.0.1:9443 ssl verify required ca-file /etc/ssl/backend-ca.pem"},
-			{ForCaddy, "Name the CA:\n    transport http { tls_trust_pool file /etc/ssl/backend-ca.pem }"},
+			{ForCaddy, "Name the CA:\n    reverse_proxy /websocket* https://127.0.0.1:9443 {\n        transport http {\n            tls_trusted_ca_certs /etc/ssl/backend-ca.pem\n        }\n    }"},
 		},
 	},
 	BackendDown: {
@@ -58,7 +58,7 @@ var backends = map[Cause]entry{
 		fixes: []Fix{
 			{ForApp, "See what the server does with the handshake; a synchronous worker (gunicorn sync) that holds a socket answers nobody else."},
 			{ForWsfront, "It waits for 60 s, which is enough unless the server is busy:\n    response_timeout: 60s"},
-			{ForApache, "Raise the threads that Apache has, where they are used up (AH00484 in the error log):\n    MaxRequestWorkers 1000"},
+			{ForApache, "Raise the threads that Apache has, where they are used up (AH00484 in the error log):\n    ServerLimit 40\n    MaxRequestWorkers 1000"},
 		},
 	},
 	AnswerMissing: {
@@ -66,6 +66,7 @@ var backends = map[Cause]entry{
 		sentence: "The connection is closed in place of an answer to the handshake.",
 		fixes: []Fix{
 			{ForApp, "Read the server's log; a process that crashes at the handshake looks like this, and so does one that expects TLS or another protocol."},
+			{ForNginx, "Look at the server block that takes this name: return 444 closes without an answer, and listen ... proxy_protocol wants a proxy in front that speaks it."},
 			{ForWsfront, "See that the port is that of the site, and for a backend that its scheme is right:\n    - {path: /websocket, tunnel: \"ws://127.0.0.1:9000\"}"},
 		},
 	},

@@ -14,13 +14,13 @@ var network = map[Cause]entry{
 		sentence: "Nothing listens at the address and port.",
 		fixes: []Fix{
 			{ForWsfront, "Start wsfront, and see what listens (ss -ltnp); its addresses are under listen:\n    listen: \":443\""},
-			{ForApache, "Start Apache (systemctl status apache2), with TLS on and the port opened:\n    a2enmod ssl\n    Listen 443"},
+			{ForApache, "Start Apache (systemctl status apache2), with TLS on (a2enmod ssl) and the port opened:\n    Listen 443"},
 			{ForNginx, "Start nginx (systemctl status nginx), with the port in the server block:\n    listen 443 ssl;"},
 			{ForHAProxy, "Start HAProxy, with the port in its frontend:\n    bind :443 ssl crt /etc/haproxy/app.pem"},
 		},
 	},
 	PortSilent: {
-		sentence: "The address does not answer at all: mostly a firewall that drops packets, or a process that hangs.",
+		sentence: "No answer comes: mostly a firewall drops the packets, or a process hangs behind a port that still takes connections.",
 		fixes: []Fix{
 			{ForWsfront, "Open the port in the machine's and the provider's firewall, such as: ufw allow 443/tcp. See on the server whether the connection arrives: ss -tn sport = :443."},
 		},
@@ -37,7 +37,7 @@ var network = map[Cause]entry{
 	TLSMissing: {
 		sentence: "The port speaks plain HTTP, and wss:// needs TLS there.",
 		fixes: []Fix{
-			{ForWsfront, "Serve the site by TLS, under listen and not under http_listen:\n    listen: \":443\"\n    sites:\n      - {hosts: [app.example.com], tls: auto, routes: [...]}"},
+			{ForWsfront, "Serve the site by TLS, under listen and not under http_listen:\n    listen: \":443\"\n    sites:\n      - {hosts: [app.example.com], tls: auto, routes: [{path: /, app: \"http://127.0.0.1:8080\"}]}"},
 			{ForApache, "Turn TLS on in the virtual host of this port:\n    SSLEngine on\n    SSLCertificateFile /etc/ssl/app.pem\n    SSLCertificateKeyFile /etc/ssl/app.key"},
 			{ForNginx, "Write ssl behind the port:\n    listen 443 ssl;"},
 			{ForHAProxy, "Write ssl and the certificate behind the port:\n    bind :443 ssl crt /etc/haproxy/app.pem"},
@@ -49,7 +49,7 @@ var network = map[Cause]entry{
 		sentence: "The WebSocket is served by TLS only, and it was asked for without: use wss:// in place of ws://.",
 		fixes: []Fix{
 			{ForPage, "Take the scheme from the page's own:\n    new WebSocket((location.protocol === \"https:\" ? \"wss://\" : \"ws://\") + location.host + \"/websocket\")"},
-			{ForWsfront, "Redirects help pages, but no browser follows one for a WebSocket; the site can take ws:// all the same:\n    insecure_websocket: true"},
+			{ForWsfront, "Redirects help pages, but no browser follows one for a WebSocket; the site can take ws:// all the same:\n    insecure_websocket: on"},
 		},
 	},
 	TLSUntrusted: {
@@ -96,7 +96,7 @@ var network = map[Cause]entry{
 			{ForWsfront, "Put wsfront in front of it, which speaks TLS 1.2 and 1.3."},
 			{ForApache, "Allow what browsers speak; it takes OpenSSL 1.0.1 or later:\n    SSLProtocol -all +TLSv1.2 +TLSv1.3"},
 			{ForNginx, "Allow what browsers speak:\n    ssl_protocols TLSv1.2 TLSv1.3;"},
-			{ForHAProxy, "Allow what browsers speak:\n    ssl-default-bind-options ssl-min-ver TLSv1.2"},
+			{ForHAProxy, "Allow what browsers speak, in global:\n    ssl-default-bind-options ssl-min-ver TLSv1.2"},
 		},
 	},
 	TLSFailed: {
@@ -112,7 +112,7 @@ var network = map[Cause]entry{
 		sentence: "The page is https and opens ws://, which browsers refuse before anything is sent.",
 		fixes: []Fix{
 			{ForPage, "Take the scheme from the page's own:\n    new WebSocket((location.protocol === \"https:\" ? \"wss://\" : \"ws://\") + location.host + \"/websocket\")"},
-			{ForWsfront, "It heals such pages as they are, by a second Content-Security-Policy field on HTML over https, unless it is turned off:\n    upgrade_insecure: true"},
+			{ForWsfront, "It heals such pages as they are, by a second Content-Security-Policy field on HTML over https, unless it is turned off:\n    upgrade_insecure: on"},
 			{ForApache, "Have browsers upgrade it (a2enmod headers), on https only:\n    Header always add Content-Security-Policy upgrade-insecure-requests"},
 			{ForNginx, "Have browsers upgrade it, on https only:\n    add_header Content-Security-Policy upgrade-insecure-requests always;"},
 			{ForHAProxy, "Have browsers upgrade it:\n    http-response add-header Content-Security-Policy upgrade-insecure-requests if { ssl_fc }"},

@@ -5,7 +5,7 @@ package diagnosis
 const (
 	tunnelWsfront = "\n    routes:\n      - {path: /websocket, tunnel: \"ws://127.0.0.1:9000\"}\n      - {path: /, app: \"http://127.0.0.1:8080\"}"
 	tunnelApache  = "\n    ProxyPreserveHost On\n    ProxyPass \"/websocket\" \"http://127.0.0.1:9000/websocket\" upgrade=websocket"
-	tunnelNginx   = "\n    location /websocket {\n        proxy_pass http://127.0.0.1:9000;\n        proxy_http_version 1.1;\n        proxy_set_header Upgrade $http_upgrade;\n        proxy_set_header Connection \"upgrade\";\n        proxy_set_header Host $host;\n    }"
+	tunnelNginx   = "\n    location ^~ /websocket {\n        proxy_pass http://127.0.0.1:9000;\n        proxy_http_version 1.1;\n        proxy_set_header Upgrade $http_upgrade;\n        proxy_set_header Connection \"upgrade\";\n        proxy_set_header Host $host;\n    }"
 	tunnelHAProxy = "\n    frontend https\n        use_backend push if { path_beg /websocket }\n    backend push\n        server push 127.0.0.1:9000"
 	tunnelCaddy   = "\n    reverse_proxy /websocket* 127.0.0.1:9000"
 	tunnelTraefik = "\n    rule: \"PathPrefix(`/websocket`)\"\n    priority: 1000"
@@ -21,7 +21,7 @@ var refusals = map[Cause]entry{
 			{ForPage, "Open the final URL, with its scheme, host and slash."},
 			{ForApp, "Do not redirect this path: to a login answer 403, and leave APPEND_SLASH and the like to pages."},
 			{ForWsfront, "Send the path to the WebSocket's own server, so that no redirect of the application's meets it:" + tunnelWsfront},
-			{ForApache, "Leave handshakes out of the redirect:\n    RewriteCond %{HTTP:Upgrade} !websocket [NC]\n    RewriteRule ^ https://%{HTTP_HOST}%{REQUEST_URI} [R=301,L]"},
+			{ForApache, "Where Location has ws://, a RewriteRule lacks [P]. Else leave handshakes out of the redirect, by this in its place:\n    RewriteEngine On\n    RewriteCond %{HTTP:Upgrade} !websocket [NC]\n    RewriteRule ^ https://%{HTTP_HOST}%{REQUEST_URI} [R=301,L]"},
 			{ForNginx, "Give the path a location of its own, beside the one that returns the redirect:" + tunnelNginx},
 			{ForHAProxy, "Leave handshakes out of the redirect:\n    http-request redirect scheme https unless { ssl_fc } or { hdr(Upgrade) -i websocket }"},
 		},
@@ -42,7 +42,7 @@ var refusals = map[Cause]entry{
 		fixes: []Fix{
 			{ForWsfront, "Send the path to the WebSocket's server, not to the pages; the most specific path wins, whatever the order:" + tunnelWsfront},
 			{ForApache, "Write the WebSocket's line before ProxyPass / and before any catch-all rule, as the first match wins (a2enmod proxy_http):" + tunnelApache},
-			{ForNginx, "Give the path a location of its own with the two fields:" + tunnelNginx},
+			{ForNginx, "Give the path a location of its own with the two fields; with ^~ no regular expression takes it away:" + tunnelNginx},
 			{ForHAProxy, "Send the path to the push service before the default backend:" + tunnelHAProxy},
 			{ForCaddy, "Send the path to the push service:" + tunnelCaddy},
 			{ForTraefik, "Give the WebSocket's router a rule of its own, with a higher priority than the pages':" + tunnelTraefik},
@@ -54,7 +54,7 @@ var refusals = map[Cause]entry{
 		fixes: []Fix{
 			{ForWsfront, "Let the built-in push service take the socket, or send it to the server that you have for it:\n    routes:\n      - {path: /websocket, push: {channel: board}}\n      - {path: /, app: \"http://127.0.0.1:8080\"}"},
 			{ForApache, "Write the WebSocket's line so that mod_wsgi never sees the path; ProxyPass comes before WSGIScriptAlias by itself, and /websocket/ does not take /websocket:" + tunnelApache},
-			{ForNginx, "Give the path a location of its own, to a server that speaks WebSocket:" + tunnelNginx},
+			{ForNginx, "Give the path a location of its own, to a server that speaks WebSocket; with ^~ no regular expression takes it away:" + tunnelNginx},
 			{ForHAProxy, "Send the path to a server that speaks WebSocket:" + tunnelHAProxy},
 			{ForCaddy, "Send the path to a server that speaks WebSocket:" + tunnelCaddy},
 			{ForApp, "dwebsocket and its like work under runserver only. Have the application publish to a push service, or serve the socket by ASGI (daphne, uvicorn)."},
@@ -99,7 +99,7 @@ var refusals = map[Cause]entry{
 			{ForWsfront, "A tunnel sends them by itself:" + tunnelWsfront},
 			{ForApache, "Say upgrade=websocket (Apache 2.4.47 and later), or write ws:// in place of http:// (a2enmod proxy_wstunnel):" + tunnelApache},
 			{ForNginx, "Send both by hand, in this very location:" + tunnelNginx},
-			{ForHAProxy, "HAProxy passes them by itself; look for http-request del-header, and for another proxy behind it."},
+			{ForHAProxy, "HAProxy passes them by itself; look for http-request del-header, for send-proxy to a server that does not expect it, and for another proxy behind it."},
 			{ForCaddy, "Caddy passes them by itself; look for header_up with Connection or Upgrade, and for another proxy behind it."},
 			{ForTraefik, "Traefik passes them by itself; look for a middleware that sets Connection or Upgrade, and for another proxy behind it."},
 		},
@@ -110,7 +110,7 @@ var refusals = map[Cause]entry{
 		fixes: []Fix{
 			{ForWsfront, "It looks for the word wherever it stands:" + tunnelWsfront},
 			{ForApache, "Look for the word wherever it stands:\n    RewriteCond %{HTTP:Upgrade} websocket [NC]\n    RewriteCond %{HTTP:Connection} upgrade [NC]"},
-			{ForNginx, "Match the word in the map, or go by Upgrade alone:\n    map $http_upgrade $connection_upgrade { default upgrade; '' close; }"},
+			{ForNginx, "Go by Upgrade alone, in http, and send what comes of it with Connection (proxy_set_header Connection $connection_upgrade;):\n    map $http_upgrade $connection_upgrade { default upgrade; '' close; }"},
 			{ForHAProxy, "Match the word, not the line:\n    acl ws hdr(Upgrade) -i websocket"},
 			{ForCaddy, "Match the word, not the line:\n    @ws header Connection *Upgrade*"},
 			{ForTraefik, "Match the word, not the line:\n    HeaderRegexp(`Connection`, `(?i)upgrade`)"},
@@ -133,22 +133,23 @@ var refusals = map[Cause]entry{
 		symptom:  "D16",
 		sentence: "The page's Origin is refused: the server compares it with the Host it gets, or with a list that lacks the site.",
 		fixes: []Fix{
-			{ForWsfront, "It keeps the Host, with which most servers compare: set no host on the route. The built-in push service takes further pages' by origins:\n    push: {channel: board, origins: [\"https://app.example.com\"]}"},
+			{ForWsfront, "It keeps the Host, with which most servers compare: set no host on the route. The built-in push service takes further pages' by origins:\n    push: {channel: board, origins: [\"https://page.example.com\"]}"},
 			{ForApache, "Keep the Host:\n    ProxyPreserveHost On"},
 			{ForNginx, "Keep the Host, in the same location as proxy_pass:\n    proxy_set_header Host $host;"},
 			{ForHAProxy, "Do not replace it: remove http-request set-header Host."},
-			{ForCaddy, "Do not replace it: remove header_up Host."},
-			{ForApp, "Allow the site: https://app.example.com, with scheme and without a slash at the end (gorilla: Upgrader.CheckOrigin; Channels: AllowedHostsOriginValidator and ALLOWED_HOSTS; Rails: allowed_request_origins)."},
+			{ForCaddy, "Keep both: remove header_up Host and header_up -Origin."},
+			{ForApp, "Allow the site: https://page.example.com, with scheme and without a slash at the end (gorilla: Upgrader.CheckOrigin; Channels: AllowedHostsOriginValidator and ALLOWED_HOSTS; Rails: allowed_request_origins)."},
 		},
 	},
 	LoginRequired: {
 		symptom:  "D33",
-		sentence: "The server wants a login that the handshake does not bring: browsers send cookies of this host only, and no password of their own.",
+		sentence: "The server refuses this client, mostly for want of a login: browsers send cookies of this host only, and no password of their own.",
 		fixes: []Fix{
 			{ForPage, "Open the WebSocket at the page's own host, so that its cookie goes along."},
 			{ForWsfront, "Let the application answer who may listen, by the page's cookie:\n    push: {channel: board, auth: {path: /may-listen}}"},
 			{ForApache, "Leave the path out of basic authentication:\n    <Location \"/websocket\">\n        Require all granted\n    </Location>"},
-			{ForNginx, "Leave the path out of basic authentication, in its location:\n    auth_basic off;"},
+			{ForNginx, "Look for deny, and for ssl_verify_client, which wants a certificate of the client: give the WebSocket a server block without that. Else leave the path out of basic authentication, in its location:\n    auth_basic off;"},
+			{ForHAProxy, "Look for http-request deny and http-request auth that take this path."},
 			{ForApp, "Look at who is refused and why: the session cookie's Domain and SameSite, or a login that this path should not need."},
 		},
 	},
@@ -164,22 +165,22 @@ var refusals = map[Cause]entry{
 		sentence: "Socket.IO does not know the session: its requests reach different processes of the application.",
 		fixes: []Fix{
 			{ForPage, "Use no polling, so that one connection is all there is:\n    io({transports: [\"websocket\"]})"},
-			{ForWsfront, "Run one process of the Socket.IO server behind the route:" + tunnelWsfront},
-			{ForApache, "Keep a client at one member:\n    Header add Set-Cookie \"ROUTEID=.%{BALANCER_WORKER_ROUTE}e; path=/\" env=BALANCER_ROUTE_CHANGED\n    ProxySet stickysession=ROUTEID"},
+			{ForWsfront, "Keep a client at one backend, by a cookie:\n    pools:\n      - {name: chat, backends: [\"http://127.0.0.1:3000\", \"http://127.0.0.1:3001\"], sticky: ROUTE}\n    sites:\n      - {hosts: [app.example.com], routes: [{path: /, app: \"pool://chat\"}]}"},
+			{ForApache, "Keep a client at one member (a2enmod headers); each has a route:\n    Header add Set-Cookie \"ROUTEID=.%{BALANCER_WORKER_ROUTE}e; path=/\" env=BALANCER_ROUTE_CHANGED\n    <Proxy \"balancer://chat\">\n        BalancerMember \"http://127.0.0.1:3000\" route=1\n        BalancerMember \"http://127.0.0.1:3001\" route=2\n        ProxySet stickysession=ROUTEID\n    </Proxy>"},
 			{ForNginx, "Keep a client at one server, in upstream:\n    ip_hash;"},
-			{ForHAProxy, "Keep a client at one server:\n    cookie SERVERID insert indirect nocache"},
+			{ForHAProxy, "Keep a client at one server, in the backend; each has a cookie:\n    cookie SERVERID insert indirect nocache\n    server one 127.0.0.1:3000 cookie one\n    server two 127.0.0.1:3001 cookie two"},
 			{ForCaddy, "Keep a client at one server:\n    lb_policy cookie"},
 			{ForTraefik, "Keep a client at one server:\n    sticky: {cookie: {}}"},
 		},
 	},
 	TooMany: {
 		symptom:  "D29",
-		sentence: "A limit of connections or of requests is reached, so that this one is turned away.",
+		sentence: "This one is turned away for now: a limit of connections or of requests is reached, or the server is out of service for a while.",
 		fixes: []Fix{
 			{ForWsfront, "Raise the limit that the log names; a proxy in front counts as one client unless it is trusted:\n    max_tunnels: 10000\n    max_tunnels_per_address: 5000\n    trusted_proxies: [10.0.0.0/8]"},
-			{ForApache, "Each tunnel holds a thread; raise their number:\n    MaxRequestWorkers 1000\n    ServerLimit 40"},
-			{ForNginx, "Each tunnel takes two connections; raise their number:\n    worker_connections 10000;"},
-			{ForHAProxy, "Raise the number of connections:\n    maxconn 10000"},
+			{ForApache, "Each tunnel holds a thread; raise their number:\n    ServerLimit 40\n    MaxRequestWorkers 1000"},
+			{ForNginx, "Its error log says which limit: limit_req, limit_conn, or the connections, of which each tunnel takes two. Raise it, in events:\n    worker_connections 10000;"},
+			{ForHAProxy, "Raise the number of connections, in global:\n    maxconn 10000"},
 			{ForApp, "Wait as long as Retry-After says; a page that opens its socket again and again should wait longer each time."},
 		},
 	},
@@ -195,6 +196,8 @@ var refusals = map[Cause]entry{
 		sentence: "The server behind the path fails by itself, and its own log says why.",
 		fixes: []Fix{
 			{ForApp, "Read the log of the application or push service at the time of this handshake."},
+			{ForNginx, "Where the page is nginx's own, its error log says why: an auth_request that fails, or a rewrite that goes round in circles."},
+			{ForHAProxy, "Where the page is HAProxy's own, look for http-request tarpit, and for a Lua script that fails."},
 			{ForWsfront, "Look for handshake.failed in the log, which names the backend that answered so."},
 		},
 	},
@@ -212,7 +215,7 @@ var forwardedProtoFixes = []Fix{
 	{ForApache, "Say it, in the virtual host with TLS (a2enmod headers):\n    RequestHeader set X-Forwarded-Proto https"},
 	{ForNginx, "Say it, in the same location as proxy_pass:\n    proxy_set_header X-Forwarded-Proto $scheme;"},
 	{ForHAProxy, "Say it:\n    http-request set-header X-Forwarded-Proto https if { ssl_fc }"},
-	{ForCaddy, "Caddy says it by itself; behind another proxy, name that one:\n    servers { trusted_proxies static private_ranges }"},
+	{ForCaddy, "Caddy says it by itself; behind another proxy, name that one:\n    reverse_proxy 127.0.0.1:8080 {\n        trusted_proxies private_ranges\n    }"},
 	{ForTraefik, "Traefik says it by itself; behind another proxy, name that one:\n    forwardedHeaders: {trustedIPs: [10.0.0.0/8]}"},
 	{ForApp, "Believe it; in Django:\n    SECURE_PROXY_SSL_HEADER = (\"HTTP_X_FORWARDED_PROTO\", \"https\")"},
 }

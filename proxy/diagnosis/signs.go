@@ -28,10 +28,18 @@ var bodySigns = []sign{
 	{"plain http request was sent to https port", TLSRequired},
 	{"speaking plain http to an ssl-enabled server port", TLSRequired},
 	{"this port takes https only", TLSRequired}, // wsfront
+	// a handshake whose key was taken away: websockets and others; nginx under
+	// ssl_verify_client; gunicorn on too many fields
+	{"sec-websocket-key", HandshakeWrong},
+	{"sec-websocket-version", HandshakeWrong},
+	{"error parsing headers", Refused},
+	{"no required ssl certificate was sent", LoginRequired},
+	{"the ssl certificate error", LoginRequired},
 	// WebSocket libraries on Origin: gorilla as applications print it, coder, websockets, Rails
 	{"request origin not allowed", OriginRefused},
 	{"is not authorized for host", OriginRefused},
 	{"invalid origin header", OriginRefused},
+	{"missing origin header", OriginRefused},
 	{"origin not allowed", OriginRefused},
 	// WebSocket libraries on a request without Upgrade: Tornado, Jupyter, aiohttp
 	// and SockJS, gorilla as applications print it, coder, websockets, ws

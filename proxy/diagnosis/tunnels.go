@@ -39,15 +39,15 @@ var tunnels = map[Cause]entry{
 		fixes: []Fix{
 			{ForWsfront, "It takes WebSockets by HTTP/1.1 towards backends, whatever the client speaks:" + tunnelWsfront},
 			{ForApache, "Do not offer it (it is off by default):\n    H2WebSockets off"},
-			{ForHAProxy, "Do not offer it, or keep HTTP/2 away from the backend (server ... alpn http/1.1):\n    h2-workaround-bogus-websocket-clients"},
-			{ForCaddy, "Keep HTTP/2 away from the backend:\n    transport http { versions 1.1 }"},
+			{ForHAProxy, "Do not offer it, in global, or keep HTTP/2 away from the backend (server ... alpn http/1.1):\n    h2-workaround-bogus-websocket-clients"},
+			{ForCaddy, "Keep HTTP/2 away from the backend:\n    reverse_proxy /websocket* 127.0.0.1:9000 {\n        transport http {\n            versions 1.1\n        }\n    }"},
 		},
 	},
 	FramesBroken: {
 		symptom:  "D25",
 		sentence: "What follows the 101 is no sequence of valid WebSocket frames: bytes are put between them, or compression is used that was not agreed on.",
 		fixes: []Fix{
-			{ForWsfront, "It passes the bytes as they are, and names the side that breaks the rules:\n    validate: true"},
+			{ForWsfront, "It passes the bytes as they are, and names the side that breaks the rules:\n    validate: on"},
 			{ForApache, "Keep output filters (mod_substitute, mod_deflate, mod_pagespeed) away from this path, and do not touch Sec-WebSocket-Extensions."},
 			{ForNginx, "Keep sub_filter and gzip away from this path, and pass Sec-WebSocket-Extensions both ways or neither."},
 			{ForHAProxy, "Delete Sec-WebSocket-Extensions in the request if it is deleted in the answer."},
@@ -89,7 +89,7 @@ var tunnels = map[Cause]entry{
 			{ForApache, "Send each piece on, and leave event streams out of mod_deflate:\n    ProxyPass \"/events\" \"http://127.0.0.1:9000/events\" flushpackets=on"},
 			{ForNginx, "Turn buffering off in this location, or send X-Accel-Buffering: no with the stream:\n    proxy_buffering off;"},
 			{ForHAProxy, "Leave text/event-stream out of compression type."},
-			{ForCaddy, "Send each piece on:\n    reverse_proxy /events* 127.0.0.1:9000 { flush_interval -1 }"},
+			{ForCaddy, "Send each piece on:\n    reverse_proxy /events* 127.0.0.1:9000 {\n        flush_interval -1\n    }"},
 			{ForApp, "Send Content-Type: text/event-stream and X-Accel-Buffering: no, and flush after each event."},
 		},
 	},

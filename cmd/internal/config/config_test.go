@@ -221,6 +221,16 @@ func TestParse_OffOpensNoListener(t *testing.T) {
 	}
 }
 
+func TestParse_OffWrittenAnewByYAML11(t *testing.T) {
+	f, err := Parse("x.yaml", []byte("http_listen: false\naccess_log: false\nlisten: ':8443'\nsites: [{hosts: [a.example.com], tls: False, routes: [{path: /, app: 'http://127.0.0.1:8080'}]}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.HTTPListen == nil || len(f.HTTPListen) != 0 || f.AccessLog.Format != proxy.AccessOff || f.Sites[0].TLS.Mode != proxy.TLSOff {
+		t.Errorf("http_listen %#v, access_log %v, tls %v, want off", f.HTTPListen, f.AccessLog, f.Sites[0].TLS)
+	}
+}
+
 func TestParse_PositionsCountCharactersAndSurviveBOMAndCRLF(t *testing.T) {
 	_, err := Parse("x.yaml", []byte("\ufeffsites:\r\n  - {hosts: [\"ä\"], routs: 1}\r\n"))
 	var problems Problems

@@ -46,7 +46,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, f field, path string) {
 	short = short && v.Type() != prefixType
 	switch {
 	case short && n.Kind == yaml.ScalarNode:
-		if err := text.UnmarshalText([]byte(n.Value)); err != nil {
+		if err := text.UnmarshalText([]byte(word(n))); err != nil {
 			d.failf(n, path, "%s", err)
 		}
 	case v.Kind() == reflect.Struct && v.Type() != prefixType && n.Kind == yaml.MappingNode:
@@ -65,6 +65,15 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, f field, path string) {
 	default:
 		d.failf(n, path, "%s does not fit here; write %s", kindOf(n), wanted(f.typ, n))
 	}
+}
+
+// word is a scalar's text. Programs that speak YAML 1.1, such as Ansible and Helm,
+// read off as a boolean and write it as false.
+func word(n *yaml.Node) string {
+	if n.Tag == "!!bool" && strings.EqualFold(n.Value, "false") {
+		return "off"
+	}
+	return n.Value
 }
 
 // plain refuses what YAML has beyond plain values: nothing of it is needed

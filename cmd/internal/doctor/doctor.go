@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"wsfront/cmd/internal/config"
@@ -135,6 +136,9 @@ func (e *exam) prepare() (err error) {
 		e.report.Target = e.target.String()
 	}
 	if e.o.Page != "" {
+		if !strings.Contains(e.o.Page, "://") {
+			return fmt.Errorf("--page %s is no URL; write the page's whole one, such as https://app.example.com/", e.o.Page)
+		}
 		page, err := parseTarget(e.o.Page)
 		if err != nil {
 			return err

@@ -20,7 +20,7 @@ func TestRun_WrongOptionsSayWhatToWrite(t *testing.T) {
 		"write wss://app.test":                               {URL: "app.test"},
 		"write HOST:ADDRESS":                                 {URL: url, Resolve: []string{"app.test"}},
 		"a page is at https:// or http://":                   {URL: url, Page: "wss://app.test/"},
-		"\"/\" is no URL; write wss://":                      {URL: url, Page: "/"},
+		"such as https://app.example.com/":                   {URL: url, Page: "/"},
 		"--idle needs the URL of a WebSocket":                {URL: "https://app.test/events", Idle: time.Second},
 		"read the CA: ":                                      {URL: url, CA: empty + ".missing"},
 		"holds no certificate; name a PEM file":              {URL: url, CA: empty},

@@ -19,11 +19,11 @@ const (
 // lookAtPage reads a page and the scripts of its own host that it names, and
 // looks for what a browser refuses to open from it.
 func (e *exam) lookAtPage(ctx context.Context) {
-	t, err := parseTarget(e.o.Page)
+	asked, err := parseTarget(e.o.Page)
 	if err != nil {
 		return // prepare has checked it
 	}
-	page, t, ok := e.visit(ctx, t)
+	page, t, ok := e.visit(ctx, asked)
 	if !ok {
 		return
 	}
@@ -45,6 +45,10 @@ func (e *exam) lookAtPage(ctx context.Context) {
 		if a, err := e.fetchAnywhere(ctx, script); err == nil && a.status == 200 {
 			found = append(found, inScript(script.path, string(a.body), 1)...)
 		}
+	}
+	if len(found) == 0 && t != asked {
+		e.step("page", Warning, "it leads to %s, which has no ws://; a page behind a login cannot be looked at", t)
+		return
 	}
 	if len(found) == 0 {
 		e.step("page", OK, "no ws:// in the page and in %d scripts of its own host", min(len(scripts), maxScripts))

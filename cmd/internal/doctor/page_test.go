@@ -43,6 +43,8 @@ func TestRun_Page(t *testing.T) {
 		"text for people":        {map[string]string{"/": status(200, `<p>Open "ws://app.test/"</p><!-- <script>new WebSocket("ws://x")</script> --><script>// "ws://x"</script>`)}, false, "", 0, "no ws://"},
 		"this machine":           {map[string]string{"/": status(200, `<script>new WebSocket("ws://localhost:1/")</script>`)}, false, "", 0, "no ws://"},
 		"redirect":               {map[string]string{"/": status(302, "", "Location: /start"), "/start": status(200, founding)}, false, diagnosis.MixedContent, 6, "/start line 4"},
+		"redirect to a login":    {map[string]string{"/": status(302, "", "Location: /login"), "/login": status(200, "<form>")}, false, "", 0, "/login, which has no ws://"},
+		"JSON of PHP":            {map[string]string{"/": status(200, `<script>var o = {"url":"ws:\/\/app.test\/websocket","dev":"ws:\/\/localhost"}</script>`)}, false, diagnosis.MixedContent, 6, "/ line 1"},
 		"redirect elsewhere":     {map[string]string{"/": status(302, "", "Location: https://login.test/")}, false, "", 0, "https://login.test/"},
 		"loop":                   {map[string]string{"/": status(301, "", "Location: /")}, false, diagnosis.RedirectLoop, 4, "itself"},
 		"longer loop":            {map[string]string{"/": status(301, "", "Location: /a"), "/a": status(301, "", "Location: /")}, false, diagnosis.RedirectLoop, 4, "redirects"},

@@ -66,8 +66,9 @@ func insecureSockets(name, text string) (found []string) {
 	return found
 }
 
-// insecureURL is the beginning of a ws:// URL in a string of a script.
-var insecureURL = regexp.MustCompile("[\"'`]ws://")
+// insecureURL is the beginning of a ws:// URL in a string of a script, or of JSON
+// as PHP writes it, ws:\/\/.
+var insecureURL = regexp.MustCompile("[\"'`]ws:\\\\?/\\\\?/")
 
 // secureNear is how far from ws:// a choice between it and wss:// is looked for.
 const secureNear = 200
@@ -102,7 +103,7 @@ func isComment(before string) bool {
 // isLocal reports whether a URL names this machine, which browsers take for
 // trustworthy.
 func isLocal(url string) bool {
-	rest := strings.TrimPrefix(url, "ws://")
+	rest := strings.TrimLeft(strings.TrimPrefix(url, "ws:"), `\/`)
 	return strings.HasPrefix(rest, "localhost") || strings.HasPrefix(rest, "127.") || strings.HasPrefix(rest, "[::1]")
 }
 

@@ -136,9 +136,14 @@ func (e *exam) concerned(c diagnosis.Cause, place string) bool {
 	return false
 }
 
-// ownWords puts the host and path in question in place of those of the examples.
+// ownWords puts the origin, host and path in question in place of those of the
+// examples.
 func (e *exam) ownWords() *strings.Replacer {
-	words := []string{"app.example.com", e.about.hostname}
+	origin := e.o.Origin
+	if origin == "" {
+		origin = e.about.origin()
+	}
+	words := []string{"https://page.example.com", origin, "app.example.com", e.about.hostname}
 	if path, _, _ := strings.Cut(e.about.path, "?"); strings.Trim(path, "/") != "" {
 		words = append(words, "/websocket", strings.TrimSuffix(path, "/"))
 	}
