@@ -53,7 +53,11 @@ func (im *importer) proxyTo(v *vhost, d *apacheconf.Directive, s *scope, prefix 
 		im.needsYou(d, t.problem)
 		return
 	default:
-		act, trouble := t.mapped(prefix)
+		act, trouble, ok := t.mapped(prefix)
+		if !ok {
+			im.needsYou(d, trouble)
+			return
+		}
 		if trouble != "" {
 			im.remark(trouble, d)
 		}

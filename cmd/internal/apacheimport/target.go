@@ -89,8 +89,9 @@ func withPort(authority string, secure bool) string {
 }
 
 // mapped gives an action its part of the path: what Apache appends literally
-// is joined by one slash here. trouble says where that differs.
-func (t target) mapped(from string) (a action, trouble string) {
+// is joined by one slash here. trouble says where that differs, or, when ok is
+// false, why the path cannot be asked for.
+func (t target) mapped(from string) (a action, trouble string, ok bool) {
 	a = t.action
 	path, query, hasQuery := strings.Cut(t.path, "?")
 	a.from = from
@@ -113,8 +114,8 @@ func (t target) mapped(from string) (a action, trouble string) {
 	}
 	clean, ok := requestPath(path)
 	if !ok {
-		return a, "the path " + printable(path, 60) + " of the backend's URL is none that wsfront can ask for"
+		return a, "the path " + printable(path, 60) + " of the backend's URL is not known before a request comes: write a route with the path that is meant", false
 	}
 	a.to = clean
-	return a, trouble
+	return a, trouble, true
 }

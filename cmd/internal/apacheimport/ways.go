@@ -153,8 +153,7 @@ func (im *importer) takenOver(d *apacheconf.Directive) bool {
 		strings.HasPrefix(name, "remoteip"):
 		return true
 	case name == "proxypass", name == "proxypassmatch":
-		url := strings.ToLower(strings.Join(d.Args, " "))
-		return !strings.Contains(url, "cgi://") && !strings.HasSuffix(url, " !")
+		return !slices.ContainsFunc(d.Args, func(arg string) bool { return arg == "!" || isScript(arg) })
 	case name == "rewriterule", name == "rewritecond":
 		return f.message != partOfApp && f.message != setsVariables && f.message != keepsTarget
 	case name == "redirect", name == "redirectpermanent", name == "redirecttemp", name == "redirectmatch":
