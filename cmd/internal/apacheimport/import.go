@@ -89,6 +89,7 @@ func Import(cfg *apacheconf.Config, o Options) *Result {
 	im.skip = im.skipped(vhosts)
 	im.assemble(vhosts)
 	im.addresses(vhosts)
+	im.appsTold(vhosts)
 	im.reverses()
 	im.cookieMaps()
 	im.hidden(vhosts)

@@ -60,6 +60,9 @@ func mappingOf(p pattern, t target, consumed string) (from, to string, ok bool) 
 	if !own || p.group == 0 || strings.Contains(lead, "$") || strings.Contains(lead, "?") {
 		return "", "", false
 	}
+	if p.slashed {
+		lead += "/"
+	}
 	if consumed == "" {
 		return "/", lead + "/", true
 	}
@@ -148,10 +151,11 @@ func matching(expr string, fold bool, t target, base string) (r *rule, problem s
 			return nil, "the target names the group $" + ref[1] + ", which the expression does not have"
 		}
 	}
-	if !strings.HasPrefix(a.to, "/") {
-		if !leadsWithSlash(re, a.to) {
-			a.to = "/" + a.to
+	if !strings.HasPrefix(a.to, "/") && !leadsWithSlash(re, a.to) {
+		if a.kind == toBackend && !beginsPath(re, a.to) {
+			return nil, "the group behind " + printable(a.address, 60) + " need not begin with a slash, so that it may be a part of the backend's name: write a route for each backend, or put the slash between"
 		}
+		a.to = "/" + a.to
 	}
 	switch {
 	case asks:
@@ -177,6 +181,13 @@ func sameGroup(expr, to string) bool {
 		return false
 	}
 	return begins && ends && len(list) == 1 && list[0].Op == syntax.OpCapture
+}
+
+// beginsPath reports whether a target begins with a group that takes the path
+// from its beginning, but for the slash.
+func beginsPath(re *regexp.Regexp, to string) bool {
+	text := strings.TrimLeft(strings.TrimPrefix(strings.TrimPrefix(re.String(), "(?i)"), "^"), "/?")
+	return strings.HasPrefix(to, "${1}") && strings.HasPrefix(text, "(")
 }
 
 // leadsWithSlash reports whether what a target begins with is a group that

@@ -1,6 +1,7 @@
 package apacheimport
 
 import (
+	"slices"
 	"strings"
 
 	"wsfront/cmd/internal/apacheconf"
@@ -41,13 +42,15 @@ type rewriter struct {
 	*importer
 	v    *vhost
 	host string
+	// anyHost says that host only stands for those that a request may name.
+	anyHost bool
 	// filesFirst are scopes in which an earlier rule lets existing files be.
 	filesFirst map[*scope]bool
 	rules      []*rule
 }
 
 func (im *importer) rewriteRules(v *vhost, host string) []*rule {
-	w := &rewriter{importer: im, v: v, host: host, filesFirst: map[*scope]bool{}}
+	w := &rewriter{importer: im, v: v, host: host, anyHost: !slices.Contains(v.names, host), filesFirst: map[*scope]bool{}}
 	for _, r := range v.rewrites {
 		w.rewrite(r)
 	}
@@ -188,7 +191,7 @@ func (w *rewriter) pass(r rewrite, h held, flags string) {
 
 // forward is a rule with P.
 func (w *rewriter) forward(r rewrite, h held, written string) {
-	url, problem := w.fill(written, h)
+	url, problem := w.fill(written, h, r.flags())
 	if problem != "" {
 		w.needs(r, problem)
 		return
@@ -210,7 +213,7 @@ func (w *rewriter) forward(r rewrite, h held, written string) {
 
 // redirect is a rule that sends the client elsewhere.
 func (w *rewriter) redirect(r rewrite, h held, written string, code int) {
-	url, problem := w.fill(written, h)
+	url, problem := w.fill(written, h, r.flags())
 	if problem != "" {
 		w.needs(r, problem)
 		return

@@ -154,7 +154,7 @@ func (w *rewriter) folderOf(s *scope) string {
 var groupForm = regexp.MustCompile(`%([0-9])`)
 
 // fill puts what is known into a target: the host, and groups of conditions.
-func (w *rewriter) fill(written string, h held) (url, problem string) {
+func (w *rewriter) fill(written string, h held, flags string) (url, problem string) {
 	if strings.Contains(written, "${") {
 		return "", "the target is looked up for each request (RewriteMap); write a route for each backend, or have one backend choose"
 	}
@@ -173,10 +173,11 @@ func (w *rewriter) fill(written string, h held) (url, problem string) {
 		if strings.EqualFold(found, "%{QUERY_STRING}") {
 			return "%{QUERY_STRING}"
 		}
-		if text, ok := t.expand(found, plainRequest); ok {
-			return text
+		text, ok := t.expand(found, plainRequest)
+		if !ok || text == w.host && w.anyHost && hasFlag(flags, "p", "proxy") {
+			return found
 		}
-		return found
+		return text
 	})
 	rest := strings.NewReplacer("%{REQUEST_URI}", "", "%{QUERY_STRING}", "").Replace(url)
 	if strings.Contains(rest, "%{") || groupForm.MatchString(rest) {

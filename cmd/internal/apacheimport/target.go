@@ -55,12 +55,24 @@ func parseTarget(written string) target {
 		return target{problem: "wsfront does not speak " + printable(scheme, 20) + " to backends: write app: http://HOST:PORT if the backend speaks HTTP/1.1"}
 	}
 	t.websocket = strings.HasPrefix(scheme, "ws")
-	if strings.ContainsAny(authority, "%${}@") || authority == "" {
+	if strings.ContainsAny(authority, "%${}@") || authority == "" || strings.HasPrefix(path, "$") && !endsAtGroup(authority, path[1:]) {
+		if authority = rest; len(path) > 0 && path[0] == '/' {
+			authority = strings.TrimSuffix(rest, path)
+		}
 		return target{problem: "the backend " + printable(authority, 60) + " is not known before a request comes: write a route with its address"}
 	}
 	t.action.host = hostField(authority, t.action.secure)
 	t.action.address = withPort(authority, t.action.secure)
 	return t
+}
+
+// endsAtGroup reports whether a group behind a host may begin the path, as in
+// ws://host:3000$1, and is no part of its name or port: of host:$1, app-$1.
+func endsAtGroup(authority, behind string) bool {
+	if strings.IndexByte(":.-", authority[len(authority)-1]) >= 0 || behind == "" {
+		return false
+	}
+	return len(behind) == 1 || !hostForm.MatchString(behind[1:2]) && strings.IndexByte(":.-", behind[1]) < 0
 }
 
 // hostField is the Host that Apache sends when it does not keep the client's.

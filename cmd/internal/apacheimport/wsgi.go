@@ -3,6 +3,7 @@ package apacheimport
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -186,6 +187,19 @@ func (im *importer) appNeeds(v *vhost, d *apacheconf.Directive, kind string) {
 		return
 	}
 	im.note(d, NotNeeded, "settings of the app inside Apache: they go along with it, see below")
+}
+
+// appsTold says of each app inside Apache that a route leads to that somebody
+// has to keep it running, where its line shows no more than that it is there.
+func (im *importer) appsTold(vhosts []*vhost) {
+	for _, v := range vhosts {
+		if !v.app.inside() || v.app.kind == "WSGI" || !im.leadsInside(v) {
+			continue
+		}
+		if told := append(lines(v.app.line), v.app.scripts...); !slices.ContainsFunc(told, func(d *apacheconf.Directive) bool { return im.fates[d].kind == NeedsYou }) {
+			im.appNeeds(v, v.app.line, v.app.kind)
+		}
+	}
 }
 
 // setEnv is SetEnv, PassEnv and UnsetEnv.
