@@ -44,6 +44,14 @@ func (im *importer) routesOf(v *vhost, host string) []route {
 	for _, at := range r.prefixes() {
 		r.place(at)
 	}
+	// As they are asked: expressions, then the longest path.
+	slices.SortStableFunc(r.routes, func(a, b route) int {
+		return cmp.Or(cmp.Compare(len(b.path), len(a.path)), cmp.Compare(a.path, b.path))
+	})
+	first := slices.IndexFunc(r.routes, func(rt route) bool { return rt.match != "" })
+	if first > 0 {
+		r.routes = slices.Concat(r.routes[first:], r.routes[:first])
+	}
 	return r.routes
 }
 
