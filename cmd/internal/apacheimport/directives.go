@@ -105,7 +105,7 @@ func (im *importer) walk(v *vhost, list []*apacheconf.Directive, s *scope) {
 			im.notNeeded(d, "it is off")
 			continue
 		}
-		if todo, ok := knownGaps[name]; ok {
+		if todo := gapOf(name); todo != "" {
 			im.needsYou(d, todo)
 			continue
 		}
@@ -246,8 +246,7 @@ func (im *importer) options(v *vhost, d *apacheconf.Directive, _ *scope) {
 		case "indexes", "all":
 			im.remark("wsfront lists no folders: one without index.html is answered with 404", d)
 		case "includes":
-			im.needsYou(d, "server-side includes have no counterpart: let the app or Apache behind wsfront make these pages")
-			return
+			im.remark("it allows server-side includes, which have no counterpart: where pages have some (.shtml), keep Apache on loopback behind wsfront for them", d)
 		}
 	}
 	im.notNeeded(d, "files are served as they are; links that lead out of their folder are not followed")
@@ -265,7 +264,7 @@ func appSetting(name string) string {
 	switch {
 	case strings.HasPrefix(name, "php_"):
 		return "PHP"
-	case strings.HasPrefix(name, "passenger"):
+	case strings.HasPrefix(name, "passenger"), strings.HasPrefix(name, "rails"), strings.HasPrefix(name, "rack"):
 		return "Passenger"
 	case strings.HasPrefix(name, "perl"):
 		return "mod_perl"

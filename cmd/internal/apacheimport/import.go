@@ -135,7 +135,7 @@ func isApaches(d *apacheconf.Directive) bool {
 		return false
 	}
 	_, harmless := harmlessReason(name)
-	return handlers[name] != nil || harmless || knownGaps[name] != "" || appSetting(name) != "" || d.Section
+	return handlers[name] != nil || harmless || gapOf(name) != "" || appSetting(name) != "" || d.Section
 }
 
 func verdict(r *Result) Verdict {

@@ -123,6 +123,7 @@ func (im *importer) hostsOf(v *vhost) []string {
 		return []string{strings.ToLower(im.opts.Host)}
 	case v.section != nil && (!v.secure() || strings.HasPrefix(own, "{")):
 		return []string{"*"} // Apache's vhost for whatever name is asked for
+	case len(v.nameLines) > 0: // which told that it has names that are none
 	case v.section != nil:
 		im.needsYou(v.section, "it has no ServerName: write the names that it serves into hosts in place of "+placeholder)
 	default:

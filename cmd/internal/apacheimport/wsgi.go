@@ -120,9 +120,9 @@ func (im *importer) handler(v *vhost, d *apacheconf.Directive, s *scope) {
 	kind := ""
 	switch {
 	case strings.Contains(text, "fcgi") || strings.Contains(text, "fastcgi"):
-		kind = "PHP-FPM"
-		if !strings.Contains(strings.ToLower(d.Raw+sectionText(s)), "php") {
-			kind = "FastCGI"
+		kind = "FastCGI"
+		if all := strings.ToLower(d.Raw + sectionText(s)); strings.Contains(all, "php") && strings.Contains(text, "://") {
+			kind = "PHP-FPM"
 		}
 	case strings.Contains(text, "php"):
 		kind = "PHP"
