@@ -19,6 +19,7 @@ type balancer struct {
 	lines   []*apacheconf.Directive
 	alias   *balancer // another one with the same members
 	used    bool
+	strange *apacheconf.Directive // a member that wsfront cannot ask
 }
 
 // member is one of its backends.
@@ -75,7 +76,8 @@ func (im *importer) balancerMember(_ *vhost, d *apacheconf.Directive, s *scope) 
 	t := parseTarget(args[0])
 	switch {
 	case t.other != "":
-		im.needsYou(d, "wsfront does not speak "+t.other+": keep Apache on loopback behind it, or have the backend speak HTTP")
+		im.needsYou(d, "wsfront does not speak "+t.otherKind()+": have the backend speak HTTP, as Tomcat does with an HTTP connector, and write its address into a pool; or keep Apache on loopback behind wsfront")
+		im.balancer(name).strange = d
 		return
 	case t.problem != "":
 		im.needsYou(d, t.problem)
@@ -162,6 +164,9 @@ func sameMember(a, b member) bool {
 // resolve is the balancer that an action leads to, or what stands in its way.
 func (im *importer) resolve(name string) (b *balancer, problem string) {
 	b = im.balancers[name]
+	if b != nil && len(b.members) == 0 && b.strange != nil {
+		return nil, "wsfront can ask none of its members, see " + b.strange.Position.String() + ": write a pool with their addresses by HTTP, and a route with app: pool://" + poolName(name)
+	}
 	if b == nil || len(b.members) == 0 {
 		return nil, "the balancer://" + printable(name, 40) + " has no members in these files; write a pool, see deploy/docs/configuration.md"
 	}

@@ -46,8 +46,8 @@ func (im *importer) proxyTo(v *vhost, d *apacheconf.Directive, s *scope, prefix 
 	t := parseTarget(args[0])
 	switch {
 	case t.other != "":
-		im.appInside(v, d, "FastCGI")
-		im.appNeeds(v, d, "FastCGI")
+		im.appInside(v, d, t.otherKind())
+		im.appNeeds(v, d, t.otherKind())
 		r.act = im.inApache(d)
 	case t.problem != "":
 		im.needsYou(d, t.problem)
@@ -86,8 +86,8 @@ func (im *importer) proxyMatch(v *vhost, d *apacheconf.Directive, expr string, a
 		im.needsYou(d, "an exception by an expression has no counterpart; write a route with match: for what should not go to the backend")
 		return
 	case t.other != "": // \.php$ to PHP-FPM: all of it is the app in Apache
-		im.appInside(v, d, "FastCGI")
-		im.appNeeds(v, d, "FastCGI")
+		im.appInside(v, d, t.otherKind())
+		im.appNeeds(v, d, t.otherKind())
 		return
 	case t.problem != "":
 		im.needsYou(d, t.problem)

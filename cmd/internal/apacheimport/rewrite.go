@@ -199,7 +199,7 @@ func (w *rewriter) forward(r rewrite, h held, written string) {
 	t := parseTarget(url)
 	switch {
 	case t.other != "":
-		w.appInside(w.v, r.line, "FastCGI")
+		w.appInside(w.v, r.line, t.otherKind())
 		w.skip(r, partOfApp)
 		return
 	case t.problem != "":

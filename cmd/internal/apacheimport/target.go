@@ -47,10 +47,8 @@ func parseTarget(written string) target {
 	case "http", "ws":
 	case "https", "wss":
 		t.action.secure = true
-	case "fcgi", "scgi", "uwsgi":
+	case "fcgi", "scgi", "uwsgi", "ajp":
 		return target{other: scheme}
-	case "ajp":
-		return target{problem: "wsfront does not speak AJP: have Tomcat listen with an HTTP connector, on 127.0.0.1:8080 say, and write app: http://127.0.0.1:8080"}
 	default:
 		return target{problem: "wsfront does not speak " + printable(scheme, 20) + " to backends: write app: http://HOST:PORT if the backend speaks HTTP/1.1"}
 	}
@@ -64,6 +62,14 @@ func parseTarget(written string) target {
 	t.action.host = hostField(authority, t.action.secure)
 	t.action.address = withPort(authority, t.action.secure)
 	return t
+}
+
+// otherKind is what an app is called that is asked by such a protocol.
+func (t target) otherKind() string {
+	if t.other == "ajp" {
+		return "AJP"
+	}
+	return "FastCGI"
 }
 
 // endsAtGroup reports whether a group behind a host may begin the path, as in

@@ -183,7 +183,11 @@ func sectionText(s *scope) string {
 // appNeeds says that the app stays in Apache.
 func (im *importer) appNeeds(v *vhost, d *apacheconf.Directive, kind string) {
 	if v.app.line == d {
-		im.needsYou(d, fmt.Sprintf("the app runs behind Apache (%s), and wsfront speaks HTTP alone: keep Apache for it, on loopback, as below. The route leads to http://127.0.0.1:%d", kind, im.appPort))
+		instead := ""
+		if kind == "AJP" {
+			instead = ". Or have Tomcat listen with an HTTP connector, and write its address into the route"
+		}
+		im.needsYou(d, fmt.Sprintf("the app runs behind Apache (%s), and wsfront speaks HTTP alone: keep Apache for it, on loopback, as below. The route leads to http://127.0.0.1:%d%s", kind, im.appPort, instead))
 		return
 	}
 	im.note(d, NotNeeded, "settings of the app inside Apache: they go along with it, see below")
