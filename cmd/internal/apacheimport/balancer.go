@@ -15,7 +15,8 @@ import (
 type balancer struct {
 	name    string
 	members []member
-	sticky  string
+	cookie  string // stickysession
+	sticky  string // the pool's cookie
 	lines   []*apacheconf.Directive
 	alias   *balancer // another one with the same members
 	used    bool
@@ -141,7 +142,7 @@ var cookieForm = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 func (im *importer) sticky(_ *vhost, name, cookie string) {
 	cookie, _, _ = strings.Cut(cookie, "|")
 	if cookieForm.MatchString(cookie) {
-		im.balancer(name).sticky = cookie
+		im.balancer(name).cookie = cookie
 	}
 }
 
@@ -149,11 +150,23 @@ func (im *importer) sticky(_ *vhost, name, cookie string) {
 func (im *importer) mergeBalancers() {
 	for i, b := range im.balancerOrder {
 		for _, earlier := range im.balancerOrder[:i] {
-			if earlier.alias == nil && len(b.members) > 0 && earlier.sticky == b.sticky && slices.EqualFunc(earlier.members, b.members, sameMember) {
+			if earlier.alias == nil && len(b.members) > 0 && earlier.cookie == b.cookie && slices.EqualFunc(earlier.members, b.members, sameMember) {
 				b.alias = earlier
 				break
 			}
 		}
+		im.ownCookie(b, im.balancerOrder[:i])
+	}
+}
+
+// ownCookie gives a balancer a cookie that no earlier one has: each pool sets
+// its own.
+func (im *importer) ownCookie(b *balancer, before []*balancer) {
+	b.sticky = b.cookie
+	taken := func(other *balancer) bool { return other.alias == nil && other.sticky == b.cookie }
+	if b.alias == nil && b.cookie != "" && len(b.members) > 1 && slices.ContainsFunc(before, taken) {
+		b.sticky = b.cookie + "-" + poolName(b.name)
+		im.remark("another balancer has the cookie "+b.cookie+" as well; each pool sets its own, so that this one has "+b.sticky+". A client may come to different machines by the two", b.lines...)
 	}
 }
 

@@ -97,12 +97,15 @@ func Import(cfg *apacheconf.Config, o Options) *Result {
 	im.differences(vhosts)
 	if !slices.ContainsFunc(all, isApaches) {
 		im.refuse(nil, "there is nothing of Apache's in these files: name a vhost, such as one of /etc/apache2/sites-enabled")
+	} else if len(im.sites) == 0 {
+		im.refuse(nil, "these files only redirect to https, which wsfront does by itself: name those of the vhosts that serve it as well")
 	}
 	r := &Result{Files: cfg.Files}
 	if len(im.refused) == 0 {
 		r.YAML = im.checked()
 	}
 	if r.YAML == "" { // what it would do does not matter
+		im.gaps = nil
 		im.remarks = slices.DeleteFunc(im.remarks, func(n Note) bool { return len(n.Positions) == 0 })
 	}
 	r.Notes = append(im.notes(all), im.unread(cfg.Notes)...)

@@ -25,6 +25,9 @@ func rewritten(p pattern, t target, base string) *rule {
 	if p.whole {
 		consumed = base
 	}
+	if lead, ok := strings.CutSuffix(t.path, "$0"); ok && p.anchored && p.end == endRest && base == "" {
+		t.path = lead + "%{REQUEST_URI}" // the whole path
+	}
 	from, to, ok := mappingOf(p, t, consumed)
 	if !ok {
 		return nil
@@ -143,9 +146,6 @@ func matching(expr string, fold bool, t target, base string) (r *rule, problem s
 	}
 	a.whole = true
 	a.to = groupRef.ReplaceAllStringFunc(path, func(ref string) string { return "${" + ref[1:] + "}" })
-	if strings.Contains(a.to, "${0}") {
-		return nil, "$0 in the target has no counterpart; put the whole expression in parentheses and write $1"
-	}
 	for _, ref := range groupRef.FindAllStringSubmatch(path, -1) {
 		if n, _ := strconv.Atoi(ref[1]); n > re.NumSubexp() {
 			return nil, "the target names the group $" + ref[1] + ", which the expression does not have"

@@ -74,7 +74,7 @@ func (im *importer) proxyMatch(v *vhost, d *apacheconf.Directive, expr string, a
 		im.needsYou(d, "it names no backend; write a route for what is meant")
 		return
 	}
-	if heads, end, ok := plainPattern(expr); ok && end != endExact && (args[0] == "!" || isScript(args[0])) {
+	if heads, end, ok := plainPattern(expr); ok && end != endExact && (args[0] == "!" && wholeNames(heads) || isScript(args[0])) {
 		for _, h := range heads {
 			im.proxyTo(v, d, &scope{}, h, args, st)
 		}
@@ -120,6 +120,12 @@ func (im *importer) proxyMatch(v *vhost, d *apacheconf.Directive, expr string, a
 	im.proxyOptions(v, d, args[1:], r.act)
 	im.imported(d)
 	v.rules = append(v.rules, r)
+}
+
+// wholeNames reports whether beginnings of paths end where names do, and not in
+// front of what tells them apart, as /~ does.
+func wholeNames(heads []string) bool {
+	return !slices.ContainsFunc(heads, func(h string) bool { return strings.IndexByte("~_-.", h[len(h)-1]) >= 0 })
 }
 
 func isScript(written string) bool { return parseTarget(written).other != "" }

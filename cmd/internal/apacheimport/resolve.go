@@ -253,7 +253,7 @@ func (r *resolver) place(at string) {
 	own, ok := r.render(at, p)
 	before, had := r.render(at, above)
 	switch {
-	case ok && (!had || own.body() != before.body()):
+	case ok && (!had || own.body() != before.body() || (p.files == nil) != (above.files == nil)):
 		if p.files != nil {
 			r.fallThrough(at, p)
 		}

@@ -219,6 +219,10 @@ func (w *rewriter) redirect(r rewrite, h held, written string, code int) {
 		return
 	}
 	t, problem := redirectTarget(url)
+	path, sameHost := strings.CutPrefix(url, "https://*")
+	if sameHost = sameHost && w.host == "*"; sameHost { // whatever was asked for
+		problem, t.path, t.action.target = "", path, "https://*"
+	}
 	if problem != "" {
 		w.needs(r, problem)
 		return
@@ -226,6 +230,10 @@ func (w *rewriter) redirect(r rewrite, h held, written string, code int) {
 	t.action.status = code
 	drops := strings.HasSuffix(t.path, "?") && len(t.path) > 1
 	if rl := w.place(r, h, t); rl != nil {
+		if sameHost && (rl.match != "" || rl.prefix != "/" || rl.act.from != rl.act.to) {
+			w.needs(r, "it sends clients to https with the name that they asked for, and only some; write a route with redirect for each name")
+			return
+		}
 		if drops {
 			rl.act.query = "?"
 		}

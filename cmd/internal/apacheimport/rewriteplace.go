@@ -40,7 +40,7 @@ func (w *rewriter) place(r rewrite, h held, t target) *rule {
 
 // narrow applies the conditions on paths, and the section, to a rule.
 func (w *rewriter) narrow(r rewrite, h held, rl *rule) *rule {
-	if h.match != "" {
+	if h.match != "" && !sameExpression(h.match, rl.match) {
 		if rl.match != "" || rl.prefix != "/" || rl.act.from != rl.act.to && !rl.act.whole {
 			w.needs(r, "two expressions on the path do not fit into one route; write one with match: that says both")
 			return nil
@@ -88,6 +88,15 @@ func (w *rewriter) narrow(r rewrite, h held, rl *rule) *rule {
 	return rl
 }
 
+// sameExpression reports whether a condition on the path says no more than the
+// pattern behind it, as it does where one was copied from the other.
+func sameExpression(cond, pattern string) bool {
+	bare := func(expr string) string {
+		return strings.TrimSuffix(strings.NewReplacer("(?:", "(?:", "(", "", ")", "").Replace(strings.TrimPrefix(expr, "(?i)")), ".*")
+	}
+	return pattern != "" && bare(cond) == bare(pattern)
+}
+
 // within is what prefixes and another one have in common. nil stands for all.
 func within(prefixes []string, other string) []string {
 	if prefixes == nil {
@@ -120,6 +129,14 @@ func (w *rewriter) add(r rewrite, h held, rl *rule) {
 	}
 	for _, c := range h.loose {
 		w.remark("the expression ends within a segment, so that in Apache the beginning of a longer name fits it as well; here whole segments do, as is meant", c)
+	}
+	for _, prefix := range within(h.anyway, rl.prefix) {
+		if h.anyway == nil || rl.match != "" {
+			break
+		}
+		more := *rl
+		more.prefix, more.files, more.line = prefix, "", nil
+		w.rules = append(w.rules, &more)
 	}
 	w.rules = append(w.rules, rl)
 	w.done(r)

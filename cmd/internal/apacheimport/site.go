@@ -38,6 +38,7 @@ func (im *importer) assemble(vhosts []*vhost) {
 			for _, s := range im.sitesOf(v) {
 				im.addPlain(s)
 			}
+			im.settle(v)
 		}
 	}
 	for _, s := range im.sites {
@@ -210,6 +211,19 @@ func (im *importer) unused(v *vhost, because string) {
 		im.demote(d, because)
 	}
 	im.noApp(v, because)
+}
+
+// settle says that nobody has to care for what a vhost of plain http says when
+// there is no site of it.
+func (im *importer) settle(v *vhost) {
+	if v.section == nil || slices.ContainsFunc(im.sites, func(s *site) bool { return s.vhost == v }) {
+		return
+	}
+	for _, d := range flatten(v.own) {
+		if f := im.fates[d]; f.kind == NeedsYou && f.message != "" && !d.Is("ServerName") && !d.Is("ServerAlias") {
+			im.fates[d] = fate{kind: NotNeeded, message: "wsfront redirects http to https for these names"}
+		}
+	}
 }
 
 // noApp says that nothing leads to the app inside a vhost.
