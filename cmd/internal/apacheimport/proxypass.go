@@ -216,6 +216,10 @@ func (im *importer) reverses() {
 			continue
 		}
 		t := parseTarget(p.to)
+		if t.other != "" {
+			im.notNeeded(p.line, "settings of the app inside Apache: they go along with it, see below")
+			continue
+		}
 		if slices.Contains(p.v.names, strings.ToLower(stripPort(t.action.address))) {
 			im.notNeeded(p.line, builtIn) // the app that writes its own name, by http
 			continue

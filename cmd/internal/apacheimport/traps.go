@@ -100,6 +100,9 @@ func (im *importer) accessOfRest(v *vhost) {
 		case strings.Contains(text, ".ht") || strings.Contains(text, `/\.`) || strings.Contains(text, `^\.`) || strings.Contains(text, ".git"):
 			im.dealtWith(s, "names that begin with a dot are not served")
 			s.expr = ""
+		case strings.HasPrefix(s.expr, "^[^/]"):
+			im.dealtWith(s, "every path begins with a slash")
+			s.expr = ""
 		case v.app.whole() && !s.global:
 			im.dealtWith(s, "Apache behind wsfront goes on to protect it, see below")
 			s.expr = ""

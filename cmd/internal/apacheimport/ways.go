@@ -148,6 +148,8 @@ func (im *importer) takenOver(d *apacheconf.Directive) bool {
 	switch {
 	case serverOnly(d):
 		return true
+	case name == "proxypassreverse" && slices.ContainsFunc(d.Args, isScript):
+		return false
 	case strings.HasPrefix(name, "ssl"), strings.HasPrefix(name, "md"), strings.HasPrefix(name, "proxy") && name != "proxypassmatch" && name != "proxypass" && !d.Section,
 		name == "listen", name == "loadmodule", name == "virtualhost", name == "balancermember", name == "wsgitrustedproxies", name == "wsgitrustedproxyheaders",
 		strings.HasPrefix(name, "remoteip"):
