@@ -3,6 +3,7 @@ package apacheimport
 import (
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"wsfront/cmd/internal/apacheconf"
@@ -61,6 +62,8 @@ var handlers = map[string]handler{
 	"sethandler":         (*importer).handler, "addhandler": (*importer).handler, "addtype": (*importer).handler,
 	"action": (*importer).handler, "scriptalias": (*importer).handler, "scriptaliasmatch": (*importer).handler,
 
+	"include": (*importer).missing,
+
 	"dav": (*importer).dav, "allowoverride": (*importer).allowOverride, "options": (*importer).options, "serverroot": (*importer).serverRootLine,
 }
 
@@ -110,11 +113,41 @@ func (im *importer) walk(v *vhost, list []*apacheconf.Directive, s *scope) {
 			continue
 		}
 		im.needsYou(d, unknownDirective)
+		if s.narrow() && asksWho.MatchString(name) {
+			s.access.cannotTell(d)
+		}
 	}
 	for _, c := range s.conds {
 		im.needsYou(c, "no RewriteRule follows it")
 	}
 	s.conds = nil
+}
+
+// asksWho are names of directives that may say who may come.
+var asksWho = regexp.MustCompile(`auth|access|acl`)
+
+// saysWho reports whether a directive says, or may say, who may come.
+func saysWho(d *apacheconf.Directive) bool {
+	name := strings.ToLower(d.Name)
+	return asksWho.MatchString(name) || slices.Contains([]string{"require", "deny", "include"}, name)
+}
+
+// byManners is a condition on what anybody may send: what it refuses is
+// unwanted, not kept from strangers.
+var byManners = regexp.MustCompile(`^\s*%\{HTTP_(?:USER_AGENT|REFERER)\}[^%]*$`)
+
+// missing is an Include of a file that was not there. In a section it may say
+// who may come.
+func (im *importer) missing(_ *vhost, d *apacheconf.Directive, s *scope) {
+	im.notNeeded(d, ofProcess) // a note of the reader's tells
+	if s.narrow() && !ofCertbot(d.Arg(0)) {
+		s.access.cannotTell(d)
+	}
+}
+
+// ofCertbot reports whether a file is one of those that certbot writes.
+func ofCertbot(text string) bool {
+	return strings.Contains(text, "options-ssl-apache.conf") || strings.Contains(text, "letsencrypt")
 }
 
 // walkHtaccess reads a directive of a .htaccess file, which holds for its
@@ -173,6 +206,9 @@ func (im *importer) section(v *vhost, d *apacheconf.Directive, outer *scope) {
 		im.needsYou(d, "what it asks for is worked out for each request; write a route for what it is meant to do, see deploy/docs/configuration.md")
 		for _, inner := range flatten(d.Children) {
 			im.goesWith(inner, d)
+		}
+		if !byManners.MatchString(d.Arg(0)) && slices.ContainsFunc(flatten(d.Children), saysWho) {
+			outer.access.cannotTell(d)
 		}
 		return
 	case "mdomainset":

@@ -170,7 +170,7 @@ func (im *importer) unread(notes []apacheconf.Note) []Note {
 	var list []Note
 	for _, n := range notes {
 		note := Note{Kind: NeedsYou, Positions: []apacheconf.Position{n.Position}, Message: printable(n.Message, 300)}
-		if strings.Contains(n.Message, "options-ssl-apache.conf") || strings.Contains(n.Message, "letsencrypt") {
+		if ofCertbot(n.Message) {
 			note.Kind, note.Message = NotNeeded, note.Message+": TLS 1.2 and 1.3 with today's ciphers are built in"
 		}
 		if strings.Contains(n.Message, "is left out") { // as Apache does

@@ -152,6 +152,11 @@ func wildcards(name string) string {
 	return strings.NewReplacer(`\*`, `[^/]*`, `\?`, `[^/]`).Replace(regexp.QuoteMeta(name))
 }
 
+// narrow reports whether a section holds for some paths or folders.
+func (s *scope) narrow() bool {
+	return s.kind == inLocation || s.kind == inPattern || s.kind == inDirectory
+}
+
 // says reports whether a section says anything that a route has, but for who
 // may come.
 func (s *scope) says() bool {

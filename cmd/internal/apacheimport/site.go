@@ -1,6 +1,7 @@
 package apacheimport
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -193,6 +194,9 @@ func (im *importer) addPlain(s *site) {
 			im.redirectsItself(s)
 			im.alone(s, h)
 		case twin != nil && twin.tls != "off" && twin.vhost.secure():
+			if lost := s.beside(twin); len(lost) > 0 {
+				im.gap("wsfront redirects http to https for " + h + ", where " + strings.Join(lost, ", ") + " of " + s.vhost.section.Position.String() + " is not served in Apache: write routes for it at the site")
+			}
 			im.remark("the pages of "+h+" at plain http are left out: wsfront redirects http to https for a name that is served by https", s.vhost.section)
 			im.unused(s.vhost, "wsfront redirects http to https for these names")
 		default:
@@ -203,6 +207,21 @@ func (im *importer) addPlain(s *site) {
 		s.tls = "off"
 		im.addSite(s)
 	}
+}
+
+// beside are the paths at which a site has an app or files, and its twin by https
+// has nothing of the kind.
+func (s *site) beside(twin *site) []string {
+	var lost []string
+	for _, r := range s.routes {
+		serves := func(t route) bool {
+			return t.kind != "redirect" && (t.match != "" && t.match == r.match || t.path == r.path || t.path != "" && covers(t.path, r.path) && t.body() == r.body())
+		}
+		if r.kind != "redirect" && !slices.ContainsFunc(twin.routes, serves) {
+			lost = append(lost, cmp.Or(r.path, r.match))
+		}
+	}
+	return lost
 }
 
 // unused says of the lines of a vhost why nothing came of them.
@@ -259,7 +278,7 @@ func (im *importer) join(s *site, host string) bool {
 
 // alone is for a name that only redirects to a vhost that was not read.
 func (im *importer) alone(s *site, host string) {
-	im.needsYou(s.vhost.section0(), "it redirects to https, and the vhost that serves "+host+" there is not in these files: name its file as well")
+	im.needsYou(s.vhost.section0(), "it redirects to https, and the vhost that serves its names there is not in these files: name its file as well")
 	for _, t := range im.sites {
 		if t.vhost == s.vhost {
 			t.hosts = append(t.hosts, host)
