@@ -40,7 +40,7 @@ func (im *importer) differences(vhosts []*vhost) {
 		im.remark("a WebSocket handshake for a file, a redirect or a path that is excepted goes to the app or tunnel around it, or gets 404 or 403 where there is none: browsers take no such answer")
 	}
 	if secure {
-		im.remark("a WebSocket handshake at plain http gets 403, where Apache redirected it to https: browsers follow no redirect there, so that pages have to open wss://. insecure_websocket: on at the site takes both")
+		im.remark("a WebSocket handshake at plain http gets 403, where pages are redirected to https: browsers follow no redirect there, so that pages have to open wss://. insecure_websocket: on at the site takes both")
 	}
 	im.scheme(vhosts)
 	if bodies {

@@ -151,8 +151,9 @@ func matching(expr string, fold bool, t target, base string) (r *rule, problem s
 			return nil, "the target names the group $" + ref[1] + ", which the expression does not have"
 		}
 	}
-	if !strings.HasPrefix(a.to, "/") && !leadsWithSlash(re, a.to) {
-		if a.kind == toBackend && !beginsPath(re, a.to) {
+	slashed := leadsWithSlash(re, a.to)
+	if !strings.HasPrefix(a.to, "/") && (a.kind == toBackend || !slashed) {
+		if a.kind == toBackend && !slashed && !beginsPath(re, a.to) {
 			return nil, "the group behind " + printable(a.address, 60) + " need not begin with a slash, so that it may be a part of the backend's name: write a route for each backend, or put the slash between"
 		}
 		a.to = "/" + a.to
@@ -187,7 +188,7 @@ func sameGroup(expr, to string) bool {
 // from its beginning, but for the slash.
 func beginsPath(re *regexp.Regexp, to string) bool {
 	text := strings.TrimLeft(strings.TrimPrefix(strings.TrimPrefix(re.String(), "(?i)"), "^"), "/?")
-	return strings.HasPrefix(to, "${1}") && strings.HasPrefix(text, "(")
+	return strings.HasPrefix(to, "${1}") && strings.HasPrefix(text, "(") || strings.HasPrefix(to, "${0}")
 }
 
 // leadsWithSlash reports whether what a target begins with is a group that
