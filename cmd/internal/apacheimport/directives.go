@@ -225,6 +225,11 @@ func (im *importer) section(v *vhost, d *apacheconf.Directive, outer *scope) {
 		}
 		im.walk(v, d.Children, s)
 		v.scopes = append(v.scopes, s)
+		for _, path := range s.also {
+			same := *s
+			same.path = path
+			v.scopes = append(v.scopes, &same)
+		}
 		return
 	}
 	im.needsYou(d, "this importer does not know the section; look up what it does, and whether the app or wsfront needs it")
