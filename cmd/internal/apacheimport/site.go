@@ -239,7 +239,7 @@ func (im *importer) settle(v *vhost) {
 		return
 	}
 	for _, d := range flatten(v.own) {
-		if f := im.fates[d]; f.kind == NeedsYou && f.message != "" && !d.Is("ServerName") && !d.Is("ServerAlias") {
+		if f := im.fates[d]; f.kind == NeedsYou && !d.Is("ServerName") && !d.Is("ServerAlias") {
 			im.fates[d] = fate{kind: NotNeeded, message: "wsfront redirects http to https for these names"}
 		}
 	}
