@@ -3,6 +3,8 @@ package proxy
 import (
 	"fmt"
 	"net/http"
+
+	"wsfront/proxy/diagnosis"
 )
 
 // admit holds a request to its route's rules of who may use it. It reports
@@ -11,7 +13,7 @@ import (
 func (x *exchange) admit() bool {
 	rt := x.route
 	if rt.Allow != nil && !contains(rt.Allow, x.client.WithZone("")) { // a prefix has no zone, and contains none
-		x.refuse(http.StatusForbidden, fmt.Sprintf("%s is not among the addresses of allow", x.client), "This address is not open to you.")
+		x.refuse(diagnosis.AddressRefused, http.StatusForbidden, fmt.Sprintf("%s is not among the addresses of allow", x.client), "This address is not open to you.")
 		return false
 	}
 	return rt.guard == nil || rt.guard.admit(x)
@@ -19,9 +21,9 @@ func (x *exchange) admit() bool {
 
 // refuse answers who may not use the route. What a client sends behind a
 // handshake may be frames: see Server.tunnel.
-func (x *exchange) refuse(status int, reason, hint string) {
+func (x *exchange) refuse(cause diagnosis.Cause, status int, reason, hint string) {
 	if x.upgrade {
 		x.down.closeAfter()
 	}
-	x.fail(status, reason, hint)
+	x.failFor(cause, status, reason, hint)
 }

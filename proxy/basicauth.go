@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 
+	"wsfront/proxy/diagnosis"
 	"wsfront/proxy/http1"
 )
 
@@ -69,7 +70,7 @@ func (g *guard) admit(x *exchange) bool {
 	switch {
 	case err != nil:
 		x.addField("Retry-After", retryPassword)
-		x.refuse(http.StatusServiceUnavailable, err.Error()+": does somebody guess them?", "Too many people log in at this moment. Try again shortly.")
+		x.refuse(diagnosis.TooMany, http.StatusServiceUnavailable, err.Error()+": does somebody guess them?", "Too many people log in at this moment. Try again shortly.")
 		return false
 	case user == "":
 		g.ask(x, fmt.Sprintf("%.64q and the password that came are not in %s", name, g.file.path))
@@ -81,7 +82,7 @@ func (g *guard) admit(x *exchange) bool {
 
 func (g *guard) ask(x *exchange, reason string) {
 	x.addField("WWW-Authenticate", g.challenge)
-	x.refuse(http.StatusUnauthorized, reason, "This address asks for a user name and a password.")
+	x.refuse(diagnosis.LoginRequired, http.StatusUnauthorized, reason, "This address asks for a user name and a password.")
 }
 
 // basicCredentials reads the value of an Authorization field of the Basic

@@ -40,7 +40,7 @@ func TestBasicAuth_AsksEverywhereAndNothingIsReached(t *testing.T) {
 	if r.reached() {
 		t.Error("something was asked all the same")
 	}
-	r.log.await(t, "handshake.failed", "status=401", "came without the user and password")
+	r.log.await(t, "handshake.failed", "status=401", "came without the user and password", "cause=login-required")
 	r.log.await(t, "request.failed", "status=401", `\"nobody\" and the password that came are not in `+file)
 	for line := range strings.Lines(r.log.String()) {
 		if strings.Contains(line, "request.failed") && !strings.Contains(line, "are not in") {

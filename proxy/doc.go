@@ -54,7 +54,8 @@
 // sends it there as it came, and only after the backend has answered with a true 101 are both
 // connections given to proxy/relay, whose event loops carry the bytes and
 // follow the frames in them (proxy/frame). Any other answer is passed on as
-// what it is. In mode message, wsmessage.go carries whole messages instead.
+// what it is, with a field that names the cause (diagnose.go, proxy/diagnosis),
+// as answers of our own to a handshake have it. In mode message, wsmessage.go carries whole messages instead.
 //
 // # The walk of a push client
 //

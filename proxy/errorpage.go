@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 
+	"wsfront/proxy/diagnosis"
 	"wsfront/proxy/http1"
 )
 
@@ -34,7 +35,8 @@ type failure struct {
 
 // fail answers with an error of our own and notes why. reason goes to the log
 // alone, and where it is "" nothing is logged beyond the access log; hint is
-// for the person who asked, and names nothing internal. When an answer has
+// for the person who asked, and names nothing internal. Who sent a handshake is
+// told its cause besides: see failFor. When an answer has
 // begun already, all that can be done is to cut it, so that it does not look
 // whole. Fields that were added before stay in the answer.
 func (x *exchange) fail(status int, reason, hint string) {
@@ -45,6 +47,9 @@ func (x *exchange) fail(status int, reason, hint string) {
 	}
 	x.ownError = true
 	form, body := x.failurePage(failure{status, statusText(status), hint, string(x.id[:])})
+	if x.upgrade && x.cause != "" {
+		x.addField(diagnosis.Field, diagnosed(x.cause))
+	}
 	x.addField("Content-Type", form+"; charset=utf-8")
 	x.addField("Cache-Control", "no-store")
 	x.addField("X-Content-Type-Options", "nosniff")
@@ -53,6 +58,13 @@ func (x *exchange) fail(status int, reason, hint string) {
 		x.addField("Content-Security-Policy", errorPagePolicy)
 	}
 	x.answer(status, body)
+}
+
+// failFor is fail where the request may be a handshake, which fails for this
+// cause.
+func (x *exchange) failFor(cause diagnosis.Cause, status int, reason, hint string) {
+	x.cause = cause
+	x.fail(status, reason, hint)
 }
 
 // failurePage renders the form that the client prefers. Who sent a handshake
@@ -73,7 +85,11 @@ func (x *exchange) failurePage(f failure) (form string, body []byte) {
 			panic(err) // strings and a number always encode
 		}
 	default:
-		fmt.Fprintf(&b, "%d %s\n%s\nrequest %s\n", f.Status, f.Error, f.Message, f.RequestID)
+		fmt.Fprintf(&b, "%d %s\n%s\n", f.Status, f.Error, f.Message)
+		if x.upgrade && x.cause != "" {
+			fmt.Fprintf(&b, "cause %s: %s\n", x.cause, x.cause.Sentence())
+		}
+		fmt.Fprintf(&b, "request %s\n", f.RequestID)
 	}
 	return form, b.Bytes()
 }

@@ -16,7 +16,7 @@ const (
 	// reason.
 	eventRequestFailed = "request.failed"
 	// eventHandshakeFailed: a WebSocket handshake did not become a tunnel.
-	// Attributes as request.failed.
+	// Attributes as request.failed, and cause, one of package diagnosis's.
 	eventHandshakeFailed = "handshake.failed"
 	// eventBackendDown: a backend of a pool could not be reached, and is left out.
 	// Attributes: pool, backend, reason, for (how long).

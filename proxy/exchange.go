@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"wsfront/proxy/diagnosis"
 	"wsfront/proxy/http1"
 )
 
@@ -49,6 +50,8 @@ type exchange struct {
 	sent     int64  // bytes of the answer's body, or through the tunnel to the client
 	received int64  // bytes through the tunnel from the client
 	reason   string // why it failed or was cut, in words for the log
+	// cause is why a handshake failed, for the log and for who sent it.
+	cause diagnosis.Cause
 	// aborted says that the answer cannot be ended well: the connection, or the
 	// stream of HTTP/2, is cut, so that it never looks whole.
 	aborted bool

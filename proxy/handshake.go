@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"wsfront/proxy/diagnosis"
 	"wsfront/proxy/http1"
 )
 
@@ -98,22 +99,22 @@ func isHandshakeKey(key []byte) bool {
 // checkSwitch says what a backend's 101 lacks of RFC 6455 §4.1, or "". Without
 // these checks a server that takes any Upgrade, or repeats what it is sent,
 // would get a client's bytes raw.
-func checkSwitch(r *http1.Request, answer *http1.Response) (mistake string) {
+func checkSwitch(r *http1.Request, answer *http1.Response) (cause diagnosis.Cause, mistake string) {
 	accept, accepts := http1.Get(answer.Fields, http1.SecWebSocketAccept)
 	switch {
 	case answer.Minor < 1:
-		return "as HTTP/1.0"
+		return diagnosis.SwitchHeaders, "as HTTP/1.0"
 	case !hasToken(answer.Fields, http1.Upgrade, "websocket"):
-		return fmt.Sprintf("to Upgrade: %q instead of websocket", values(answer.Fields, http1.Upgrade))
+		return diagnosis.SwitchHeaders, fmt.Sprintf("to Upgrade: %q instead of websocket", values(answer.Fields, http1.Upgrade))
 	case !hasToken(answer.Fields, http1.Connection, "upgrade"):
-		return "without Connection: Upgrade"
+		return diagnosis.SwitchHeaders, "without Connection: Upgrade"
 	case accepts != 1:
-		return fmt.Sprintf("with %d Sec-WebSocket-Accept fields", accepts)
+		return diagnosis.AcceptWrong, fmt.Sprintf("with %d Sec-WebSocket-Accept fields", accepts)
 	}
 	if key, _ := http1.Get(r.Fields, http1.SecWebSocketKey); acceptKey(key) != string(accept) {
-		return "its Sec-WebSocket-Accept does not fit the Sec-WebSocket-Key that it was sent"
+		return diagnosis.AcceptWrong, "its Sec-WebSocket-Accept does not fit the Sec-WebSocket-Key that it was sent"
 	}
-	return ""
+	return "", ""
 }
 
 // acceptKey is the Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455
@@ -121,32 +122,4 @@ func checkSwitch(r *http1.Request, answer *http1.Response) (mistake string) {
 func acceptKey(key []byte) string {
 	sum := sha1.Sum(append(key[:len(key):len(key)], "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"...))
 	return base64.StdEncoding.EncodeToString(sum[:])
-}
-
-// refusalReason says why a handshake may have been answered with something
-// else than 101, by what people most often turn out to have done.
-func refusalReason(b *backend, answer *http1.Response) string {
-	suspicion := ""
-	location, _ := http1.Get(answer.Fields, http1.Location)
-	switch status := answer.Status; {
-	case status >= 200 && status < 300:
-		suspicion = "it gave a plain page: is this path its WebSocket URL, and is this the push service rather than the application? An application under WSGI cannot take a WebSocket"
-	case status >= 300 && status < 400:
-		suspicion = fmt.Sprintf("it redirects to %q, which no browser follows for a WebSocket: use that URL in the page, or have the backend not redirect this path", location)
-	case status == http.StatusBadRequest:
-		suspicion = "it takes the handshake for malformed: a Django view under mod_wsgi or gunicorn answers so, as it cannot reach the socket; or the Host is not in its ALLOWED_HOSTS"
-	case status == http.StatusUnauthorized:
-		suspicion = "it wants a login: does the page send its cookie, and is the cookie for this host?"
-	case status == http.StatusForbidden:
-		suspicion = "it refuses the Origin or the user: allow the site's own https:// origin, and do not set host on the route"
-	case status == http.StatusNotFound:
-		suspicion = "it has no such path: compare the route's path and the backend's, slash at the end included"
-	case status == http.StatusUpgradeRequired:
-		suspicion = "it did not see a handshake it likes: is there another proxy between that drops Upgrade, or does it want another Sec-WebSocket-Version?"
-	case status >= 500:
-		suspicion = "it failed by itself: its own log should say why"
-	default:
-		suspicion = "its own log should say why"
-	}
-	return fmt.Sprintf("backend %s answered the handshake with %d: %s", b.written, answer.Status, suspicion)
 }

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"strings"
+
+	"wsfront/proxy/diagnosis"
 )
 
 // compileMatch understands a Match.
@@ -167,7 +169,7 @@ func (x *exchange) makeTarget() bool {
 		err = errors.New("an encoded slash in the path that match makes of it")
 	}
 	if err != nil {
-		x.fail(http.StatusBadRequest, err.Error(), unknownAddressHint)
+		x.failFor(diagnosis.PathUnknown, http.StatusBadRequest, err.Error(), unknownAddressHint)
 		return false
 	}
 	x.scratch = made

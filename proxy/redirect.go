@@ -3,6 +3,8 @@ package proxy
 import (
 	"net"
 	"net/http"
+
+	"wsfront/proxy/diagnosis"
 )
 
 // plain answers a request that came by plain HTTP to a site with TLS. It
@@ -12,7 +14,7 @@ func (x *exchange) plain() bool {
 		if x.site.InsecureWebSocket {
 			return true
 		}
-		x.fail(http.StatusForbidden, "a WebSocket handshake by plain HTTP; the page must open wss:// (browsers follow no redirect here), or set insecure_websocket on the site",
+		x.failFor(diagnosis.TLSRequired, http.StatusForbidden, "a WebSocket handshake by plain HTTP; the page must open wss:// (browsers follow no redirect here), or set insecure_websocket on the site",
 			"This WebSocket is served by wss:// only.")
 		return false
 	}

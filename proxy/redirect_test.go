@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"wsfront/proxy/diagnosis"
 )
 
 // handshakeFields is a WebSocket handshake as browsers send it.
@@ -71,7 +73,8 @@ func TestRedirect_WebSocketIsRefusedAndLogged(t *testing.T) {
 	if response.StatusCode != http.StatusForbidden || !strings.Contains(string(body), "wss://") || response.Header.Get("Location") != "" {
 		t.Errorf("answered %d %q, want 403 that names wss://", response.StatusCode, body)
 	}
-	f.events.wait(t, eventHandshakeFailed, "WARN", "host=app.test", "path=/websocket", "status=403", "must open wss://")
+	told(t, response, string(body), diagnosis.TLSRequired, true)
+	f.events.wait(t, eventHandshakeFailed, "WARN", "host=app.test", "path=/websocket", "status=403", "must open wss://", "cause=tls-required")
 }
 
 func TestRedirect_WebSocketIsPassedOnWhereAllowed(t *testing.T) {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"wsfront/proxy/diagnosis"
 	"wsfront/proxy/record"
 	"wsfront/proxy/relay"
 )
@@ -123,7 +125,7 @@ func (s *Server) Reload(cfg Config) error {
 func (s *Server) find(x *exchange) bool {
 	found := s.table.Load().site(x.host)
 	if found == nil {
-		x.fail(http.StatusMisdirectedRequest, fmt.Sprintf("no site serves the host %q; add it to hosts", x.host),
+		x.failFor(diagnosis.HostRefused, http.StatusMisdirectedRequest, fmt.Sprintf("no site serves the host %q; add it to hosts", x.host),
 			"This server does not serve that name.")
 		return false
 	}
@@ -137,17 +139,17 @@ func (s *Server) find(x *exchange) bool {
 	}
 	var err error
 	if x.path, err = x.cleanPath(); err != nil {
-		x.fail(http.StatusBadRequest, err.Error(), unknownAddressHint)
+		x.failFor(diagnosis.PathUnknown, http.StatusBadRequest, err.Error(), unknownAddressHint)
 		return false
 	}
 	rt := x.site.route(x)
 	if rt == nil {
-		x.fail(http.StatusNotFound, x.unrouted(), "There is nothing at this address.")
+		x.failFor(diagnosis.PathUnknown, http.StatusNotFound, x.unrouted(), "There is nothing at this address.")
 		return false
 	}
 	x.route = rt
 	if !rt.EncodedSlashes && hasEncodedSlash(x.path) {
-		x.fail(http.StatusBadRequest, "an encoded slash in the path; set encoded_slashes on the route if the app needs it",
+		x.failFor(diagnosis.PathUnknown, http.StatusBadRequest, "an encoded slash in the path; set encoded_slashes on the route if the app needs it",
 			"The address holds an encoded slash.")
 		return false
 	}
@@ -206,10 +208,6 @@ func (s *Server) finish(x *exchange) {
 }
 
 func (s *Server) logFailure(x *exchange) {
-	event := eventRequestFailed
-	if x.upgrade {
-		event = eventHandshakeFailed
-	}
 	route, backend := "", ""
 	if x.route != nil {
 		route = x.route.name
@@ -220,8 +218,13 @@ func (s *Server) logFailure(x *exchange) {
 	if x.choice.member != nil {
 		backend = x.choice.member.backend.written
 	}
-	s.log.Warn(event, "id", string(x.id[:]), "client", x.client, "host", string(x.host), "route", route, "backend", backend,
-		"method", string(x.req.Method), "path", string(x.req.Path), "status", x.status, "reason", x.reason)
+	attributes := []any{"id", string(x.id[:]), "client", x.client, "host", string(x.host), "route", route, "backend", backend,
+		"method", string(x.req.Method), "path", string(x.req.Path), "status", x.status, "reason", x.reason}
+	if x.upgrade {
+		s.log.Warn(eventHandshakeFailed, append(attributes, "cause", string(cmp.Or(x.cause, diagnosis.Refused)))...)
+		return
+	}
+	s.log.Warn(eventRequestFailed, attributes...)
 }
 
 // errCut says that shutdown did not wait for everything to end by itself.

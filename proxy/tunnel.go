@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"wsfront/proxy/diagnosis"
 	"wsfront/proxy/frame"
 	"wsfront/proxy/http1"
 	"wsfront/proxy/relay"
@@ -58,13 +59,13 @@ func (s *Server) tunnel(x *exchange) {
 		s.handshakeFailed(x, err)
 		return
 	}
-	mistake := checkSwitch(x.req, &b.answer)
+	cause, mistake := checkSwitch(x.req, &b.answer)
 	if _, n := http1.Get(b.answer.Fields, http1.SecWebSocketExtensions); mistake == "" && n > 0 && x.route.messages != nil {
-		mistake = "with an extension that it was not offered"
+		cause, mistake = diagnosis.FramesBroken, "with an extension that it was not offered"
 	}
 	if mistake != "" {
 		b.close()
-		x.fail(http.StatusBadGateway, fmt.Sprintf("backend %s answered 101, but %s", x.choice.member.backend.written, mistake), hint(http.StatusBadGateway))
+		x.failFor(cause, http.StatusBadGateway, fmt.Sprintf("backend %s answered 101, but %s", x.choice.member.backend.written, mistake), hint(http.StatusBadGateway))
 		return
 	}
 	if s.open(x, b, place) {
@@ -93,7 +94,7 @@ func (s *Server) askForTunnel(x *exchange) (*backendConn, error) {
 		b.close()
 		return nil, err
 	case b.answer.Status != http.StatusSwitchingProtocols:
-		x.reason = refusalReason(x.choice.member.backend, &b.answer)
+		t.diagnose()
 		t.pass()
 		t.end()
 		b.close()
@@ -112,10 +113,11 @@ func (s *Server) handshakeFailed(x *exchange, err error) {
 	switch {
 	case err == errAnswered:
 	case s.stopping.Err() != nil:
-		x.fail(http.StatusServiceUnavailable, shuttingDown, restartHint)
+		x.failFor(diagnosis.Restarting, http.StatusServiceUnavailable, shuttingDown, restartHint)
 	case err == errClientGone:
 		x.abort()
 	default:
+		x.cause = x.choice.member.backend.cause(err)
 		x.backendFailed(err)
 	}
 }
@@ -138,7 +140,7 @@ func (s *Server) open(x *exchange, b *backendConn, place tunnelPlace) bool {
 	if err != nil {
 		_ = b.Conn.Close()
 		x.status, x.fields = 0, x.fields[:0]
-		x.fail(http.StatusInternalServerError, "take the client's connection over: "+err.Error(), "This connection cannot carry a WebSocket.")
+		x.failFor(diagnosis.HandshakeWrong, http.StatusInternalServerError, "take the client's connection over: "+err.Error(), "This connection cannot carry a WebSocket.")
 		return false
 	}
 	_ = client.SetWriteDeadline(time.Now().Add(switchTimeout))
@@ -284,5 +286,5 @@ func (x *exchange) refuseHandshake(status int, mistake string) {
 	case http.StatusMethodNotAllowed:
 		x.addField("Allow", http.MethodGet)
 	}
-	x.fail(status, mistake, mistake)
+	x.failFor(diagnosis.HandshakeWrong, status, mistake, mistake)
 }

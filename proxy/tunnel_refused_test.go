@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"wsfront/proxy/diagnosis"
 )
 
 // What is not a true 101 is no tunnel: nothing that the client sends behind it
@@ -21,27 +23,28 @@ func TestTunnel_NotSwitched(t *testing.T) {
 	for _, c := range []struct {
 		name, answer string
 		status       int
+		cause        diagnosis.Cause
 		reason       string
 	}{
-		{"page", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", 200, "plain page: is this path its WebSocket URL"},
-		{"redirect", "HTTP/1.1 301 Moved\r\nLocation: /ws/\r\nContent-Length: 0\r\n\r\n", 301, "no browser follows"},
-		{"400", "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", 400, "mod_wsgi"},
-		{"401", "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", 401, "login"},
-		{"403", "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", 403, "Origin"},
-		{"404", "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", 404, "no such path"},
-		{"426", "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 0\r\n\r\n", 426, "drops Upgrade"},
-		{"429", "HTTP/1.1 429 Slow Down\r\nContent-Length: 0\r\n\r\n", 429, "its own log"},
-		{"500", "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", 500, "failed by itself"},
-		{"wrong accept", strings.Replace(switchText, exampleAccept, "AAAAAAAAAAAAAAAAAAAAAAAAAAA=", 1), 502, "does not fit the Sec-WebSocket-Key"},
-		{"no accept", strings.Replace(switchText, "Sec-WebSocket-Accept", "X", 1), 502, "0 Sec-WebSocket-Accept"},
-		{"two accepts", strings.Replace(switchText, "\r\n\r\n", "\r\nSec-WebSocket-Accept: x\r\n\r\n", 1), 502, "2 Sec-WebSocket-Accept"},
-		{"other protocol", strings.Replace(switchText, "websocket", "h2c", 1), 502, "instead of websocket"},
-		{"no Connection", strings.Replace(switchText, "Connection", "X", 1), 502, "without Connection"},
-		{"HTTP/1.0", strings.Replace(switchText, "/1.1", "/1.0", 1), 502, "HTTP/1.0"},
-		{"not HTTP", "220 mail.test ESMTP\r\n", 502, "does it speak HTTP"},
-		{"nothing", "", 502, "without an answer"},
-		{"endless interim", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", maxInterim+1) + switchText, 502, "interim answers"},
-		{"long head", "HTTP/1.1 101 S\r\nX: " + strings.Repeat("x", answerLimits.Head) + "\r\n\r\n", 502, "too long"},
+		{"page", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", 200, diagnosis.PageAnswered, "An ordinary page answers"},
+		{"redirect", "HTTP/1.1 301 Moved\r\nLocation: /ws/\r\nContent-Length: 0\r\n\r\n", 301, diagnosis.Redirect, "no browser follows"},
+		{"400", "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", 400, diagnosis.AppAnswered, "under WSGI"},
+		{"401", "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", 401, diagnosis.LoginRequired, "login"},
+		{"403", "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", 403, diagnosis.OriginRefused, "Origin"},
+		{"404", "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", 404, diagnosis.PathUnknown, "Nothing is served at this path"},
+		{"426", "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 0\r\n\r\n", 426, diagnosis.UpgradeDropped, "a proxy between takes them away"},
+		{"429", "HTTP/1.1 429 Slow Down\r\nContent-Length: 0\r\n\r\n", 429, diagnosis.TooMany, "A limit"},
+		{"500", "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", 500, diagnosis.AppFailed, "own log says why"},
+		{"wrong accept", strings.Replace(switchText, exampleAccept, "AAAAAAAAAAAAAAAAAAAAAAAAAAA=", 1), 502, diagnosis.AcceptWrong, "does not fit the Sec-WebSocket-Key"},
+		{"no accept", strings.Replace(switchText, "Sec-WebSocket-Accept", "X", 1), 502, diagnosis.AcceptWrong, "0 Sec-WebSocket-Accept"},
+		{"two accepts", strings.Replace(switchText, "\r\n\r\n", "\r\nSec-WebSocket-Accept: x\r\n\r\n", 1), 502, diagnosis.AcceptWrong, "2 Sec-WebSocket-Accept"},
+		{"other protocol", strings.Replace(switchText, "websocket", "h2c", 1), 502, diagnosis.SwitchHeaders, "instead of websocket"},
+		{"no Connection", strings.Replace(switchText, "Connection", "X", 1), 502, diagnosis.SwitchHeaders, "without Connection"},
+		{"HTTP/1.0", strings.Replace(switchText, "/1.1", "/1.0", 1), 502, diagnosis.SwitchHeaders, "HTTP/1.0"},
+		{"not HTTP", "220 mail.test ESMTP\r\n", 502, diagnosis.BackendScheme, "does it speak HTTP"},
+		{"nothing", "", 502, diagnosis.AnswerMissing, "without an answer"},
+		{"endless interim", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", maxInterim+1) + switchText, 502, diagnosis.AppFailed, "interim answers"},
+		{"long head", "HTTP/1.1 101 S\r\nX: " + strings.Repeat("x", answerLimits.Head) + "\r\n\r\n", 502, diagnosis.AppFailed, "too long"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			smuggled := make(chan string, 1)
@@ -67,7 +70,10 @@ func TestTunnel_NotSwitched(t *testing.T) {
 			if !res.Close {
 				t.Error("the connection is kept")
 			}
-			f.log.await(t, "handshake.failed", c.reason, fmt.Sprintf("status=%d", c.status))
+			if got := res.Header.Get("Wsfront-Diagnosis"); got != string(c.cause)+"; "+c.cause.Sentence() {
+				t.Errorf("the client is told %q, want %s", got, c.cause)
+			}
+			f.log.await(t, "handshake.failed", c.reason, fmt.Sprintf("status=%d", c.status), "cause="+string(c.cause))
 			if strings.Contains(f.log.String(), "tunnel.open") {
 				t.Error("it was logged as a tunnel")
 			}

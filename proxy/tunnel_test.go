@@ -397,7 +397,7 @@ func TestTunnel_ShutdownEndsAPendingHandshake(t *testing.T) {
 	if res, _ := readAnswer(t, r, "GET"); res.StatusCode != 503 {
 		t.Error(res.Status)
 	}
-	f.log.await(t, "handshake.failed", "shutting down")
+	f.log.await(t, "handshake.failed", "shutting down", "cause=restarting")
 }
 
 func TestTunnel_IdleTimeoutCutsIt(t *testing.T) {

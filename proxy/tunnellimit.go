@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+
+	"wsfront/proxy/diagnosis"
 )
 
 // retryTunnel is the Retry-After of a handshake beyond a limit, in seconds.
@@ -54,7 +56,7 @@ func (o *openTunnels) admit(x *exchange) (tunnelPlace, bool) {
 		return p, true
 	}
 	x.addField("Retry-After", retryTunnel)
-	x.fail(status, reason, "Too many connections are open. Try again shortly.")
+	x.failFor(diagnosis.TooMany, status, reason, "Too many connections are open. Try again shortly.")
 	return tunnelPlace{}, false
 }
 

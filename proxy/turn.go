@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"wsfront/proxy/diagnosis"
 	"wsfront/proxy/http1"
 )
 
@@ -96,7 +97,7 @@ func (t *turn) serve() (again bool) {
 	switch {
 	case handOver:
 		t.closing = true
-		t.fail(http.StatusServiceUnavailable, shuttingDown, restartHint)
+		t.failFor(diagnosis.Restarting, http.StatusServiceUnavailable, shuttingDown, restartHint)
 	case found:
 		s.serve(&t.exchange)
 	}

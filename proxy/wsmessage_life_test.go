@@ -174,7 +174,7 @@ func TestMessage_UnaskedExtensionIsRefused(t *testing.T) {
 	if res, _ := f.ask(handshakeText + offerDeflate); res.StatusCode != 502 {
 		t.Error(res.Status)
 	}
-	f.log.await(t, "handshake.failed", "extension that it was not offered")
+	f.log.await(t, "handshake.failed", "extension that it was not offered", "cause=frames-broken")
 }
 
 // deadlines notes whether a write was ever given one.

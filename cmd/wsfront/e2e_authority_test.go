@@ -27,17 +27,27 @@ type pair struct{ cert, key string }
 
 func newAuthority(t testing.TB, folder string) *authority {
 	t.Helper()
+	return (*authority)(nil).subordinate(t, folder, "wsfront end-to-end root")
+}
+
+// subordinate makes an authority whose certificate a has signed; where a is nil,
+// its own.
+func (a *authority) subordinate(t testing.TB, folder, name string) *authority {
+	t.Helper()
 	key := newKey(t)
 	template := &x509.Certificate{
 		SerialNumber:          newSerial(t),
-		Subject:               pkix.Name{CommonName: "wsfront end-to-end root"},
+		Subject:               pkix.Name{CommonName: name},
 		NotBefore:             time.Now().Add(-time.Hour),
 		NotAfter:              time.Now().Add(24 * time.Hour),
 		IsCA:                  true,
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageCertSign,
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if a == nil {
+		a = &authority{cert: template, key: key}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,14 +68,28 @@ func (a *authority) pool() *x509.CertPool {
 // pair there.
 func (a *authority) issue(t testing.TB, folder string, names ...string) pair {
 	t.Helper()
+	return a.issueUntil(t, time.Now().Add(24*time.Hour), folder, names...)
+}
+
+// issueUntil is issue for a certificate that ends at a time; where a is nil, the
+// certificate is signed by its own key.
+func (a *authority) issueUntil(t testing.TB, end time.Time, folder string, names ...string) pair {
+	t.Helper()
 	key := newKey(t)
 	template := &x509.Certificate{
 		SerialNumber: newSerial(t),
+		Subject:      pkix.Name{CommonName: names[0]},
 		DNSNames:     names,
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(24 * time.Hour),
+		NotBefore:    end.Add(-25 * time.Hour),
+		NotAfter:     end,
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	switch {
+	case a == nil:
+		a = &authority{cert: template, key: key}
+	case a.cert.Issuer.CommonName != a.cert.Subject.CommonName:
+		template.IssuingCertificateURL = []string{"http://ca.test/ca.der"} // as a public CA's have it; nobody fetches it
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
 	if err != nil {

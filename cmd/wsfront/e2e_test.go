@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -18,8 +19,8 @@ import (
 const patience = 60 * time.Second
 
 // TestE2E drives the built binary with the true neighbours: Apache with
-// mod_wsgi, gunicorn, Chromium, curl, Python, Node, rsyslog, and pebble as the
-// CA. testdata/e2e.sh installs them and runs it. Nothing is skipped: what is missing is a failure.
+// mod_wsgi, gunicorn, nginx, HAProxy, Caddy, Chromium, curl, Python, Node, rsyslog,
+// and pebble as the CA. testdata/e2e.sh installs them and runs it. Nothing is skipped: what is missing is a failure.
 func TestE2E(t *testing.T) {
 	l := newLab(t)
 	t.Run("modwsgi", l.testFoundingModWSGI)
@@ -41,14 +42,15 @@ func TestE2E(t *testing.T) {
 	t.Run("pages", l.testPages)
 	t.Run("clients", l.testClients)
 	t.Run("script_client", l.testScriptClient)
+	t.Run("doctor", l.testDoctor)
 }
 
 // lab is what all tests share. It is not changed after newLab, but for ports,
-// which counts; the tests run one after another.
+// which counts. The tests run one after another, but for the doctor's scenarios.
 type lab struct {
 	folder string // every user can read and enter it, so that www-data and nobody can
 	binary string
-	ports  int
+	ports  atomic.Int64
 	pki    *authority
 
 	modwsgi  *legacy // the founding app under Apache, as its vhost stands
@@ -60,7 +62,7 @@ func newLab(t *testing.T) *lab {
 	if os.Getuid() != 0 {
 		t.Fatal("the end-to-end tests start Apache as Debian does, drop to other users and mount a small disk: run testdata/e2e.sh as root")
 	}
-	for _, program := range []string{"apache2", "gunicorn", "chromium", "certutil", "curl", "setpriv", "unshare", "mount", "rsyslogd", "logger", "node"} {
+	for _, program := range []string{"apache2", "gunicorn", "nginx", "haproxy", "caddy", "chromium", "certutil", "curl", "setpriv", "unshare", "mount", "rsyslogd", "logger", "node"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Fatalf("%v; testdata/e2e.sh installs what is missing", err)
 		}
@@ -74,7 +76,8 @@ func newLab(t *testing.T) *lab {
 	if err := os.Chmod(folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	l := &lab{folder: folder, binary: filepath.Join(folder, "wsfront"), ports: 20000 + os.Getpid()%8000}
+	l := &lab{folder: folder, binary: filepath.Join(folder, "wsfront")}
+	l.ports.Store(int64(20000 + os.Getpid()%8000))
 	build := exec.Command("go", "build", "-o", l.binary, ".")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -104,11 +107,11 @@ func (l *lab) path(t testing.TB, name string) string {
 func (l *lab) port(t testing.TB) int {
 	t.Helper()
 	for range 2000 {
-		l.ports++
-		ln, err := net.Listen("tcp", loopback(l.ports))
+		port := int(l.ports.Add(1))
+		ln, err := net.Listen("tcp", loopback(port))
 		if err == nil {
 			_ = ln.Close()
-			return l.ports
+			return port
 		}
 	}
 	t.Fatal("no free port")

@@ -5,7 +5,8 @@
 # ports 80 and 443, /etc, /run and /var of their own. There is no systemd in them: a
 # systemctl of ours does what the commands ask of it.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
+self=$(realpath "$0")
+cd "$(dirname "$self")/../.."
 
 if [ -z "${BEHIND_APACHE_WORK:-}" ]; then
   if [ "$(id -u)" != 0 ]; then
@@ -17,7 +18,7 @@ if [ -z "${BEHIND_APACHE_WORK:-}" ]; then
   chmod 755 "$work"
   mkdir "$work/bin"
   go build -o "$work/bin/wsfront" ./cmd/wsfront
-  BEHIND_APACHE_WORK=$work unshare --net --mount --pid --fork --mount-proc --kill-child "$0" # ends all that is in them
+  BEHIND_APACHE_WORK=$work unshare --net --mount --pid --fork --mount-proc --kill-child "$self" # ends all that is in them
   exit
 fi
 

@@ -161,8 +161,9 @@ func (a *Answer) failure(body string) Cause {
 	case http.StatusBadGateway:
 		return BackendDown
 	case http.StatusServiceUnavailable:
-		if a.Header("Retry-After") != "" && !isApachePage(body) {
-			return TooMany
+		switch {
+		case a.Header("Retry-After") != "" && !isApachePage(body), strings.Contains(body, nginxPage):
+			return TooMany // nginx says 502 of a backend that is down, and 503 by limit_req and limit_conn
 		}
 		return BackendDown
 	case http.StatusGatewayTimeout:

@@ -89,6 +89,7 @@ func TestOfAnswer_NamesTheCause(t *testing.T) {
 		{"AH01144, today", "500 Internal Server Error\nServer: Apache/2.4.71\n\n" + newPage("500 Internal Server Error", "The server encountered an internal error"), ModuleMissing},
 		{"502 of Apache", "502 Proxy Error\n\n" + page("502 Proxy Error", "Reason: <strong>Error reading from remote server</strong>"), BackendScheme},
 		{"502 of HAProxy", "502 Bad Gateway\n\n<html><body><h1>502 Bad Gateway</h1>\nThe server returned an invalid or incomplete response.\n</body></html>\n", BackendScheme},
+		{"503 of nginx", "503 Service Temporarily Unavailable\nServer: nginx\n\n<hr><center>nginx</center>", TooMany},
 		{"503 of Apache", "503 Service Unavailable\n\n" + page("503 Service Unavailable", "The server is temporarily unable"), BackendDown},
 		{"503 of a limit", "503 Service Unavailable\nRetry-After: 5\n\n", TooMany},
 		{"504", "504 Gateway Timeout\n\n", BackendSilent},

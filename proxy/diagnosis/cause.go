@@ -36,6 +36,7 @@ const (
 	HostRefused     Cause = "host-refused"     // the application or server does not know the Host
 	OriginRefused   Cause = "origin-refused"   // the page's Origin is not allowed
 	LoginRequired   Cause = "login-required"   // 401, or 403 whatever the Origin
+	AddressRefused  Cause = "address-refused"  // the client's address may not use the path
 	SessionUnknown  Cause = "session-unknown"  // Socket.IO without sticky sessions
 	TooMany         Cause = "too-many"         // a limit of connections
 	Restarting      Cause = "restarting"       // the front is going down, or comes up anew

@@ -152,6 +152,13 @@ var refusals = map[Cause]entry{
 			{ForApp, "Look at who is refused and why: the session cookie's Domain and SameSite, or a login that this path should not need."},
 		},
 	},
+	AddressRefused: {
+		sentence: "The client's address is not among those that may use this path.",
+		fixes: []Fix{
+			{ForWsfront, "Add the address to the route's allow; behind another proxy name that one, or all clients have its address:\n    allow: [10.0.0.0/8]\n    trusted_proxies: [127.0.0.1/32]"},
+			{ForApp, "Ask from a network that may use it."},
+		},
+	},
 	SessionUnknown: {
 		symptom:  "D23",
 		sentence: "Socket.IO does not know the session: its requests reach different processes of the application.",

@@ -21,7 +21,7 @@ func (a *Answer) Server() string {
 		return ForWsfront
 	case isApachePage(body):
 		return ForApache
-	case strings.Contains(body, "<center>nginx"):
+	case strings.Contains(body, nginxPage):
 		return ForNginx
 	case isHAProxyPage(body):
 		return ForHAProxy
@@ -32,6 +32,9 @@ func (a *Answer) Server() string {
 	}
 	return ""
 }
+
+// nginxPage ends each of nginx's own error pages, with its version or without.
+const nginxPage = "<center>nginx"
 
 // isApachePage reports whether a body, in lower case, is one of Apache's own
 // error pages: older ones call themselves HTML 2.0, newer ones 4.01.

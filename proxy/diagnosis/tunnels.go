@@ -7,7 +7,7 @@ var tunnels = map[Cause]entry{
 		sentence: "The 101 lacks Upgrade: websocket or Connection: Upgrade, without which no browser takes it.",
 		fixes: []Fix{
 			{ForWsfront, "It passes both, and refuses a backend's 101 that lacks them:" + tunnelWsfront},
-			{ForApache, "Look for Header unset Upgrade or Connection, which also works on a 101."},
+			{ForApache, "Look behind it: Apache passes a backend's 101 on with both, whatever mod_headers is told."},
 			{ForNginx, "Look for proxy_hide_header Upgrade, and for a module that rewrites headers."},
 			{ForHAProxy, "Look for http-response del-header."},
 			{ForApp, "Answer with both fields (RFC 6455 section 4.2.2)."},

@@ -49,6 +49,9 @@ func (im *importer) differences(vhosts []*vhost) {
 	if fields {
 		im.remark("headers are set in answers by HTTP, not in the one that opens a WebSocket, of which browsers show no field")
 	}
+	if slices.ContainsFunc(im.balancerOrder, func(b *balancer) bool { return b.used && b.alias == nil && b.sticky != "" && !b.onlyOne() }) {
+		im.remark("the cookie of a sticky pool is made by wsfront, in the answer that opens a WebSocket too: who has one of Apache's may get another backend, once")
+	}
 	if slashes {
 		im.remark("a path with %2F gets 400, in Apache 404; encoded_slashes: on at the route lets it through")
 	}

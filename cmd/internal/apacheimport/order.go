@@ -50,6 +50,11 @@ func (r *resolver) sameEnd(a, b *rule, at string) bool {
 // outOfOrder tells where an expression is asked before what Apache asks before
 // it, and reports whether Apache never comes to it.
 func (r *resolver) outOfOrder(rl *rule, at string) (hidden bool) {
+	for _, s := range r.v.scopes {
+		if s.kind == inLocation && len(s.fields.lines)+len(s.request.lines) > 0 && strings.HasPrefix(s.path, at) && !covers(s.path, at) {
+			r.remark("the header fields that "+s.section.Position.String()+" sets are not set for what this expression takes: write headers or request_headers at its route if they should be", lastLine(rl.from))
+		}
+	}
 	earlier, all := r.before(rl, at)
 	switch {
 	case earlier == nil:
