@@ -217,7 +217,8 @@ type Route struct {
 	Tunnel Tunnel `yaml:"tunnel"`
 
 	// Files is a folder whose files are served, with the rest of the path
-	// behind Path; or one file, for the Path alone.
+	// behind Path; or one file, for the Path alone. Hidden files and PHP
+	// programs in the folder are not.
 	Files string `yaml:"files"`
 
 	// Fallback is a file of the folder, such as /index.html, that is the answer

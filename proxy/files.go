@@ -173,8 +173,9 @@ func redirectToFolder(x *httpExchange, r *http.Request) {
 
 // fileName decodes what follows a route's prefix, once, into the name of a
 // file in the folder; "." is the folder itself. It refuses names that no web
-// file has: with a backslash, which is a separator elsewhere, and hidden ones,
-// such as .git and .env, but for .well-known (RFC 8615). ".." is hidden too.
+// file has: with a backslash, which is a separator elsewhere, hidden ones, such
+// as .git and .env, but for .well-known (RFC 8615), and PHP's. ".." is hidden
+// too.
 func fileName(rest string) (name string, ok bool) {
 	if hasEncodedSlash(rest) {
 		return "", false
@@ -192,7 +193,23 @@ func fileName(rest string) (name string, ok bool) {
 			return "", false
 		}
 	}
-	return name, true
+	return name, !isPHP(name)
+}
+
+// isPHP reports whether a name is one by which web servers know programs in
+// PHP, which they run. A folder that has been one's document root is full of
+// them, passwords included, and whoever serves it by wsfront does not mean to
+// publish their text.
+func isPHP(name string) bool {
+	dot := strings.LastIndexByte(name, '.')
+	if dot < 0 {
+		return false
+	}
+	ending := name[dot+1:]
+	if len(ending) == 4 && '3' <= ending[3] && ending[3] <= '9' { // php5
+		ending = ending[:3]
+	}
+	return strings.EqualFold(ending, "php") || strings.EqualFold(ending, "phtml") || strings.EqualFold(ending, "phps") || strings.EqualFold(ending, "phar")
 }
 
 // etag names one form of a file, the way nginx does: by the time it was

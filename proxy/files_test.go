@@ -221,6 +221,20 @@ func TestFiles_HiddenAndOddNamesAreNotThere(t *testing.T) {
 	}
 }
 
+func TestFiles_TheTextOfPHPIsNotShown(t *testing.T) {
+	dir := writeTree(t, "config.php", "secret", "a/b.PHP5", "secret", "c.phtml", "secret", "d.phar", "secret",
+		"php", "plain", "a.php/index.html", "plain", "notes.phpx", "plain")
+	s := newFilesSite(t, Route{Path: "/", Files: dir})
+	for path, want := range map[string]int{
+		"/config.php": 404, "/config.php/": 404, "/config%2Ephp": 404, "/a/b.PHP5": 404, "/c.phtml": 404, "/d.phar": 404,
+		"/php": 200, "/notes.phpx": 200, "/a.php/index.html": 200,
+	} {
+		if res, body := s.fetch(t, "GET", path); res.StatusCode != want || strings.Contains(body, "secret") {
+			t.Errorf("%s: got %s, want %d", path, res.Status, want)
+		}
+	}
+}
+
 func TestFiles_SymlinkThatLeavesTheFolderIsRefusedByName(t *testing.T) {
 	outside := writeTree(t, "secret.txt", "secret")
 	dir := writeTree(t, "real/a.txt", "inside")

@@ -73,6 +73,10 @@ var importCases = []importCase{
 		expected: []difference{{"^GET /(static|media)/.* Connection", "", "101", "a WebSocket handshake for a file, a redirect or a path that is excepted goes to the app or tunnel around it, or gets 404 or 403"}}},
 	{fixture: "regex",
 		targets: []string{"/", "/sockjs/1/2/websocket", "/sockjs/1/2/websocket/", "/sockjs/1/xhr", "/sockjs//websocket", "/x/sockjs/1/websocket"}},
+	{fixture: "files-or-paths",
+		targets: append(append(paths("/own"), paths("/kept")...), "/", "/desk/a/view/b?c", "/desk/a/b/view/c", "/desk/a/view", "/number/12", "/number/12/", "/number/x",
+			"/static/app.js", "/static/nosuch.js", "/media/photo.txt", "/media/nosuch", "/media"),
+		expected: []difference{{"^GET /static/app.js Connection", "", "101", "a WebSocket handshake for a file, a redirect or a path that is excepted goes to the app"}}},
 	{fixture: "tls",
 		targets: []string{"/", "/ws?a=1"},
 		probes: []probe{

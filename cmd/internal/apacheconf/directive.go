@@ -29,7 +29,8 @@ type Directive struct {
 	Raw string
 	// Section says that this is a section, whose content is Children. IfModule,
 	// IfDefine, IfVersion, IfFile, IfDirective and IfSection are no sections here:
-	// their content stands in their place, as that of Include and Use does.
+	// their content stands in their place, as that of Include and Use does. Of an
+	// Include whose file is missing the directive itself does.
 	Section  bool
 	Children []*Directive
 }

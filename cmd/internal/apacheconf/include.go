@@ -12,7 +12,10 @@ import (
 
 // include carries out Include and IncludeOptional, which take a file, a folder
 // of which everything is read, or a pattern, whose folders are also read whole.
-func (r *reader) include(at Position, args []string, optional bool, around frame) {
+// One of a file that is missing stays where it stands: what it would say there
+// is not known.
+func (r *reader) include(l line, args []string, optional bool, around frame) {
+	at := l.Position
 	if len(args) != 1 {
 		r.note(at, "Include with %d arguments; write one file, folder or pattern", len(args))
 		return
@@ -24,6 +27,7 @@ func (r *reader) include(at Position, args []string, optional bool, around frame
 	found := r.find(at, args[0])
 	if len(found) == 0 && !optional && r.entries > 0 {
 		r.note(at, "Include %s: no such file on this machine; copy it here if it came from another, its lines are missing", args[0])
+		*around.into = append(*around.into, &Directive{Position: at, Name: "Include", Args: args, Raw: l.text})
 	}
 	for _, name := range found {
 		r.includeAll(at, name, around)

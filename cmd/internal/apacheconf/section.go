@@ -118,7 +118,7 @@ func (r *reader) directive(s *stream, l line, inner frame, nesting int) (begun f
 	args := r.args(l.Position, rest)
 	switch strings.ToLower(name) {
 	case "include", "includeoptional":
-		r.include(l.Position, args, strings.EqualFold(name, "IncludeOptional"), inner)
+		r.include(l, args, strings.EqualFold(name, "IncludeOptional"), inner)
 		return frame{}, false
 	case "use":
 		r.use(s, l.Position, args)

@@ -31,6 +31,12 @@ type access struct {
 	certificate bool // SSLVerifyClient, whatever else is said further in
 }
 
+// cannotTell notes a line that may say who may come, in a way that is not known
+// here.
+func (a *access) cannotTell(d *apacheconf.Directive) {
+	a.lines, a.unknown = append(a.lines, d), d
+}
+
 // restricts reports whether not everybody may come.
 func (a *access) restricts() bool {
 	return a.unknown != nil || a.certificate || a.login || len(a.lines) > 0 && a.addresses() != nil
@@ -237,6 +243,10 @@ func (im *importer) leftToApache(scopes []*scope) bool {
 func (im *importer) admit(a, logins access) admission {
 	const until = "; until then the route is closed"
 	none := admission{allow: []string{}}
+	if a.unknown != nil && a.unknown.Is("Include") {
+		im.needsYou(a.unknown, "its file is not here, and may say who may come: put it there and import again, or write allow with addresses, or basic_auth, at the route"+until)
+		return none
+	}
 	if a.unknown != nil {
 		im.needsYou(a.unknown, "wsfront does not know who that is: write allow with addresses, or basic_auth, at the route"+until)
 		return none

@@ -15,10 +15,12 @@ import (
 type balancer struct {
 	name    string
 	members []member
-	sticky  string
+	cookie  string // stickysession
+	sticky  string // the pool's cookie
 	lines   []*apacheconf.Directive
 	alias   *balancer // another one with the same members
 	used    bool
+	strange *apacheconf.Directive // a member that wsfront cannot ask
 }
 
 // member is one of its backends.
@@ -75,7 +77,8 @@ func (im *importer) balancerMember(_ *vhost, d *apacheconf.Directive, s *scope) 
 	t := parseTarget(args[0])
 	switch {
 	case t.other != "":
-		im.needsYou(d, "wsfront does not speak "+t.other+": keep Apache on loopback behind it, or have the backend speak HTTP")
+		im.needsYou(d, "wsfront does not speak "+t.otherKind()+": have the backend speak HTTP, as Tomcat does with an HTTP connector, and write its address into a pool; or keep Apache on loopback behind wsfront")
+		im.balancer(name).strange = d
 		return
 	case t.problem != "":
 		im.needsYou(d, t.problem)
@@ -139,7 +142,7 @@ var cookieForm = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 func (im *importer) sticky(_ *vhost, name, cookie string) {
 	cookie, _, _ = strings.Cut(cookie, "|")
 	if cookieForm.MatchString(cookie) {
-		im.balancer(name).sticky = cookie
+		im.balancer(name).cookie = cookie
 	}
 }
 
@@ -147,11 +150,23 @@ func (im *importer) sticky(_ *vhost, name, cookie string) {
 func (im *importer) mergeBalancers() {
 	for i, b := range im.balancerOrder {
 		for _, earlier := range im.balancerOrder[:i] {
-			if earlier.alias == nil && len(b.members) > 0 && earlier.sticky == b.sticky && slices.EqualFunc(earlier.members, b.members, sameMember) {
+			if earlier.alias == nil && len(b.members) > 0 && earlier.cookie == b.cookie && slices.EqualFunc(earlier.members, b.members, sameMember) {
 				b.alias = earlier
 				break
 			}
 		}
+		im.ownCookie(b, im.balancerOrder[:i])
+	}
+}
+
+// ownCookie gives a balancer a cookie that no earlier one has: each pool sets
+// its own.
+func (im *importer) ownCookie(b *balancer, before []*balancer) {
+	b.sticky = b.cookie
+	taken := func(other *balancer) bool { return other.alias == nil && other.sticky == b.cookie }
+	if b.alias == nil && b.cookie != "" && len(b.members) > 1 && slices.ContainsFunc(before, taken) {
+		b.sticky = b.cookie + "-" + poolName(b.name)
+		im.remark("another balancer has the cookie "+b.cookie+" as well; each pool sets its own, so that this one has "+b.sticky+". A client may come to different machines by the two", b.lines...)
 	}
 }
 
@@ -162,6 +177,9 @@ func sameMember(a, b member) bool {
 // resolve is the balancer that an action leads to, or what stands in its way.
 func (im *importer) resolve(name string) (b *balancer, problem string) {
 	b = im.balancers[name]
+	if b != nil && len(b.members) == 0 && b.strange != nil {
+		return nil, "wsfront can ask none of its members, see " + b.strange.Position.String() + ": write a pool with their addresses by HTTP, and a route with app: pool://" + poolName(name)
+	}
 	if b == nil || len(b.members) == 0 {
 		return nil, "the balancer://" + printable(name, 40) + " has no members in these files; write a pool, see deploy/docs/configuration.md"
 	}

@@ -34,13 +34,13 @@ func (im *importer) differences(vhosts []*vhost) {
 		im.remark("routes with app take WebSocket handshakes, too, where Apache sent the backend a plain request without Upgrade, or none")
 	}
 	if files {
-		im.remark("a folder without index.html gets 404, and a file asked for by another method than GET and HEAD 405; Apache lists folders or redirects to the slash behind them, and takes POST")
+		im.remark("a folder without index.html gets 404, and a file asked for by another method than GET and HEAD 405; Apache lists folders or redirects to the slash behind them, and takes POST. PHP programs in it get 404, too: where there are some, import on the server, where they are seen")
 	}
 	if answers {
 		im.remark("a WebSocket handshake for a file, a redirect or a path that is excepted goes to the app or tunnel around it, or gets 404 or 403 where there is none: browsers take no such answer")
 	}
 	if secure {
-		im.remark("a WebSocket handshake at plain http gets 403, where Apache redirected it to https: browsers follow no redirect there, so that pages have to open wss://. insecure_websocket: on at the site takes both")
+		im.remark("a WebSocket handshake at plain http gets 403, where pages are redirected to https: browsers follow no redirect there, so that pages have to open wss://. insecure_websocket: on at the site takes both")
 	}
 	im.scheme(vhosts)
 	if bodies {

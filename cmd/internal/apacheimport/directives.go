@@ -3,6 +3,7 @@ package apacheimport
 import (
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"wsfront/cmd/internal/apacheconf"
@@ -61,6 +62,8 @@ var handlers = map[string]handler{
 	"sethandler":         (*importer).handler, "addhandler": (*importer).handler, "addtype": (*importer).handler,
 	"action": (*importer).handler, "scriptalias": (*importer).handler, "scriptaliasmatch": (*importer).handler,
 
+	"include": (*importer).missing,
+
 	"dav": (*importer).dav, "allowoverride": (*importer).allowOverride, "options": (*importer).options, "serverroot": (*importer).serverRootLine,
 }
 
@@ -105,16 +108,46 @@ func (im *importer) walk(v *vhost, list []*apacheconf.Directive, s *scope) {
 			im.notNeeded(d, "it is off")
 			continue
 		}
-		if todo, ok := knownGaps[name]; ok {
+		if todo := gapOf(name); todo != "" {
 			im.needsYou(d, todo)
 			continue
 		}
 		im.needsYou(d, unknownDirective)
+		if s.narrow() && asksWho.MatchString(name) {
+			s.access.cannotTell(d)
+		}
 	}
 	for _, c := range s.conds {
 		im.needsYou(c, "no RewriteRule follows it")
 	}
 	s.conds = nil
+}
+
+// asksWho are names of directives that may say who may come.
+var asksWho = regexp.MustCompile(`auth|access|acl`)
+
+// saysWho reports whether a directive says, or may say, who may come.
+func saysWho(d *apacheconf.Directive) bool {
+	name := strings.ToLower(d.Name)
+	return asksWho.MatchString(name) || slices.Contains([]string{"require", "deny", "include"}, name)
+}
+
+// byManners is a condition on what anybody may send: what it refuses is
+// unwanted, not kept from strangers.
+var byManners = regexp.MustCompile(`^\s*%\{HTTP_(?:USER_AGENT|REFERER)\}[^%]*$`)
+
+// missing is an Include of a file that was not there. In a section it may say
+// who may come.
+func (im *importer) missing(_ *vhost, d *apacheconf.Directive, s *scope) {
+	im.notNeeded(d, ofProcess) // a note of the reader's tells
+	if s.narrow() && !ofCertbot(d.Arg(0)) {
+		s.access.cannotTell(d)
+	}
+}
+
+// ofCertbot reports whether a file is one of those that certbot writes.
+func ofCertbot(text string) bool {
+	return strings.Contains(text, "options-ssl-apache.conf") || strings.Contains(text, "letsencrypt")
 }
 
 // walkHtaccess reads a directive of a .htaccess file, which holds for its
@@ -174,6 +207,9 @@ func (im *importer) section(v *vhost, d *apacheconf.Directive, outer *scope) {
 		for _, inner := range flatten(d.Children) {
 			im.goesWith(inner, d)
 		}
+		if !byManners.MatchString(d.Arg(0)) && slices.ContainsFunc(flatten(d.Children), saysWho) {
+			outer.access.cannotTell(d)
+		}
 		return
 	case "mdomainset":
 		v.tls.managed = true
@@ -189,6 +225,11 @@ func (im *importer) section(v *vhost, d *apacheconf.Directive, outer *scope) {
 		}
 		im.walk(v, d.Children, s)
 		v.scopes = append(v.scopes, s)
+		for _, path := range s.also {
+			same := *s
+			same.path = path
+			v.scopes = append(v.scopes, &same)
+		}
 		return
 	}
 	im.needsYou(d, "this importer does not know the section; look up what it does, and whether the app or wsfront needs it")
@@ -246,8 +287,7 @@ func (im *importer) options(v *vhost, d *apacheconf.Directive, _ *scope) {
 		case "indexes", "all":
 			im.remark("wsfront lists no folders: one without index.html is answered with 404", d)
 		case "includes":
-			im.needsYou(d, "server-side includes have no counterpart: let the app or Apache behind wsfront make these pages")
-			return
+			im.remark("it allows server-side includes, which have no counterpart: where pages have some (.shtml), keep Apache on loopback behind wsfront for them", d)
 		}
 	}
 	im.notNeeded(d, "files are served as they are; links that lead out of their folder are not followed")
@@ -265,7 +305,7 @@ func appSetting(name string) string {
 	switch {
 	case strings.HasPrefix(name, "php_"):
 		return "PHP"
-	case strings.HasPrefix(name, "passenger"):
+	case strings.HasPrefix(name, "passenger"), strings.HasPrefix(name, "rails"), strings.HasPrefix(name, "rack"):
 		return "Passenger"
 	case strings.HasPrefix(name, "perl"):
 		return "mod_perl"

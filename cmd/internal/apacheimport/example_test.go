@@ -45,9 +45,9 @@ func ExampleImport() {
 	// sites:
 	//   - hosts: [app.example.org]
 	//     routes:
-	//       - path: /
-	//         app: http://127.0.0.1:8000
 	//       - path: /live/
 	//         tunnel: ws://127.0.0.1:9000
+	//       - path: /
+	//         app: http://127.0.0.1:8000
 	// complete
 }

@@ -45,12 +45,13 @@ var harmless = map[string]string{
 		wsgirestrictstdin wsgirestrictstdout wsgirestrictsignal wsgichunkedrequest wsgiimportscript wsgiscriptreloading wsgipythonoptimize wsgitrustedproxies
 		wsgitrustedproxyheaders wsgierroroverride wsgipythonhashseed wsgipythondontwritebytecode wsgisockethandling wsgiverbosedebugging wsgicasesensitivity
 		wsgiaccessscript wsgiauthuserscript fcgidconnecttimeout fcgidiotimeout fcgidmaxrequestlen fcgidwrapper fcgidmaxprocesses fcgididletimeout
-		suexecusergroup
+		suexecusergroup fcgiwrapper
 		svnpath svnparentpath svnlistparentpath authzsvnaccessfile svnpathauthz svnindexxslt svnautoversioning davlockdb davmintimeout davdepthinfinity davgenericlockdb
-		fcgidinitialenv jkworkersfile jklogfile jkloglevel jkoptions jkshmfile jkmountcopy jkrequestlogformat jkstripsession assignuserid scriptsock ruidmode rdocumentchroot userdir`,
+		fcgidinitialenv jkworkersfile jklogfile jkloglevel jkoptions jkshmfile jkmountcopy jkrequestlogformat jkstripsession assignuserid scriptsock rmode ruidgid rminuidgid rgroups rdefaultuidgid rdocumentchroot userdir`,
 	"there is no access to protect": `authbasicauthoritative authmerging authzsendforbiddenonfailure authbasicusedigestalgorithm authncacheenable authncacheprovidefor`,
-	"variables for the app, and for Apache's own conditions: no request that wsfront forwards has them": `browsermatchnocase setenvifexpr`,
-	"what it rewrote was imported rule by rule":                                                         `rewriteoptions`,
+	"variables for the app, and for Apache's own conditions: no request that wsfront forwards has them":                                                         `browsermatchnocase setenvifexpr`,
+	"wsfront sends ETag and Last-Modified, by which browsers ask again; headers: {set: {Cache-Control: \"max-age=86400\"}} at the route keeps files for longer": `expiresactive expiresbytype expiresdefault`,
+	"what it rewrote was imported rule by rule": `rewriteoptions`,
 }
 
 // reasons are harmless the other way round.
@@ -71,32 +72,51 @@ func harmlessReason(name string) (string, bool) {
 	return why, ok
 }
 
+// gapFamilies are modules that have no counterpart, by how the names of their
+// directives begin.
+var gapFamilies = map[string]string{
+	"shib":       "wsfront does not speak Shibboleth (SAML): keep Apache on loopback behind wsfront for it, or let the app ask who it is",
+	"mellon":     "wsfront does not speak SAML: keep Apache on loopback behind wsfront for it, or let the app ask who it is",
+	"oidc":       "wsfront does not speak OpenID Connect; let the app do so",
+	"cas":        "wsfront does not speak CAS; let the app do so",
+	"gssapi":     "wsfront does not speak Kerberos: keep Apache on loopback behind wsfront for it",
+	"krb":        "wsfront does not speak Kerberos: keep Apache on loopback behind wsfront for it",
+	"authldap":   "wsfront does not ask LDAP; let the app ask for the password",
+	"authdbd":    "wsfront does not ask a database for passwords; let the app ask, or write basic_auth with a file made by htpasswd -B",
+	"authdigest": "wsfront asks for passwords by Basic; write basic_auth with a file made by htpasswd -B",
+	"sec":        "wsfront has no rules of ModSecurity: keep Apache on loopback behind wsfront for them",
+	"proxyhtml":  "wsfront does not change the bodies of answers; have the app write the links that are meant",
+	"lua":        "Lua has no counterpart: keep Apache on loopback behind wsfront for it, or have the app do it",
+	"jk":         "wsfront does not speak AJP: have Tomcat listen with an HTTP connector, on 127.0.0.1:8080 say, and write a route with app: http://127.0.0.1:8080",
+	"cache":      "wsfront caches nothing; a cache belongs behind it, in front of the app",
+	"dos":        "wsfront counts no requests; max_tunnels_per_address limits WebSockets",
+}
+
+// gapOf says what to do about a directive that wsfront has no counterpart for;
+// "" is none that is known.
+func gapOf(name string) string {
+	if todo := knownGaps[name]; todo != "" {
+		return todo
+	}
+	for family, todo := range gapFamilies {
+		if strings.HasPrefix(name, family) {
+			return todo
+		}
+	}
+	return ""
+}
+
 // knownGaps are directives that wsfront has no counterpart for, and what to do.
 var knownGaps = map[string]string{
-	"rewritemap":              "a table that is asked for each request has no counterpart; write a route for each of its lines, or have one backend choose",
-	"errordocument":           "wsfront shows an error page of its own where the app does not answer; pages for the app's own errors are the app's",
-	"proxyerroroverride":      "answers of the app are passed on as they are, errors included; have the app send the page that is meant",
-	"expiresactive":           "write headers: {set: {Cache-Control: \"max-age=86400\"}} at the route of the files, or have the app send it",
-	"expiresbytype":           "write headers: {set: {Cache-Control: \"max-age=86400\"}} at the route of the files, or have the app send it",
-	"expiresdefault":          "write headers: {set: {Cache-Control: \"max-age=86400\"}} at the route of the files, or have the app send it",
-	"substitute":              "wsfront does not change the bodies of answers; have the app write the links that are meant",
-	"proxyhtmlenable":         "wsfront does not change the bodies of answers; have the app write the links that are meant",
-	"proxyhtmlurlmap":         "wsfront does not change the bodies of answers; have the app write the links that are meant",
-	"proxyhtmlextended":       "wsfront does not change the bodies of answers; have the app write the links that are meant",
-	"jkmount":                 "wsfront does not speak AJP: have Tomcat listen with an HTTP connector, on 127.0.0.1:8080 say, and write a route with app: http://127.0.0.1:8080",
-	"virtualdocumentroot":     "a folder for each name has no counterpart; write a site for each name",
-	"virtualscriptalias":      "a folder for each name has no counterpart; write a site for each name",
-	"cacheenable":             "wsfront caches nothing; a cache belongs behind it, in front of the app",
-	"secruleengine":           "wsfront has no rules of ModSecurity: keep Apache on loopback behind wsfront for them",
-	"luahook":                 "Lua has no counterpart: keep Apache on loopback behind wsfront for it, or have the app do it",
-	"addexternalauth":         "wsfront asks for passwords by Basic, with a file of users; let the app ask, or write basic_auth",
-	"proxyremote":             "wsfront reaches backends directly; write the address of the backend itself",
-	"setinputfilter":          "wsfront does not change the bodies of requests",
-	"bandwidth":               "wsfront does not limit bandwidth",
-	"dospagecount":            "wsfront counts no requests; max_tunnels_per_address limits WebSockets",
-	"dossitecount":            "wsfront counts no requests; max_tunnels_per_address limits WebSockets",
-	"authgroupfile":           "wsfront knows no groups of users: write basic_auth with a file of those that are meant",
-	"authdigestprovider":      "wsfront asks for passwords by Basic; write basic_auth with a file made by htpasswd -B",
-	"authldapurl":             "wsfront does not ask LDAP; let the app ask for the password",
-	"oidcprovidermetadataurl": "wsfront does not speak OpenID Connect; let the app do so",
+	"rewritemap":          "a table that is asked for each request has no counterpart; write a route for each of its lines, or have one backend choose",
+	"errordocument":       "wsfront shows an error page of its own where the app does not answer; pages for the app's own errors are the app's",
+	"proxyerroroverride":  "answers of the app are passed on as they are, errors included; have the app send the page that is meant",
+	"substitute":          "wsfront does not change the bodies of answers; have the app write the links that are meant",
+	"virtualdocumentroot": "a folder for each name has no counterpart; write a site for each name",
+	"virtualscriptalias":  "a folder for each name has no counterpart; write a site for each name",
+	"addexternalauth":     "wsfront asks for passwords by Basic, with a file of users; let the app ask, or write basic_auth",
+	"proxyremote":         "wsfront reaches backends directly; write the address of the backend itself",
+	"setinputfilter":      "wsfront does not change the bodies of requests",
+	"bandwidth":           "wsfront does not limit bandwidth",
+	"authgroupfile":       "wsfront knows no groups of users: write basic_auth with a file of those that are meant",
 }

@@ -116,7 +116,7 @@ func (im *importer) header(_ *vhost, d *apacheconf.Directive, s *scope) {
 		im.needsYou(d, "its value or condition is worked out for each answer; wsfront sets fixed values: write headers with one, or have the app set it")
 		return
 	case !fieldName.MatchString(name):
-		im.needsYou(d, strconv.Quote(printable(name, 40))+" is no name of a field")
+		im.needsYou(d, strconv.Quote(printable(name, 40))+" is no name of a field that wsfront sends; write one with - in place of what is odd in it")
 		return
 	}
 	value = strings.ReplaceAll(value, "%%", "%")
@@ -180,7 +180,7 @@ func (im *importer) requestHeader(v *vhost, d *apacheconf.Directive, s *scope) {
 		return
 	}
 	verb, name := strings.ToLower(args[0]), strings.TrimSuffix(args[1], ":")
-	lower := strings.ToLower(name)
+	lower := strings.ReplaceAll(strings.ToLower(name), "_", "-") // apps see no difference
 	value := ""
 	if len(args) > 2 {
 		value = args[2]
@@ -202,7 +202,7 @@ func (im *importer) requestHeader(v *vhost, d *apacheconf.Directive, s *scope) {
 	case s.kind == inPattern || s.kind == inRest:
 		im.needsYou(d, "it holds for requests that cannot be told by their path; write request_headers at a route for them")
 	case !fieldName.MatchString(name):
-		im.needsYou(d, strconv.Quote(printable(name, 40))+" is no name of a field")
+		im.needsYou(d, strconv.Quote(printable(name, 40))+" is no name of a field that wsfront sends; write one with - in place of what is odd in it")
 	case verb == "unset" && len(args) == 2:
 		s.request.take(name)
 		s.request.lines = append(s.request.lines, d)

@@ -89,6 +89,7 @@ func Import(cfg *apacheconf.Config, o Options) *Result {
 	im.skip = im.skipped(vhosts)
 	im.assemble(vhosts)
 	im.addresses(vhosts)
+	im.appsTold(vhosts)
 	im.reverses()
 	im.cookieMaps()
 	im.hidden(vhosts)
@@ -96,12 +97,15 @@ func Import(cfg *apacheconf.Config, o Options) *Result {
 	im.differences(vhosts)
 	if !slices.ContainsFunc(all, isApaches) {
 		im.refuse(nil, "there is nothing of Apache's in these files: name a vhost, such as one of /etc/apache2/sites-enabled")
+	} else if len(im.sites) == 0 {
+		im.refuse(nil, "these files only redirect to https, which wsfront does by itself: name those of the vhosts that serve it as well")
 	}
 	r := &Result{Files: cfg.Files}
 	if len(im.refused) == 0 {
 		r.YAML = im.checked()
 	}
 	if r.YAML == "" { // what it would do does not matter
+		im.gaps = nil
 		im.remarks = slices.DeleteFunc(im.remarks, func(n Note) bool { return len(n.Positions) == 0 })
 	}
 	r.Notes = append(im.notes(all), im.unread(cfg.Notes)...)
@@ -134,7 +138,7 @@ func isApaches(d *apacheconf.Directive) bool {
 		return false
 	}
 	_, harmless := harmlessReason(name)
-	return handlers[name] != nil || harmless || knownGaps[name] != "" || appSetting(name) != "" || d.Section
+	return handlers[name] != nil || harmless || gapOf(name) != "" || appSetting(name) != "" || d.Section
 }
 
 func verdict(r *Result) Verdict {
@@ -166,7 +170,7 @@ func (im *importer) unread(notes []apacheconf.Note) []Note {
 	var list []Note
 	for _, n := range notes {
 		note := Note{Kind: NeedsYou, Positions: []apacheconf.Position{n.Position}, Message: printable(n.Message, 300)}
-		if strings.Contains(n.Message, "options-ssl-apache.conf") || strings.Contains(n.Message, "letsencrypt") {
+		if ofCertbot(n.Message) {
 			note.Kind, note.Message = NotNeeded, note.Message+": TLS 1.2 and 1.3 with today's ciphers are built in"
 		}
 		if strings.Contains(n.Message, "is left out") { // as Apache does

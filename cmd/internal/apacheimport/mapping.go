@@ -25,6 +25,9 @@ func rewritten(p pattern, t target, base string) *rule {
 	if p.whole {
 		consumed = base
 	}
+	if lead, ok := strings.CutSuffix(t.path, "$0"); ok && p.anchored && p.end == endRest && base == "" {
+		t.path = lead + "%{REQUEST_URI}" // the whole path
+	}
 	from, to, ok := mappingOf(p, t, consumed)
 	if !ok {
 		return nil
@@ -59,6 +62,9 @@ func mappingOf(p pattern, t target, consumed string) (from, to string, ok bool) 
 	lead, own := strings.CutSuffix(t.path, "$"+strconv.Itoa(p.group))
 	if !own || p.group == 0 || strings.Contains(lead, "$") || strings.Contains(lead, "?") {
 		return "", "", false
+	}
+	if p.slashed {
+		lead += "/"
 	}
 	if consumed == "" {
 		return "/", lead + "/", true
@@ -140,18 +146,17 @@ func matching(expr string, fold bool, t target, base string) (r *rule, problem s
 	}
 	a.whole = true
 	a.to = groupRef.ReplaceAllStringFunc(path, func(ref string) string { return "${" + ref[1:] + "}" })
-	if strings.Contains(a.to, "${0}") {
-		return nil, "$0 in the target has no counterpart; put the whole expression in parentheses and write $1"
-	}
 	for _, ref := range groupRef.FindAllStringSubmatch(path, -1) {
 		if n, _ := strconv.Atoi(ref[1]); n > re.NumSubexp() {
 			return nil, "the target names the group $" + ref[1] + ", which the expression does not have"
 		}
 	}
-	if !strings.HasPrefix(a.to, "/") {
-		if !leadsWithSlash(re, a.to) {
-			a.to = "/" + a.to
+	slashed := leadsWithSlash(re, a.to)
+	if !strings.HasPrefix(a.to, "/") && (a.kind == toBackend || !slashed) {
+		if a.kind == toBackend && !slashed && !beginsPath(re, a.to) {
+			return nil, "the group behind " + printable(a.address, 60) + " need not begin with a slash, so that it may be a part of the backend's name: write a route for each backend, or put the slash between"
 		}
+		a.to = "/" + a.to
 	}
 	switch {
 	case asks:
@@ -177,6 +182,13 @@ func sameGroup(expr, to string) bool {
 		return false
 	}
 	return begins && ends && len(list) == 1 && list[0].Op == syntax.OpCapture
+}
+
+// beginsPath reports whether a target begins with a group that takes the path
+// from its beginning, but for the slash.
+func beginsPath(re *regexp.Regexp, to string) bool {
+	text := strings.TrimLeft(strings.TrimPrefix(strings.TrimPrefix(re.String(), "(?i)"), "^"), "/?")
+	return strings.HasPrefix(to, "${1}") && strings.HasPrefix(text, "(") || strings.HasPrefix(to, "${0}")
 }
 
 // leadsWithSlash reports whether what a target begins with is a group that

@@ -116,8 +116,8 @@ func (l *ledger) notNeeded(d *apacheconf.Directive, because string) { l.note(d, 
 // needsYou says why d was not imported, and what to do.
 func (l *ledger) needsYou(d *apacheconf.Directive, message string) { l.note(d, NeedsYou, message) }
 
-// remark tells a trap or a difference, once. d is nil when it is about the
-// whole.
+// remark tells a trap or a difference, once: of the same line in several
+// vhosts together. There is no d when it is about the whole.
 func (l *ledger) remark(message string, ds ...*apacheconf.Directive) {
 	n := Note{Kind: Remark, Message: message}
 	for _, d := range ds {
@@ -126,10 +126,17 @@ func (l *ledger) remark(message string, ds ...*apacheconf.Directive) {
 	if len(ds) > 0 {
 		n.Directive = written(ds[0])
 	}
-	for _, old := range l.remarks {
-		if old.Message == n.Message && slices.Equal(old.Positions, n.Positions) {
-			return
+	for i := range l.remarks {
+		old := &l.remarks[i]
+		if old.Message != n.Message || old.Directive != n.Directive {
+			continue
 		}
+		for _, p := range n.Positions {
+			if !slices.Contains(old.Positions, p) {
+				old.Positions = append(old.Positions, p)
+			}
+		}
+		return
 	}
 	l.remarks = append(l.remarks, n)
 }
@@ -187,6 +194,9 @@ func (l *ledger) notes(all []*apacheconf.Directive) []Note {
 			continue
 		}
 		key := d.Name + "\x00" + f.message
+		if f.kind == NeedsYou && f.message != unknownDirective {
+			key = f.message // what is to be done is the same
+		}
 		if at, ok := grouped[key]; ok {
 			if n := &list[at]; n.Positions[len(n.Positions)-1] != d.Position {
 				n.Positions = append(n.Positions, d.Position)

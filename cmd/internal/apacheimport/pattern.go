@@ -24,6 +24,7 @@ type pattern struct {
 	anchored bool     // by ^, or because it takes everything
 	end      endKind
 	group    int  // that holds the rest; 0: none
+	slashed  bool // the group holds the slash in front of the rest as well
 	whole    bool // the group holds the beginning as well
 }
 
@@ -50,6 +51,7 @@ func parsePattern(expr string) (p pattern, ok bool) {
 	if ended {
 		p.end = endExact
 	}
+	list, p.slashed = slashOut(list)
 	if n := len(list); n > 0 {
 		if group, end, rest := restOf(list[n-1]); rest {
 			list, p.end = list[:n-1], end
@@ -143,6 +145,21 @@ func restOf(re *syntax.Regexp) (group int, end endKind, ok bool) {
 		return 0, endBoundary, true
 	}
 	return 0, 0, false
+}
+
+// slashOut takes the slash out of a last element (/.*).
+func slashOut(list []*syntax.Regexp) ([]*syntax.Regexp, bool) {
+	n := len(list)
+	if n == 0 || list[n-1].Op != syntax.OpCapture {
+		return list, false
+	}
+	inner := list[n-1].Sub[0]
+	if inner.Op != syntax.OpConcat || len(inner.Sub) != 2 || !isSlash(inner.Sub[0]) || !isAny(inner.Sub[1]) {
+		return list, false
+	}
+	rest := *list[n-1]
+	rest.Sub = inner.Sub[1:]
+	return append(list[:n-1:n-1], inner.Sub[0], &rest), true
 }
 
 func isSlash(re *syntax.Regexp) bool {

@@ -46,14 +46,18 @@ func (im *importer) proxyTo(v *vhost, d *apacheconf.Directive, s *scope, prefix 
 	t := parseTarget(args[0])
 	switch {
 	case t.other != "":
-		im.appInside(v, d, "FastCGI")
-		im.appNeeds(v, d, "FastCGI")
+		im.appInside(v, d, t.otherKind())
+		im.appNeeds(v, d, t.otherKind())
 		r.act = im.inApache(d)
 	case t.problem != "":
 		im.needsYou(d, t.problem)
 		return
 	default:
-		act, trouble := t.mapped(prefix)
+		act, trouble, ok := t.mapped(prefix)
+		if !ok {
+			im.needsYou(d, trouble)
+			return
+		}
 		if trouble != "" {
 			im.remark(trouble, d)
 		}
@@ -70,7 +74,7 @@ func (im *importer) proxyMatch(v *vhost, d *apacheconf.Directive, expr string, a
 		im.needsYou(d, "it names no backend; write a route for what is meant")
 		return
 	}
-	if heads, end, ok := plainPattern(expr); ok && end != endExact && (args[0] == "!" || isScript(args[0])) {
+	if heads, end, ok := plainPattern(expr); ok && end != endExact && (args[0] == "!" && wholeNames(heads) || isScript(args[0])) {
 		for _, h := range heads {
 			im.proxyTo(v, d, &scope{}, h, args, st)
 		}
@@ -82,8 +86,8 @@ func (im *importer) proxyMatch(v *vhost, d *apacheconf.Directive, expr string, a
 		im.needsYou(d, "an exception by an expression has no counterpart; write a route with match: for what should not go to the backend")
 		return
 	case t.other != "": // \.php$ to PHP-FPM: all of it is the app in Apache
-		im.appInside(v, d, "FastCGI")
-		im.appNeeds(v, d, "FastCGI")
+		im.appInside(v, d, t.otherKind())
+		im.appNeeds(v, d, t.otherKind())
 		return
 	case t.problem != "":
 		im.needsYou(d, t.problem)
@@ -116,6 +120,12 @@ func (im *importer) proxyMatch(v *vhost, d *apacheconf.Directive, expr string, a
 	im.proxyOptions(v, d, args[1:], r.act)
 	im.imported(d)
 	v.rules = append(v.rules, r)
+}
+
+// wholeNames reports whether beginnings of paths end where names do, and not in
+// front of what tells them apart, as /~ does.
+func wholeNames(heads []string) bool {
+	return !slices.ContainsFunc(heads, func(h string) bool { return strings.IndexByte("~_-.", h[len(h)-1]) >= 0 })
 }
 
 func isScript(written string) bool { return parseTarget(written).other != "" }
@@ -206,6 +216,10 @@ func (im *importer) reverses() {
 			continue
 		}
 		t := parseTarget(p.to)
+		if t.other != "" {
+			im.notNeeded(p.line, "settings of the app inside Apache: they go along with it, see below")
+			continue
+		}
 		if slices.Contains(p.v.names, strings.ToLower(stripPort(t.action.address))) {
 			im.notNeeded(p.line, builtIn) // the app that writes its own name, by http
 			continue

@@ -93,6 +93,10 @@ func grouped(b *strings.Builder, title string, notes []Note) {
 	if len(notes) == 0 {
 		return
 	}
+	file := oneFile(notes)
+	if file != "" {
+		title += " (lines of " + printable(filepath.Base(file), 100) + ")"
+	}
 	fmt.Fprintf(b, "\n%s:\n", title)
 	var reasons []string
 	lists := map[string][]string{}
@@ -100,10 +104,14 @@ func grouped(b *strings.Builder, title string, notes []Note) {
 		if _, ok := lists[n.Message]; !ok {
 			reasons = append(reasons, n.Message)
 		}
-		lists[n.Message] = append(lists[n.Message], n.Directive+" ("+places(inFolder(n.Positions))+")")
+		where := places(inFolder(n.Positions))
+		if file != "" {
+			where = strings.TrimPrefix(where, printable(filepath.Base(file), 200)+":")
+		}
+		lists[n.Message] = append(lists[n.Message], strings.TrimSpace(n.Directive+" "+where))
 	}
 	for _, reason := range reasons {
-		text := strings.Join(lists[reason], ", ")
+		text := strings.Join(lists[reason], "; ")
 		if reason == "" {
 			wrap(b, "  ", text)
 			continue
@@ -111,6 +119,20 @@ func grouped(b *strings.Builder, title string, notes []Note) {
 		wrap(b, "  ", reason+":")
 		wrap(b, "      ", text)
 	}
+}
+
+// oneFile is the file that all notes are about, or "".
+func oneFile(notes []Note) string {
+	file := ""
+	for _, n := range notes {
+		for _, p := range n.Positions {
+			if file != "" && p.File != file {
+				return ""
+			}
+			file = p.File
+		}
+	}
+	return file
 }
 
 // places are positions, those of one file together.

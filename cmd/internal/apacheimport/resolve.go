@@ -44,6 +44,14 @@ func (im *importer) routesOf(v *vhost, host string) []route {
 	for _, at := range r.prefixes() {
 		r.place(at)
 	}
+	// As they are asked: expressions, then the longest path.
+	slices.SortStableFunc(r.routes, func(a, b route) int {
+		return cmp.Or(cmp.Compare(len(b.path), len(a.path)), cmp.Compare(a.path, b.path))
+	})
+	first := slices.IndexFunc(r.routes, func(rt route) bool { return rt.match != "" })
+	if first > 0 {
+		r.routes = slices.Concat(r.routes[first:], r.routes[:first])
+	}
 	return r.routes
 }
 
@@ -245,7 +253,7 @@ func (r *resolver) place(at string) {
 	own, ok := r.render(at, p)
 	before, had := r.render(at, above)
 	switch {
-	case ok && (!had || own.body() != before.body()):
+	case ok && (!had || own.body() != before.body() || (p.files == nil) != (above.files == nil)):
 		if p.files != nil {
 			r.fallThrough(at, p)
 		}

@@ -1,6 +1,7 @@
 package apacheimport
 
 import (
+	"slices"
 	"strings"
 
 	"wsfront/cmd/internal/apacheconf"
@@ -41,13 +42,15 @@ type rewriter struct {
 	*importer
 	v    *vhost
 	host string
+	// anyHost says that host only stands for those that a request may name.
+	anyHost bool
 	// filesFirst are scopes in which an earlier rule lets existing files be.
 	filesFirst map[*scope]bool
 	rules      []*rule
 }
 
 func (im *importer) rewriteRules(v *vhost, host string) []*rule {
-	w := &rewriter{importer: im, v: v, host: host, filesFirst: map[*scope]bool{}}
+	w := &rewriter{importer: im, v: v, host: host, anyHost: !slices.Contains(v.names, host), filesFirst: map[*scope]bool{}}
 	for _, r := range v.rewrites {
 		w.rewrite(r)
 	}
@@ -188,7 +191,7 @@ func (w *rewriter) pass(r rewrite, h held, flags string) {
 
 // forward is a rule with P.
 func (w *rewriter) forward(r rewrite, h held, written string) {
-	url, problem := w.fill(written, h)
+	url, problem := w.fill(written, h, r.flags())
 	if problem != "" {
 		w.needs(r, problem)
 		return
@@ -196,7 +199,7 @@ func (w *rewriter) forward(r rewrite, h held, written string) {
 	t := parseTarget(url)
 	switch {
 	case t.other != "":
-		w.appInside(w.v, r.line, "FastCGI")
+		w.appInside(w.v, r.line, t.otherKind())
 		w.skip(r, partOfApp)
 		return
 	case t.problem != "":
@@ -210,12 +213,16 @@ func (w *rewriter) forward(r rewrite, h held, written string) {
 
 // redirect is a rule that sends the client elsewhere.
 func (w *rewriter) redirect(r rewrite, h held, written string, code int) {
-	url, problem := w.fill(written, h)
+	url, problem := w.fill(written, h, r.flags())
 	if problem != "" {
 		w.needs(r, problem)
 		return
 	}
 	t, problem := redirectTarget(url)
+	path, sameHost := strings.CutPrefix(url, "https://*")
+	if sameHost = sameHost && w.host == "*"; sameHost { // whatever was asked for
+		problem, t.path, t.action.target = "", path, "https://*"
+	}
 	if problem != "" {
 		w.needs(r, problem)
 		return
@@ -223,6 +230,10 @@ func (w *rewriter) redirect(r rewrite, h held, written string, code int) {
 	t.action.status = code
 	drops := strings.HasSuffix(t.path, "?") && len(t.path) > 1
 	if rl := w.place(r, h, t); rl != nil {
+		if sameHost && (rl.match != "" || rl.prefix != "/" || rl.act.from != rl.act.to) {
+			w.needs(r, "it sends clients to https with the name that they asked for, and only some; write a route with redirect for each name")
+			return
+		}
 		if drops {
 			rl.act.query = "?"
 		}

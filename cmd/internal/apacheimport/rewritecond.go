@@ -42,6 +42,7 @@ type held struct {
 	match          string                  // an expression that the path must match
 	except         []string                // beginnings of paths that it must not be
 	noFile, isFile bool                    // only what the folder has no file, or has one for
+	anyway         []string                // beginnings of paths for which noFile does not count
 	loose          []*apacheconf.Directive // those that end within a segment, where prefixes do not
 	groups         []string                // %1 and on, where they are known
 	unknown        *apacheconf.Directive
@@ -124,7 +125,9 @@ func (h *held) path(alternatives []*apacheconf.Directive) bool {
 			expr = "^" + regexp.QuoteMeta(exact) + "$"
 		}
 		found, end, ok := plainPattern(expr)
-		if ok && (end == endOpen || end == endRest) && slices.ContainsFunc(found, func(head string) bool { return !strings.HasSuffix(head, "/") }) {
+		if ok && (end == endOpen || end == endRest) && slices.ContainsFunc(found, func(head string) bool {
+			return !strings.HasSuffix(head, "/") && !strings.HasPrefix(head, challenges)
+		}) {
 			h.loose = append(h.loose, c)
 		}
 		switch {
@@ -153,8 +156,22 @@ func (h *held) path(alternatives []*apacheconf.Directive) bool {
 	return true
 }
 
+// pathsBeside parts conditions joined by OR into those on the path, as what it
+// begins with, and the rest.
+func pathsBeside(alternatives []*apacheconf.Directive) (rest []*apacheconf.Directive, paths []string) {
+	for _, c := range alternatives {
+		if heads, end, ok := plainPattern(c.Arg(1)); ok && end != endExact && strings.EqualFold(c.Arg(0), "%{REQUEST_URI}") {
+			paths = append(paths, heads...)
+			continue
+		}
+		rest = append(rest, c)
+	}
+	return rest, paths
+}
+
 // file takes conditions on whether there is a file for the path.
 func (h *held) file(alternatives []*apacheconf.Directive) bool {
+	alternatives, anyway := pathsBeside(alternatives)
 	for _, c := range alternatives {
 		test := strings.NewReplacer("%{DOCUMENT_ROOT}", "", "%{LA-U:REQUEST_FILENAME}", "%{REQUEST_FILENAME}", "/", "").Replace(c.Arg(0))
 		if test != "%{REQUEST_FILENAME}" && test != "%{REQUEST_URI}" && test != "%{SCRIPT_FILENAME}" {
@@ -165,8 +182,11 @@ func (h *held) file(alternatives []*apacheconf.Directive) bool {
 			if len(alternatives) > 1 {
 				return false
 			}
-			h.noFile = true
+			h.noFile, h.anyway = true, anyway
 		case "-f", "-d", "-l", "-s", "-F":
+			if len(anyway) > 0 {
+				return false
+			}
 			h.isFile = true
 		default:
 			return false

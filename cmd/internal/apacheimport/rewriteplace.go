@@ -40,7 +40,7 @@ func (w *rewriter) place(r rewrite, h held, t target) *rule {
 
 // narrow applies the conditions on paths, and the section, to a rule.
 func (w *rewriter) narrow(r rewrite, h held, rl *rule) *rule {
-	if h.match != "" {
+	if h.match != "" && !sameExpression(h.match, rl.match) {
 		if rl.match != "" || rl.prefix != "/" || rl.act.from != rl.act.to && !rl.act.whole {
 			w.needs(r, "two expressions on the path do not fit into one route; write one with match: that says both")
 			return nil
@@ -88,6 +88,15 @@ func (w *rewriter) narrow(r rewrite, h held, rl *rule) *rule {
 	return rl
 }
 
+// sameExpression reports whether a condition on the path says no more than the
+// pattern behind it, as it does where one was copied from the other.
+func sameExpression(cond, pattern string) bool {
+	bare := func(expr string) string {
+		return strings.TrimSuffix(strings.NewReplacer("(?:", "(?:", "(", "", ")", "").Replace(strings.TrimPrefix(expr, "(?i)")), ".*")
+	}
+	return pattern != "" && bare(cond) == bare(pattern)
+}
+
 // within is what prefixes and another one have in common. nil stands for all.
 func within(prefixes []string, other string) []string {
 	if prefixes == nil {
@@ -120,6 +129,14 @@ func (w *rewriter) add(r rewrite, h held, rl *rule) {
 	}
 	for _, c := range h.loose {
 		w.remark("the expression ends within a segment, so that in Apache the beginning of a longer name fits it as well; here whole segments do, as is meant", c)
+	}
+	for _, prefix := range within(h.anyway, rl.prefix) {
+		if h.anyway == nil || rl.match != "" {
+			break
+		}
+		more := *rl
+		more.prefix, more.files, more.line = prefix, "", nil
+		w.rules = append(w.rules, &more)
 	}
 	w.rules = append(w.rules, rl)
 	w.done(r)
@@ -154,7 +171,7 @@ func (w *rewriter) folderOf(s *scope) string {
 var groupForm = regexp.MustCompile(`%([0-9])`)
 
 // fill puts what is known into a target: the host, and groups of conditions.
-func (w *rewriter) fill(written string, h held) (url, problem string) {
+func (w *rewriter) fill(written string, h held, flags string) (url, problem string) {
 	if strings.Contains(written, "${") {
 		return "", "the target is looked up for each request (RewriteMap); write a route for each backend, or have one backend choose"
 	}
@@ -173,10 +190,11 @@ func (w *rewriter) fill(written string, h held) (url, problem string) {
 		if strings.EqualFold(found, "%{QUERY_STRING}") {
 			return "%{QUERY_STRING}"
 		}
-		if text, ok := t.expand(found, plainRequest); ok {
-			return text
+		text, ok := t.expand(found, plainRequest)
+		if !ok || text == w.host && w.anyHost && hasFlag(flags, "p", "proxy") {
+			return found
 		}
-		return found
+		return text
 	})
 	rest := strings.NewReplacer("%{REQUEST_URI}", "", "%{QUERY_STRING}", "").Replace(url)
 	if strings.Contains(rest, "%{") || groupForm.MatchString(rest) {

@@ -26,6 +26,7 @@ const (
 type scope struct {
 	kind    scopeKind
 	path    string
+	also    []string              // further paths for which the same section holds
 	section *apacheconf.Directive // nil: the server
 	global  bool                  // outside of the vhosts
 	file    string                // of a .htaccess file, whose content has no section
@@ -80,8 +81,8 @@ func (im *importer) enter(d *apacheconf.Directive, outer *scope) *scope {
 		s.kind, s.path = inRest, outer.path
 	case name == "location" && d.Arg(0) == "~", name == "locationmatch":
 		s.kind, s.path = inPattern, path
-		if heads, end, ok := plainPattern(path); ok && len(heads) == 1 && end != endExact {
-			s.kind, s.path = inLocation, heads[0]
+		if heads, end, ok := plainPattern(path); ok && end != endExact && (len(heads) == 1 || onlyFields(d)) {
+			s.kind, s.path, s.also = inLocation, heads[0], heads[1:]
 		}
 	case name == "location":
 		s.kind, s.path = inLocation, path
@@ -117,6 +118,13 @@ func (im *importer) enter(d *apacheconf.Directive, outer *scope) *scope {
 	return s
 }
 
+// onlyFields reports whether a section does no more than set fields of answers.
+func onlyFields(d *apacheconf.Directive) bool {
+	return !slices.ContainsFunc(d.Children, func(c *apacheconf.Directive) bool {
+		return !c.Is("Header") && !strings.HasPrefix(strings.ToLower(c.Name), "expires")
+	})
+}
+
 // everywhere stands for the folder of what is not bound to one.
 const everywhere = "*"
 
@@ -150,6 +158,11 @@ func fileExpression(d *apacheconf.Directive, name string) string {
 // wildcards is an expression for a name with * and ?, which take no slash.
 func wildcards(name string) string {
 	return strings.NewReplacer(`\*`, `[^/]*`, `\?`, `[^/]`).Replace(regexp.QuoteMeta(name))
+}
+
+// narrow reports whether a section holds for some paths or folders.
+func (s *scope) narrow() bool {
+	return s.kind == inLocation || s.kind == inPattern || s.kind == inDirectory
 }
 
 // says reports whether a section says anything that a route has, but for who

@@ -1,6 +1,7 @@
 package apacheimport
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -38,6 +39,7 @@ func (im *importer) assemble(vhosts []*vhost) {
 			for _, s := range im.sitesOf(v) {
 				im.addPlain(s)
 			}
+			im.settle(v)
 		}
 	}
 	for _, s := range im.sites {
@@ -123,6 +125,7 @@ func (im *importer) hostsOf(v *vhost) []string {
 		return []string{strings.ToLower(im.opts.Host)}
 	case v.section != nil && (!v.secure() || strings.HasPrefix(own, "{")):
 		return []string{"*"} // Apache's vhost for whatever name is asked for
+	case len(v.nameLines) > 0: // which told that it has names that are none
 	case v.section != nil:
 		im.needsYou(v.section, "it has no ServerName: write the names that it serves into hosts in place of "+placeholder)
 	default:
@@ -191,6 +194,9 @@ func (im *importer) addPlain(s *site) {
 			im.redirectsItself(s)
 			im.alone(s, h)
 		case twin != nil && twin.tls != "off" && twin.vhost.secure():
+			if lost := s.beside(twin); len(lost) > 0 {
+				im.gap("wsfront redirects http to https for " + h + ", where " + strings.Join(lost, ", ") + " of " + s.vhost.section.Position.String() + " is not served in Apache: write routes for it at the site")
+			}
 			im.remark("the pages of "+h+" at plain http are left out: wsfront redirects http to https for a name that is served by https", s.vhost.section)
 			im.unused(s.vhost, "wsfront redirects http to https for these names")
 		default:
@@ -203,12 +209,40 @@ func (im *importer) addPlain(s *site) {
 	}
 }
 
+// beside are the paths at which a site has an app or files, and its twin by https
+// has nothing of the kind.
+func (s *site) beside(twin *site) []string {
+	var lost []string
+	for _, r := range s.routes {
+		serves := func(t route) bool {
+			return t.kind != "redirect" && (t.match != "" && t.match == r.match || t.path == r.path || t.path != "" && covers(t.path, r.path) && t.body() == r.body())
+		}
+		if r.kind != "redirect" && !slices.ContainsFunc(twin.routes, serves) {
+			lost = append(lost, cmp.Or(r.path, r.match))
+		}
+	}
+	return lost
+}
+
 // unused says of the lines of a vhost why nothing came of them.
 func (im *importer) unused(v *vhost, because string) {
 	for _, d := range flatten(v.own) {
 		im.demote(d, because)
 	}
 	im.noApp(v, because)
+}
+
+// settle says that nobody has to care for what a vhost of plain http says when
+// there is no site of it.
+func (im *importer) settle(v *vhost) {
+	if v.section == nil || slices.ContainsFunc(im.sites, func(s *site) bool { return s.vhost == v }) {
+		return
+	}
+	for _, d := range flatten(v.own) {
+		if f := im.fates[d]; f.kind == NeedsYou && !d.Is("ServerName") && !d.Is("ServerAlias") {
+			im.fates[d] = fate{kind: NotNeeded, message: "wsfront redirects http to https for these names"}
+		}
+	}
 }
 
 // noApp says that nothing leads to the app inside a vhost.
@@ -244,7 +278,7 @@ func (im *importer) join(s *site, host string) bool {
 
 // alone is for a name that only redirects to a vhost that was not read.
 func (im *importer) alone(s *site, host string) {
-	im.needsYou(s.vhost.section0(), "it redirects to https, and the vhost that serves "+host+" there is not in these files: name its file as well")
+	im.needsYou(s.vhost.section0(), "it redirects to https, and the vhost that serves its names there is not in these files: name its file as well")
 	for _, t := range im.sites {
 		if t.vhost == s.vhost {
 			t.hosts = append(t.hosts, host)

@@ -1,6 +1,7 @@
 package apacheimport
 
 import (
+	"cmp"
 	"os"
 	"path"
 	"path/filepath"
@@ -38,6 +39,9 @@ func (im *importer) fileRule(v *vhost, d *apacheconf.Directive, prefix, folder s
 		}
 	}
 	v.rules = append(v.rules, &rule{stage: atAlias, prefix: prefix, plain: true, act: a, from: []*apacheconf.Directive{d}})
+	if isProgram(a.folder) || holdsPrograms(a.folder) {
+		im.appInside(v, d, cmp.Or(programKind(a.folder), "PHP"))
+	}
 	im.imported(d)
 }
 

@@ -47,20 +47,38 @@ func parseTarget(written string) target {
 	case "http", "ws":
 	case "https", "wss":
 		t.action.secure = true
-	case "fcgi", "scgi", "uwsgi":
+	case "fcgi", "scgi", "uwsgi", "ajp":
 		return target{other: scheme}
-	case "ajp":
-		return target{problem: "wsfront does not speak AJP: have Tomcat listen with an HTTP connector, on 127.0.0.1:8080 say, and write app: http://127.0.0.1:8080"}
 	default:
 		return target{problem: "wsfront does not speak " + printable(scheme, 20) + " to backends: write app: http://HOST:PORT if the backend speaks HTTP/1.1"}
 	}
 	t.websocket = strings.HasPrefix(scheme, "ws")
-	if strings.ContainsAny(authority, "%${}@") || authority == "" {
+	if strings.ContainsAny(authority, "%${}@") || authority == "" || strings.HasPrefix(path, "$") && !endsAtGroup(authority, path[1:]) {
+		if authority = rest; len(path) > 0 && path[0] == '/' {
+			authority = strings.TrimSuffix(rest, path)
+		}
 		return target{problem: "the backend " + printable(authority, 60) + " is not known before a request comes: write a route with its address"}
 	}
 	t.action.host = hostField(authority, t.action.secure)
 	t.action.address = withPort(authority, t.action.secure)
 	return t
+}
+
+// otherKind is what an app is called that is asked by such a protocol.
+func (t target) otherKind() string {
+	if t.other == "ajp" {
+		return "AJP"
+	}
+	return "FastCGI"
+}
+
+// endsAtGroup reports whether a group behind a host may begin the path, as in
+// ws://host:3000$1, and is no part of its name or port: of host:$1, app-$1.
+func endsAtGroup(authority, behind string) bool {
+	if strings.IndexByte(":.-", authority[len(authority)-1]) >= 0 || behind == "" {
+		return false
+	}
+	return len(behind) == 1 || !hostForm.MatchString(behind[1:2]) && strings.IndexByte(":.-", behind[1]) < 0
 }
 
 // hostField is the Host that Apache sends when it does not keep the client's.
@@ -89,8 +107,9 @@ func withPort(authority string, secure bool) string {
 }
 
 // mapped gives an action its part of the path: what Apache appends literally
-// is joined by one slash here. trouble says where that differs.
-func (t target) mapped(from string) (a action, trouble string) {
+// is joined by one slash here. trouble says where that differs, or, when ok is
+// false, why the path cannot be asked for.
+func (t target) mapped(from string) (a action, trouble string, ok bool) {
 	a = t.action
 	path, query, hasQuery := strings.Cut(t.path, "?")
 	a.from = from
@@ -113,8 +132,8 @@ func (t target) mapped(from string) (a action, trouble string) {
 	}
 	clean, ok := requestPath(path)
 	if !ok {
-		return a, "the path " + printable(path, 60) + " of the backend's URL is none that wsfront can ask for"
+		return a, "the path " + printable(path, 60) + " of the backend's URL is not known before a request comes: write a route with the path that is meant", false
 	}
 	a.to = clean
-	return a, trouble
+	return a, trouble, true
 }

@@ -58,7 +58,7 @@ func (im *importer) websockets(vhosts []*vhost) {
 	case any:
 		im.remark("Apache cuts a WebSocket that is silent for its Timeout (60 s, on Debian 300 s); wsfront does not. ping: 30s at the route keeps backend and networks awake, idle_timeout cuts")
 	case im.opts.Push == "" && len(im.sites) > 0:
-		im.remark("no line sends WebSockets anywhere. Where pages open one at /websocket, say, the built-in push service answers it with --push /websocket (a route path: /websocket, push: {channel: board}), and a push process of your own with a route path: /websocket, tunnel: ws://127.0.0.1:PORT. A page that hard-codes ws:// works by https, too", lines(im.sites[0].vhost.section)...)
+		im.remark("no line sends WebSockets anywhere. Where pages open one at /websocket, say: --push /websocket has the built-in push service answer it (path: /websocket, push: {channel: board}); a process of your own takes path: /websocket, tunnel: ws://127.0.0.1:PORT. Pages that hard-code ws:// work by https, too", lines(im.sites[0].vhost.section)...)
 	}
 }
 
@@ -99,6 +99,9 @@ func (im *importer) accessOfRest(v *vhost) {
 		switch {
 		case strings.Contains(text, ".ht") || strings.Contains(text, `/\.`) || strings.Contains(text, `^\.`) || strings.Contains(text, ".git"):
 			im.dealtWith(s, "names that begin with a dot are not served")
+			s.expr = ""
+		case strings.HasPrefix(s.expr, "^[^/]"):
+			im.dealtWith(s, "every path begins with a slash")
 			s.expr = ""
 		case v.app.whole() && !s.global:
 			im.dealtWith(s, "Apache behind wsfront goes on to protect it, see below")

@@ -88,11 +88,7 @@ func (im *importer) gather(all []*apacheconf.Directive) []*vhost {
 		}
 		v := &vhost{section: d, own: d.Children}
 		for _, arg := range d.Args {
-			a, ok := parseAddress(arg)
-			if !ok {
-				im.needsYou(d, "the address "+printable(arg, 60)+" is no address of this machine with a port; it was taken for every address: write the one that is meant into listen")
-			}
-			v.addresses = append(v.addresses, a)
+			v.addresses = append(v.addresses, im.addressOf(v, d, arg))
 		}
 		im.imported(d)
 		list = append(list, v)
@@ -107,6 +103,26 @@ func (im *importer) gather(all []*apacheconf.Directive) []*vhost {
 		im.inherit(v, global)
 	}
 	return list
+}
+
+// addressOf reads an address of a <VirtualHost>. One that is a name is a name
+// of the vhost as well, as if it were a ServerAlias.
+func (im *importer) addressOf(v *vhost, d *apacheconf.Directive, written string) address {
+	if a, ok := parseAddress(written); ok {
+		return a
+	}
+	name, port := strings.ToLower(written), ""
+	if i := strings.LastIndexByte(name, ':'); i >= 0 {
+		name, port = name[:i], name[i+1:]
+	}
+	a := address{port: parsePort(port)}
+	if !hostForm.MatchString(name) || a.port == 0 && port != "" && port != "*" {
+		im.needsYou(d, "the address "+printable(written, 60)+" is no address of this machine with a port; it was taken for every address: write the one that is meant into listen")
+		return a
+	}
+	v.names = appendNew(v.names, name)
+	im.remark("Apache looks up the addresses of "+printable(name, 60)+" when it starts; here the vhost is served at every address of this machine: write listen where fewer are meant", d)
+	return a
 }
 
 // inherit adds what stands outside of all vhosts, which the vhost's own wins

@@ -148,13 +148,14 @@ func (im *importer) takenOver(d *apacheconf.Directive) bool {
 	switch {
 	case serverOnly(d):
 		return true
+	case name == "proxypassreverse" && slices.ContainsFunc(d.Args, isScript):
+		return false
 	case strings.HasPrefix(name, "ssl"), strings.HasPrefix(name, "md"), strings.HasPrefix(name, "proxy") && name != "proxypassmatch" && name != "proxypass" && !d.Section,
 		name == "listen", name == "loadmodule", name == "virtualhost", name == "balancermember", name == "wsgitrustedproxies", name == "wsgitrustedproxyheaders",
 		strings.HasPrefix(name, "remoteip"):
 		return true
 	case name == "proxypass", name == "proxypassmatch":
-		url := strings.ToLower(strings.Join(d.Args, " "))
-		return !strings.Contains(url, "cgi://") && !strings.HasSuffix(url, " !")
+		return !slices.ContainsFunc(d.Args, func(arg string) bool { return arg == "!" || isScript(arg) })
 	case name == "rewriterule", name == "rewritecond":
 		return f.message != partOfApp && f.message != setsVariables && f.message != keepsTarget
 	case name == "redirect", name == "redirectpermanent", name == "redirecttemp", name == "redirectmatch":

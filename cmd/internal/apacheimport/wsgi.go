@@ -3,6 +3,7 @@ package apacheimport
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -119,9 +120,9 @@ func (im *importer) handler(v *vhost, d *apacheconf.Directive, s *scope) {
 	kind := ""
 	switch {
 	case strings.Contains(text, "fcgi") || strings.Contains(text, "fastcgi"):
-		kind = "PHP-FPM"
-		if !strings.Contains(strings.ToLower(d.Raw+sectionText(s)), "php") {
-			kind = "FastCGI"
+		kind = "FastCGI"
+		if all := strings.ToLower(d.Raw + sectionText(s)); strings.Contains(all, "php") && strings.Contains(text, "://") {
+			kind = "PHP-FPM"
 		}
 	case strings.Contains(text, "php"):
 		kind = "PHP"
@@ -182,10 +183,27 @@ func sectionText(s *scope) string {
 // appNeeds says that the app stays in Apache.
 func (im *importer) appNeeds(v *vhost, d *apacheconf.Directive, kind string) {
 	if v.app.line == d {
-		im.needsYou(d, fmt.Sprintf("the app runs behind Apache (%s), and wsfront speaks HTTP alone: keep Apache for it, on loopback, as below. The route leads to http://127.0.0.1:%d", kind, im.appPort))
+		instead := ""
+		if kind == "AJP" {
+			instead = ". Or have Tomcat listen with an HTTP connector, and write its address into the route"
+		}
+		im.needsYou(d, fmt.Sprintf("the app runs behind Apache (%s), and wsfront speaks HTTP alone: keep Apache for it, on loopback, as below. The route leads to http://127.0.0.1:%d%s", kind, im.appPort, instead))
 		return
 	}
 	im.note(d, NotNeeded, "settings of the app inside Apache: they go along with it, see below")
+}
+
+// appsTold says of each app inside Apache that a route leads to that somebody
+// has to keep it running, where its line shows no more than that it is there.
+func (im *importer) appsTold(vhosts []*vhost) {
+	for _, v := range vhosts {
+		if !v.app.inside() || v.app.kind == "WSGI" || !im.leadsInside(v) {
+			continue
+		}
+		if told := append(lines(v.app.line), v.app.scripts...); !slices.ContainsFunc(told, func(d *apacheconf.Directive) bool { return im.fates[d].kind == NeedsYou }) {
+			im.appNeeds(v, v.app.line, v.app.kind)
+		}
+	}
 }
 
 // setEnv is SetEnv, PassEnv and UnsetEnv.
