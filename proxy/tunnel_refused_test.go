@@ -33,7 +33,7 @@ func TestTunnel_NotSwitched(t *testing.T) {
 		{"403", "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", 403, diagnosis.OriginRefused, "Origin"},
 		{"404", "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", 404, diagnosis.PathUnknown, "Nothing is served at this path"},
 		{"426", "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 0\r\n\r\n", 426, diagnosis.UpgradeDropped, "a proxy between takes them away"},
-		{"429", "HTTP/1.1 429 Slow Down\r\nContent-Length: 0\r\n\r\n", 429, diagnosis.TooMany, "A limit"},
+		{"429", "HTTP/1.1 429 Slow Down\r\nContent-Length: 0\r\n\r\n", 429, diagnosis.TooMany, "turned away"},
 		{"500", "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", 500, diagnosis.AppFailed, "own log says why"},
 		{"wrong accept", strings.Replace(switchText, exampleAccept, "AAAAAAAAAAAAAAAAAAAAAAAAAAA=", 1), 502, diagnosis.AcceptWrong, "does not fit the Sec-WebSocket-Key"},
 		{"no accept", strings.Replace(switchText, "Sec-WebSocket-Accept", "X", 1), 502, diagnosis.AcceptWrong, "0 Sec-WebSocket-Accept"},
