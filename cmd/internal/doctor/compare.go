@@ -62,6 +62,7 @@ func (e *exam) compareRoute(ctx context.Context, s config.Site, r config.Route) 
 		e.target = frontTarget(s, r)
 	}
 	t := e.target
+	e.askMembers(ctx, r.Route, t)
 	var backend *attempt
 	switch {
 	case r.App != "":
@@ -79,6 +80,35 @@ func (e *exam) compareRoute(ctx context.Context, s config.Site, r config.Route) 
 		e.askFront(ctx, s, t, backend)
 	} else if e.found != nil && backend != nil {
 		e.found.Evidence = append(e.found.Evidence, backend.sent.Path+" asked at the backend itself is answered 101")
+	}
+}
+
+// askMembers asks each backend of a route's pool by itself. One that cannot be
+// reached is a warning: the front goes on to the next, and only when none is left
+// does it show.
+func (e *exam) askMembers(ctx context.Context, r proxy.Route, t target) {
+	upgrade := r.App == ""
+	name, ok := strings.CutPrefix(cmp.Or(r.App, r.Tunnel.Backend), "pool://")
+	if !ok {
+		return
+	}
+	name, path, replaced := strings.Cut(name, "/")
+	for _, p := range e.o.Config.Pools {
+		if p.Name != name {
+			continue
+		}
+		for _, b := range p.Backends {
+			r.App = b.URL
+			if replaced && !strings.HasPrefix(b.URL, "unix:") {
+				r.App += "/" + path
+			}
+			a := e.askBackend(ctx, r, t, upgrade)
+			status := OK
+			if a.answer == nil {
+				status = Warning
+			}
+			e.step("pool "+name, status, "%s: %s", b.URL, a.brief())
+		}
 	}
 }
 

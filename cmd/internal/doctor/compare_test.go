@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,6 +81,25 @@ func TestCompare_EachRouteAndItsBackend(t *testing.T) {
 				t.Errorf("%+v", last)
 			}
 		})
+	}
+}
+
+func TestCompare_EachBackendOfAPool(t *testing.T) {
+	echo, dead := httpSite(t, http.HandlerFunc(gorillaEcho)), free(t)
+	file := parse(t, "{state: STATE, listen: LISTEN, http_listen: off, pools: [{name: web, backends: ['http://DEAD', 'http://ECHO']}], sites: [{hosts: [app.test], tls: internal, routes: [{path: /t, tunnel: 'pool://web'}]}]}",
+		"ECHO", echo.addr, "DEAD", dead, "LISTEN", free(t), "STATE", t.TempDir())
+	serveFront(t, file)
+	r := examine(t, Options{Config: file, ConfigName: "wsfront.yaml"})
+	expect(t, r, "", 0)
+	for _, want := range []Step{
+		{"sites[0].routes[0] pool web", Warning, "http://" + dead + ": "},
+		{"sites[0].routes[0] pool web", OK, "http://" + echo.addr + ": 101"},
+	} {
+		if !slices.ContainsFunc(r.Steps, func(s Step) bool {
+			return s.Name == want.Name && s.Status == want.Status && strings.HasPrefix(s.Detail, want.Detail)
+		}) {
+			t.Errorf("no step %+v in %+v", want, r.Steps)
+		}
 	}
 }
 
