@@ -9,7 +9,8 @@ import (
 
 // admit holds a request to its route's rules of who may use it. It reports
 // false when the request has been answered. Nothing has been asked of a backend
-// or of the disk by then.
+// by then, nor of the disk but what finding the route takes: whether the folder of
+// a route with fallthrough has the file.
 func (x *exchange) admit() bool {
 	rt := x.route
 	if rt.Allow != nil && !contains(rt.Allow, x.client.WithZone("")) { // a prefix has no zone, and contains none
