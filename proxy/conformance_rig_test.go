@@ -3,31 +3,16 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
 	"testing"
 )
 
-// way is a path through the front for HTTP/1.1.
-type way struct {
-	name string
-	take func(*Server)
-}
-
-// ways are the paths that must have the same semantics, the reference first.
-func ways() []way {
-	return []way{{netHTTP, func(s *Server) { s.onlyNetHTTP = true }}, {"own", func(*Server) {}}}
-}
-
-const netHTTP = "net/http"
-
 // rig is a front for one script after another. A reload puts the script's own
 // backends behind it, so that no script meets a connection of the one before.
 type rig struct {
 	server *Server
-	way    way
 	secure bool
 	addr   string
 	cfg    Config
@@ -36,9 +21,9 @@ type rig struct {
 }
 
 // newRig starts a front, by TLS with the certificate files when secure.
-func newRig(t testing.TB, w way, secure bool, files TLS) *rig {
+func newRig(t testing.TB, secure bool, files TLS) *rig {
 	t.Helper()
-	g := &rig{way: w, secure: secure, log: newLines()}
+	g := &rig{secure: secure, log: newLines()}
 	g.cfg = Config{Listen: Addresses{}, HTTPListen: Addresses{"127.0.0.1:0"}, AccessLog: AccessLog{Format: AccessOff}, State: t.TempDir(),
 		Sites: []Site{{TLS: TLS{Mode: TLSOff}}}}
 	if secure {
@@ -49,7 +34,6 @@ func newRig(t testing.TB, w way, secure bool, files TLS) *rig {
 	if g.server, err = New(g.config(scriptConfig{}, "127.0.0.1:1", "127.0.0.1:1"), slog.New(slog.NewTextHandler(g.log, nil)), g.log); err != nil {
 		t.Fatal(err)
 	}
-	w.take(g.server)
 	if err := g.server.Listen(); err != nil {
 		t.Fatal(err)
 	}
@@ -131,16 +115,15 @@ func (g *rig) scheme() string {
 	return "http"
 }
 
-func (g *rig) String() string { return fmt.Sprintf("%s over %s", g.way.name, g.scheme()) }
+func (g *rig) String() string { return g.scheme() }
 
 // rigs is a pool, as tests wait more than they work.
 type rigs struct{ free chan *rig }
 
-func newRigs(t testing.TB, count int, w way, secure bool, files TLS) rigs {
-	t.Helper()
+func newRigs(count int, start func() *rig) rigs {
 	p := rigs{make(chan *rig, count)}
 	for range count {
-		p.free <- newRig(t, w, secure, files)
+		p.free <- start()
 	}
 	return p
 }
