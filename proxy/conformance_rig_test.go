@@ -3,7 +3,9 @@ package proxy
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +18,7 @@ type rig struct {
 	secure bool
 	addr   string
 	cfg    Config
+	folder string // of files
 	log    *lines
 	stop   func()
 }
@@ -23,7 +26,7 @@ type rig struct {
 // newRig starts a front, by TLS with the certificate files when secure.
 func newRig(t testing.TB, secure bool, files TLS) *rig {
 	t.Helper()
-	g := &rig{secure: secure, log: newLines()}
+	g := &rig{secure: secure, log: newLines(), folder: writeTree(t, "hello.txt", "hello")}
 	g.cfg = Config{Listen: Addresses{}, HTTPListen: Addresses{"127.0.0.1:0"}, AccessLog: AccessLog{Format: AccessOff}, State: t.TempDir(),
 		Sites: []Site{{TLS: TLS{Mode: TLSOff}}}}
 	if secure {
@@ -71,9 +74,21 @@ func (g *rig) config(c scriptConfig, app, push string) Config {
 		{Path: "/small/", App: "http://" + app, MaxBody: 16},
 		{Path: "/stream/", App: "http://" + app, RequestBuffering: &off},
 		{Path: "/named/", App: "http://" + app, Host: "inner.test"},
+		{Path: "/files/", Files: g.folder},
+		{Path: "/echo/", Handler: http.HandlerFunc(echoBody), Whole: true},
 	}
 	cfg.Sites = []Site{site}
 	return cfg
+}
+
+// echoBody is the handler of /echo/.
+func echoBody(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		http.Error(w, "the body cannot be read", http.StatusBadRequest)
+		return
+	}
+	_, _ = w.Write(body)
 }
 
 // run plays a script. split cuts what the client sends into writes; nil leaves
