@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,16 +47,21 @@ type clientConn struct {
 	listener   *listener
 	prev, next *clientConn // in clientConns
 	peer       netip.Addr
+	port       uint16 // of peer
 
 	reader http1.Reader
 	source interface{ Empty() bool } // what reader reads; nil if that cannot tell
 	until  time.Time                 // the read deadline that is set
 	// writeUntil is the write deadline that is set.
 	writeUntil time.Time
+	// limits guards the deadlines where a handler may set its own, from any
+	// goroutine. While it has, ours are not set.
+	limits                sync.Mutex
+	theirRead, theirWrite bool
 
 	version uint16      // of TLS, 0 for none
 	isNew   bool        // see settle
-	gone    bool        // given away: to net/http, or to a tunnel
+	gone    bool        // given away, to a tunnel or a handler
 	idle    atomic.Bool // between two requests: may be closed at once
 }
 
@@ -75,7 +81,7 @@ func (c *clientConn) use(conn net.Conn) {
 // run serves a connection that was accepted, from its first byte until it ends
 // or is parked.
 func (c *clientConn) run() {
-	if c.listener.secure && !c.secure() || c.server.onlyNetHTTP && c.handOver() {
+	if c.listener.secure && !c.secure() {
 		c.server.conns.done(c)
 		return
 	}
@@ -240,28 +246,62 @@ func (c *clientConn) allow(d time.Duration) {
 	}
 }
 
+// allowBody is allow for the next piece of a request's body.
+func (c *clientConn) allowBody() {
+	c.limits.Lock()
+	defer c.limits.Unlock()
+	if !c.theirRead {
+		c.allow(bodyTimeout)
+	}
+}
+
+// allowWatch has reading wait for good, as long as no handler says otherwise.
+func (c *clientConn) allowWatch() {
+	c.limits.Lock()
+	defer c.limits.Unlock()
+	if !c.theirRead {
+		c.until = noDeadline
+		_ = c.SetReadDeadline(noDeadline)
+	}
+}
+
+// ownLimits puts our own limits back into effect for the next request.
+func (c *clientConn) ownLimits() {
+	c.limits.Lock()
+	defer c.limits.Unlock()
+	if c.theirRead {
+		c.theirRead, c.until = false, noDeadline // which is not what is set
+	}
+	if c.theirWrite {
+		c.theirWrite, c.writeUntil = false, noDeadline
+	}
+}
+
 // Write writes, for writeTimeout at most.
 func (c *clientConn) Write(p []byte) (int, error) {
-	if until := time.Now().Add(writeTimeout); c.writeUntil.Before(until) {
-		c.writeUntil = until.Add(deadlineSlack)
-		_ = c.SetWriteDeadline(c.writeUntil) // an error means closed; writing tells
-	}
+	c.limitWrite()
 	return c.Conn.Write(p)
 }
 
-// handOver gives the connection to net/http, with what has been read of it. It
-// reports false if that serves no more, and the connection is still ours.
-func (c *clientConn) handOver() bool {
-	read := append([]byte(nil), c.reader.Buffered()...)
-	_ = c.SetDeadline(noDeadline)
-	c.until, c.writeUntil = noDeadline, noDeadline
-	handed := &handedConn{Conn: c.Conn, version: c.version, read: read, newcomers: &c.server.conns.newcomers}
-	handed.isNew.Store(c.isNew)
-	if c.gone = c.listener.handover.give(handed); c.gone {
-		c.reader.Reset(nil)
-		c.isNew = false // handed is, as long as it lasts
+// limitWrite sets how long the next write may take.
+func (c *clientConn) limitWrite() {
+	until := time.Now().Add(writeTimeout)
+	if !c.writeUntil.Before(until) {
+		return
 	}
-	return c.gone
+	c.limits.Lock()
+	defer c.limits.Unlock()
+	if !c.theirWrite {
+		c.writeUntil = until.Add(deadlineSlack)
+		_ = c.SetWriteDeadline(c.writeUntil) // an error means closed; writing tells
+	}
+}
+
+// limitsWrites reports whether it is for us to say how long writing may take.
+func (c *clientConn) limitsWrites() bool {
+	c.limits.Lock()
+	defer c.limits.Unlock()
+	return !c.theirWrite
 }
 
 // hangUp closes the connection in a way that shows that something is missing:
