@@ -189,9 +189,11 @@ func TestHandlerDeadlines_ArePutBack(t *testing.T) {
 			failed <- control.Flush()
 		case "/both":
 			_, _ = io.ReadAll(r.Body)
-			_ = control.SetReadDeadline(time.Now().Add(time.Hour))
+			w.Header().Set("Content-Length", "4")
 			_, _ = io.WriteString(w, "text")
-			_ = control.SetWriteDeadline(time.Now().Add(time.Hour))
+			_ = control.Flush()
+			_ = control.SetReadDeadline(aLongTimeAgo)
+			_ = control.SetWriteDeadline(aLongTimeAgo)
 		}
 	})
 	for _, secure := range []bool{false, true} {

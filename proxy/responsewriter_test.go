@@ -126,20 +126,26 @@ func TestResponseWriter_MoreThanItsLengthIsRefused(t *testing.T) {
 // Cut, so that it does not look whole, and neither is what follows taken for its
 // end.
 func TestResponseWriter_LessThanItsLengthIsCut(t *testing.T) {
-	bothProtocols(t, func(t *testing.T, major int) {
-		s, _ := handlerServer(t, major, func(w *responseWriter, r *http.Request) {
-			w.Header().Set("Content-Length", "10")
-			_, _ = io.WriteString(w, "half")
-		})
-		res, err := s.Client().Get(s.URL)
-		if err == nil {
-			_, err = io.ReadAll(res.Body)
-			res.Body.Close()
+	half := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "10")
+		_, _ = io.WriteString(w, "half")
+	}
+	f := handled(t, half)
+	_, r := f.dial("GET / HTTP/1.1\r\nHost: a\r\n\r\n" + next)
+	if res, err := http.ReadResponse(r, nil); err == nil {
+		if body, err := io.ReadAll(res.Body); err == nil {
+			t.Errorf("the client took %q for the whole", body)
 		}
+	}
+	f.log.await(t, "request.failed", "announced 10 bytes and wrote 4")
+	s := f.secure(2)
+	if res, err := s.Client().Get(s.URL); err == nil {
+		body, err := io.ReadAll(res.Body)
+		res.Body.Close()
 		if err == nil {
-			t.Error("the client took a part for the whole")
+			t.Errorf("by HTTP/2, the client took %q for the whole", body)
 		}
-	})
+	}
 }
 
 func TestResponseWriter_Trailers(t *testing.T) {
