@@ -13,6 +13,7 @@ func TestConfig_DefaultsGiveWayToWhatIsWritten(t *testing.T) {
 	full := func(ping time.Duration, queue, message, inbound int64) Config {
 		return Config{
 			PingInterval: ping, QueueBytes: queue, MaxMessage: message, MaxInbound: inbound,
+			MaxClients: 100_000, MaxClientsPerAddress: 1000, ChannelsTotal: 250_000, InboundRate: 100, PublishTotal: 256 * MiB,
 			QueueTotal: 256 * MiB, ReplayMessages: 10_000, ReplayBytes: 32 * MiB,
 			History: History{Messages: 1000, Bytes: 8 * MiB, Age: time.Hour, Total: 256 * MiB},
 		}
