@@ -17,6 +17,7 @@ import (
 	"wsfront/cmd/internal/admin"
 	"wsfront/cmd/internal/config"
 	"wsfront/cmd/internal/heap"
+	"wsfront/cmd/internal/metrics"
 	"wsfront/cmd/internal/publishd"
 	"wsfront/cmd/internal/systemd"
 	"wsfront/proxy"
@@ -241,10 +242,10 @@ func (s *service) takeSignals(orders <-chan os.Signal) {
 	}
 }
 
-// takeOrders serves wsfront reload and wsfront health until the service ends. A
-// server that cannot have its socket serves all the same.
+// takeOrders serves wsfront reload, wsfront health and metrics until the service
+// ends. A server that cannot have its socket serves all the same.
 func (s *service) takeOrders(state string) {
-	orders, err := admin.Listen(state, s.reloadLogged)
+	orders, err := admin.Listen(state, s.reloadLogged, metrics.Handler(s.sources()))
 	if err != nil {
 		s.log.Warn(eventNoAdmin, "reason", err.Error())
 		return
@@ -254,6 +255,15 @@ func (s *service) takeOrders(state string) {
 			s.log.Warn(eventNoAdmin, "reason", err.Error())
 		}
 	})
+}
+
+// sources are the parts that metrics tell of.
+func (s *service) sources() metrics.Sources {
+	return metrics.Sources{
+		Version: version(),
+		Limits:  map[string]func() map[string]uint64{"push": s.hub.LimitHits},
+		Panics:  map[string]func() uint64{"push": s.hub.Panics},
+	}
 }
 
 // openPublish binds the publish API's address and finds its keys. It returns nil
