@@ -284,7 +284,7 @@ func (c Config) Validate() error {
 			"write at least %[2]d, or a smaller max_message", full.QueueBytes, full.MaxMessage)
 	}
 	if least := max(maxBatchBytes, full.maxLine()); full.PublishTotal < least {
-		errs.add("publish_total", "%d bytes hold no whole batch, of up to %d; write at least that, or leave it out", full.PublishTotal, least)
+		errs.add("publish_total", "%d bytes hold no whole batch, of up to %d bytes; write at least that, or leave it out", full.PublishTotal, least)
 	}
 	if full.MaxInbound > full.MaxMessage {
 		errs.add("max_inbound", "%d bytes is more than max_message (%d bytes); write at most %[2]d, or a larger max_message",

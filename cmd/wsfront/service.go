@@ -59,6 +59,7 @@ type service struct {
 
 	flags   publishFlags
 	publish *publishd.Server // nil until a route needs it
+	counts  publishd.Counts  // of publish
 	inputs  *inputs
 	parts   context.Context
 	stop    context.CancelCauseFunc // ends the parts
@@ -261,9 +262,16 @@ func (s *service) takeOrders(state string) {
 func (s *service) sources() metrics.Sources {
 	return metrics.Sources{
 		Version: version(),
-		Limits:  map[string]func() map[string]uint64{"push": s.hub.LimitHits},
-		Panics:  map[string]func() uint64{"push": s.hub.Panics},
+		Limits:  map[string]func() map[string]uint64{"push": s.pushLimits},
+		Panics:  map[string]func() uint64{"push": s.hub.Panics, "publish": s.counts.Panics.Load},
 	}
+}
+
+// pushLimits are those of the file's section push.
+func (s *service) pushLimits() map[string]uint64 {
+	all := s.hub.LimitHits()
+	all["publish.max_connections"] = s.counts.Refused.Load()
+	return all
 }
 
 // openPublish binds the publish API's address and finds its keys. It returns nil
@@ -296,7 +304,7 @@ func (s *service) openPublish() (*publishd.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return publishd.Listen(api.Listen, handler, s.log)
+	return publishd.Listen(api.Listen, handler, api.MaxConnections, &s.counts, s.log)
 }
 
 // firstKey is the name in the log of the key that is for everything.

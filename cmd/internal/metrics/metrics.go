@@ -12,7 +12,7 @@ import (
 
 // Sources are the parts of a running wsfront that have something to tell, by
 // functions that may be called concurrently and return at once. Parts go by name:
-// front, push and publish.
+// front, push, and publish for its API.
 type Sources struct {
 	// Version is that of the program.
 	Version string
