@@ -65,8 +65,14 @@ func (a *publishAPI) publishMany(w http.ResponseWriter, r *http.Request, key *Ke
 	if bodyKind(r.Header.Get("Content-Type")) == bodyForm {
 		return &refusal{http.StatusBadRequest, "this is an uploaded form; send the lines themselves as the body (curl --data-binary @-)"}
 	}
+	longest := max(maxBatchBytes, a.hub.cfg.maxLine())
+	taken, refused := a.take(r.ContentLength, longest)
+	if refused != nil {
+		return refused
+	}
+	defer a.give(taken)
 	b := &batch{api: a, key: key}
-	unread := b.read(r.Context(), http.MaxBytesReader(w, r.Body, max(maxBatchBytes, a.maxLine())))
+	unread := b.read(r.Context(), http.MaxBytesReader(w, r.Body, longest))
 	if b.forbidden != nil {
 		a.hub.logRefused(r, b.forbidden.status, "publish key: "+b.forbidden.text, slog.String("key", key.Name))
 	}
@@ -104,7 +110,7 @@ func (b *batch) read(ctx context.Context, body io.Reader) (unread *refusal) {
 	b.seed = maphash.MakeSeed()
 	defer b.storing.Wait()
 	defer b.endLanes()
-	in := &lineReader{in: bufio.NewReader(body), limit: int(b.api.maxLine())}
+	in := &lineReader{in: bufio.NewReader(body), limit: int(b.api.hub.cfg.maxLine())}
 	for {
 		line, err := in.next()
 		var tooLarge *http.MaxBytesError
@@ -119,9 +125,11 @@ func (b *batch) read(ctx context.Context, body io.Reader) (unread *refusal) {
 			return &refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf("the batch has more than %d lines; send the lines from here on in another", maxBatchLines)}
 		}
 		var e batchEntry
-		refused := b.api.tooLarge()
+		var refused *refusal
 		if err == nil {
 			e, refused = b.entry(line)
+		} else {
+			refused = b.api.tooLarge()
 		}
 		if refused != nil {
 			b.lines = append(b.lines, batchOutcome{refused: refused})
@@ -330,8 +338,8 @@ func (l *batchLine) data() (text bool, data []byte, problem string) {
 
 // maxLine is how long a line may be: its message in base64, or with some
 // characters escaped, and the names of channels.
-func (a *publishAPI) maxLine() int64 {
-	return a.hub.cfg.MaxMessage*7/5 + maxLineChannels*(maxChannelName+3) + 2*MaxID + 1024
+func (c *Config) maxLine() int64 {
+	return c.MaxMessage*7/5 + maxLineChannels*(maxChannelName+3) + 2*MaxID + 1024
 }
 
 // errLongLine is what next says of a line that it has not kept.

@@ -35,6 +35,23 @@ func channelProblem(name string) string {
 	return fmt.Sprintf("%.80q is no channel name; write 1 to %d letters (a-z), digits or any of _-=@,.;:", name, maxChannelName)
 }
 
+// errChannels is why nobody can listen to a further channel just now.
+var errChannels = errors.New("channels_total is used up")
+
+// hasRoomFor says whether all names can have a channel. h.mu is held.
+func (h *Hub) hasRoomFor(names []string) bool {
+	if len(h.channels)+len(names) <= h.cfg.ChannelsTotal {
+		return true
+	}
+	count := len(h.channels)
+	for _, name := range names {
+		if h.channels[name] == nil {
+			count++
+		}
+	}
+	return count <= h.cfg.ChannelsTotal
+}
+
 // channel is one name while somebody listens to it: the chain of its latest
 // messages, and who is where in it.
 type channel struct {
@@ -45,6 +62,7 @@ type channel struct {
 	members     int      // subscriptions that are, or are about to be, in shards
 	first, last *message // the window: from first on, nobody needs the store
 	count       int      // messages in the window
+	window      int64    // what of Hub.windows is this one's
 	mortal      bool     // some of them may expire
 
 	end    atomic.Int64 // that of last
@@ -55,20 +73,32 @@ type channel struct {
 const (
 	windowMessages = 256
 	windowBytes    = 256 << 10
+	// windowsTotal is how long all windows may be together. Beyond it what is
+	// published leaves its channel a window of one message: who comes back is
+	// served by the store.
+	windowsTotal = 64 << 20
 )
 
-// append makes m the newest message. Hub.mu is held.
-func (ch *channel) append(m *message) {
+// append makes m the newest message; tight leaves the window no other. Hub.mu is
+// held.
+func (ch *channel) append(m *message, tight bool) {
 	m.end = ch.last.end + m.cost()
 	ch.end.Store(m.end)
 	ch.last.next.Store(m)
 	ch.last = m
 	ch.count++
 	ch.mortal = ch.mortal || m.expires != 0
-	for ch.count > windowMessages || m.end-ch.first.end > windowBytes && ch.first.next.Load() != m {
+	for ch.count > windowMessages || (tight || m.end-ch.first.end > windowBytes) && ch.first.next.Load() != m {
 		ch.first = ch.first.next.Load()
 		ch.count--
 	}
+}
+
+// measure counts the window of ch after a change. h.mu is held.
+func (h *Hub) measure(ch *channel) {
+	now := ch.last.end - ch.first.end
+	h.windows += now - ch.window
+	ch.window = now
 }
 
 // after finds the place behind which messages with a number above seq follow,

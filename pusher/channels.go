@@ -166,6 +166,7 @@ func (h *Hub) closeWindow(channel string) {
 	defer h.mu.Unlock()
 	if ch := h.channels[channel]; ch != nil {
 		ch.first, ch.count = ch.last, 0
+		h.measure(ch)
 	}
 }
 

@@ -159,7 +159,15 @@ func (c *client) add(b []byte) {
 	if c.state != open {
 		return
 	}
-	if int64(len(c.control)+len(b)) > c.hub.cfg.QueueBytes || len(c.control) > 0 && c.hub.full() {
+	limit := ""
+	switch {
+	case int64(len(c.control)+len(b)) > c.hub.cfg.QueueBytes:
+		limit = limitQueue
+	case len(c.control) > 0 && c.hub.full():
+		limit = limitQueueTotal
+	}
+	if limit != "" {
+		c.hub.hits.add(limit)
 		c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "queue full: the client does not read", slow: true})
 		return
 	}
@@ -238,22 +246,24 @@ func (c *client) end(e ending, reset bool) {
 	go c.hub.depart(c)
 }
 
-// fallBehind does with a client that does not take what is meant for it what the
-// configuration says. c.mu is held, by the deliverer.
-func (c *client) fallBehind(s *subscription) {
+// fallBehind does with a client that does not take what is meant for it, beyond a
+// limit, what the configuration says. c.mu is held, by the deliverer.
+func (c *client) fallBehind(s *subscription, limit string) {
 	if c.hub.cfg.Slow != SlowSkip || c.held {
+		c.hub.hits.add(limit)
 		c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "queue full: the client does not read", slow: true})
 		return
 	}
 	// To the newest message: it is the one that the client is given next.
-	limit := c.hub.latest.Load()
+	newest := c.hub.latest.Load()
 	at := s.at
-	for next := at.next.Load(); next != nil && next.seq <= limit && next.next.Load() != nil; next = next.next.Load() {
+	for next := at.next.Load(); next != nil && next.seq <= newest && next.next.Load() != nil; next = next.next.Load() {
 		at = next
 	}
 	if at == s.at {
 		return
 	}
+	c.hub.hits.add(limit)
 	s.grace = 0
 	// In all channels, as one position stands for all of them.
 	for i := range c.subs {

@@ -22,7 +22,7 @@ func TestShutdown_ReachesWhoJoinsMeanwhile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !hub.enter() {
+	if hub.enter("") != nil {
 		t.Fatal("not admitted")
 	}
 	ended := make(chan error, 1)
@@ -42,7 +42,7 @@ func TestShutdown_ReachesWhoJoinsMeanwhile(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	if hub.enter() {
+	if hub.enter("") == nil {
 		t.Error("a client is admitted after shutdown")
 	}
 }

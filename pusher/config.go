@@ -1,6 +1,7 @@
 package pusher
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -36,6 +37,23 @@ type Config struct {
 	// answered 503 with Retry-After. Default 256MiB, at least QueueBytes.
 	QueueTotal int64 `yaml:"queue_total,size"`
 
+	// MaxClients is how many clients there may be at a time, those included that
+	// are about to join or have just left. One more is answered 503 with
+	// Retry-After; an event stream, which a browser would give up for good upon
+	// that, begins with retry and ends. Default 100000.
+	MaxClients int `yaml:"max_clients"`
+
+	// MaxClientsPerAddress is how many of them one client address may have; an IPv6
+	// client is known by its /64 network. One more is answered 429, else as with
+	// MaxClients. Loopback addresses, where another proxy or the operator is, are
+	// not counted. Default 1000.
+	MaxClientsPerAddress int `yaml:"max_clients_per_address"`
+
+	// ChannelsTotal is how many channels may have clients at a time, as clients may
+	// choose their names. Whoever asks for one more is answered as with MaxClients.
+	// Default 250000.
+	ChannelsTotal int `yaml:"channels_total"`
+
 	// Slow says what becomes of a client for which more than QueueBytes wait:
 	// cut (default) ends its connection, so that it comes back and resumes; skip
 	// goes on with the newest message, which clients that get tokens are told of
@@ -67,6 +85,17 @@ type Config struct {
 	// §7.4.1). At most MaxMessage. Default 64KiB, or MaxMessage where that is
 	// less.
 	MaxInbound int64 `yaml:"max_inbound,size"`
+
+	// InboundRate is how many messages a client may send in a second, pings and
+	// pongs included, on the average of ten; more closes its connection with code
+	// 1008. Default 100.
+	InboundRate int `yaml:"inbound_rate"`
+
+	// PublishTotal is how much the requests of the publish API that are under way
+	// may hold in memory together, by the lengths of their bodies; one more is
+	// answered 503 with Retry-After, before its body is read. It must hold a whole
+	// batch. Default 256MiB, or MaxMessage where that is more.
+	PublishTotal int64 `yaml:"publish_total,size"`
 }
 
 // Slow says what becomes of a client that does not keep up.
@@ -199,6 +228,11 @@ const (
 	defaultReplayCount  = 10_000
 	defaultReplayBytes  = 32 << 20
 	defaultMaxChannels  = 32
+	defaultMaxClients   = 100_000
+	defaultMaxPerAddr   = 1000
+	defaultChannels     = 250_000
+	defaultInboundRate  = 100
+	defaultPublishTotal = 256 << 20
 )
 
 // Validate reports everything that is wrong with c as FieldErrors, or nil.
@@ -213,13 +247,23 @@ func (c Config) Validate() error {
 	for _, size := range []struct {
 		field string
 		value int64
-	}{{"queue", c.QueueBytes}, {"max_message", c.MaxMessage}, {"max_inbound", c.MaxInbound}, {"queue_total", c.QueueTotal}, {"replay_bytes", c.ReplayBytes}} {
+	}{{"queue", c.QueueBytes}, {"max_message", c.MaxMessage}, {"max_inbound", c.MaxInbound}, {"queue_total", c.QueueTotal}, {"replay_bytes", c.ReplayBytes}, {"publish_total", c.PublishTotal}} {
 		if size.value < 0 {
 			errs.add(size.field, "%d is negative; write a size such as 1MiB, or leave it out", size.value)
 		}
 	}
-	if c.ReplayMessages < 0 {
-		errs.add("replay_messages", "%d is negative; write a number such as 10000, or leave it out", c.ReplayMessages)
+	for _, count := range []struct {
+		field string
+		value int
+		usual int
+	}{
+		{"replay_messages", c.ReplayMessages, defaultReplayCount}, {"max_clients", c.MaxClients, defaultMaxClients},
+		{"max_clients_per_address", c.MaxClientsPerAddress, defaultMaxPerAddr}, {"channels_total", c.ChannelsTotal, defaultChannels},
+		{"inbound_rate", c.InboundRate, defaultInboundRate},
+	} {
+		if count.value < 0 {
+			errs.add(count.field, "%d is negative; write a number such as %d, or leave it out", count.value, count.usual)
+		}
 	}
 	switch c.Slow {
 	case "", SlowCut, SlowSkip:
@@ -238,6 +282,9 @@ func (c Config) Validate() error {
 	if full.QueueBytes < full.MaxMessage {
 		errs.add("queue", "%d bytes hold no message of max_message (%d bytes), which would cut off whoever is sent one; "+
 			"write at least %[2]d, or a smaller max_message", full.QueueBytes, full.MaxMessage)
+	}
+	if least := max(maxBatchBytes, full.maxLine()); full.PublishTotal < least {
+		errs.add("publish_total", "%d bytes hold no whole batch, of up to %d bytes; write at least that, or leave it out", full.PublishTotal, least)
 	}
 	if full.MaxInbound > full.MaxMessage {
 		errs.add("max_inbound", "%d bytes is more than max_message (%d bytes); write at most %[2]d, or a larger max_message",
@@ -273,6 +320,13 @@ func (c Config) withDefaults() Config {
 	if c.ReplayBytes == 0 {
 		c.ReplayBytes = defaultReplayBytes
 	}
+	if c.PublishTotal == 0 {
+		c.PublishTotal = max(defaultPublishTotal, c.maxLine())
+	}
+	c.MaxClients = cmp.Or(c.MaxClients, defaultMaxClients)
+	c.MaxClientsPerAddress = cmp.Or(c.MaxClientsPerAddress, defaultMaxPerAddr)
+	c.ChannelsTotal = cmp.Or(c.ChannelsTotal, defaultChannels)
+	c.InboundRate = cmp.Or(c.InboundRate, defaultInboundRate)
 	c.History = c.History.withDefaults()
 	return c
 }

@@ -13,6 +13,7 @@ func TestConfig_DefaultsGiveWayToWhatIsWritten(t *testing.T) {
 	full := func(ping time.Duration, queue, message, inbound int64) Config {
 		return Config{
 			PingInterval: ping, QueueBytes: queue, MaxMessage: message, MaxInbound: inbound,
+			MaxClients: 100_000, MaxClientsPerAddress: 1000, ChannelsTotal: 250_000, InboundRate: 100, PublishTotal: 256 * MiB,
 			QueueTotal: 256 * MiB, ReplayMessages: 10_000, ReplayBytes: 32 * MiB,
 			History: History{Messages: 1000, Bytes: 8 * MiB, Age: time.Hour, Total: 256 * MiB},
 		}
@@ -52,6 +53,15 @@ max_inbound: -3 is negative; write a size such as 1MiB, or leave it out`},
 			`max_inbound: 200 bytes is more than max_message (100 bytes); write at most 100, or a larger max_message`},
 		{Config{QueueBytes: 100, MaxInbound: 200},
 			`max_inbound: 200 bytes is more than max_message (100 bytes); write at most 100, or a larger max_message`},
+		{Config{MaxClients: -1, MaxClientsPerAddress: -2, ChannelsTotal: -3, InboundRate: -4, PublishTotal: -5, ReplayMessages: -6},
+			`publish_total: -5 is negative; write a size such as 1MiB, or leave it out
+replay_messages: -6 is negative; write a number such as 10000, or leave it out
+max_clients: -1 is negative; write a number such as 100000, or leave it out
+max_clients_per_address: -2 is negative; write a number such as 1000, or leave it out
+channels_total: -3 is negative; write a number such as 250000, or leave it out
+inbound_rate: -4 is negative; write a number such as 100, or leave it out`},
+		{Config{PublishTotal: 1 << 20},
+			`publish_total: 1048576 bytes hold no whole batch, of up to 16777216 bytes; write at least that, or leave it out`},
 		{Endpoint{}, ``},
 		{Endpoint{Channel: "board", Inbound: InboundEcho, Origins: []string{"*", "https://app.test", "chrome-extension://abc"}}, ``},
 		{Endpoint{Channel: "the board", Inbound: "Echo", Origins: []string{

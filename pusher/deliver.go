@@ -190,20 +190,27 @@ func (d *deliverer) serve(s *subscription) (at int64) {
 	case !c.busy && !c.held:
 		s.grace = 0
 		return s.at.end
-	case c.state == open && d.tooSlow(s, head-s.at.end):
-		c.fallBehind(s)
+	case c.state == open:
+		if limit := d.tooSlow(s, head-s.at.end); limit != "" {
+			c.fallBehind(s, limit)
+		}
 	}
 	return s.at.end
 }
 
-// tooSlow tells whether a client that does not take what waits for it is to be
-// cut off: for its own backlog, or as one of the slowest while all backlogs
-// together are too much. With less than an equal share of that it is none of
-// those who make it so.
-func (d *deliverer) tooSlow(s *subscription, lag int64) bool {
+// tooSlow tells the limit by which a client that does not take what waits for it
+// is to be cut off: for its own backlog, or as one of the slowest while all
+// backlogs together are too much; "" if it is not. With less than an equal share
+// of that it is none of those who make it so.
+func (d *deliverer) tooSlow(s *subscription, lag int64) (limit string) {
 	h := d.hub
-	return lag > h.cfg.QueueBytes+s.grace ||
-		h.full() && lag >= max(s.shard.retained.Load()/2, h.cfg.QueueTotal/max(h.active.Load(), 1))
+	switch {
+	case lag > h.cfg.QueueBytes+s.grace:
+		return limitQueue
+	case h.full() && lag >= max(s.shard.retained.Load()/2, h.share()):
+		return limitQueueTotal
+	}
+	return ""
 }
 
 func (d *deliverer) look(c *client) {

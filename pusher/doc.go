@@ -35,9 +35,10 @@
 //
 // # The walk of a connection
 //
-// endpoint.go sorts requests by what they ask for, checks their Origin (origin.go)
-// and has the application or a token say what they may listen to (auth.go). From
-// Hub.enter on, Shutdown knows of the connection. Hub.join (resume.go) gives it its
+// endpoint.go sorts requests by what they ask for, checks their Origin (origin.go),
+// turns away who is beyond a limit (clientlimit.go), and has the application or a
+// token say what they may listen to (auth.go). From Hub.enter on, Shutdown knows of
+// the connection. Hub.join (resume.go) gives it its
 // places in channels, before the client can know that it is connected: whatever
 // is published from then on reaches it. Until client.start nothing is written: it
 // is held.
@@ -47,8 +48,9 @@
 // (poller_linux.go) then listens to the bare socket, also to one below the front's
 // own TLS, of which only the keys are kept (sealed.go). What it cannot have, such
 // as TLS 1.2, is carried by goroutines (pipe.go). What clients send is read by
-// framereader.go and dealt with by inbox.go, one message of a client after the
-// other; nothing more is read from one for which too much waits there.
+// framereader.go, held to a rate (inboundrate.go), and dealt with by inbox.go, one
+// message of a client after the other; nothing more is read from one for which too
+// much waits there.
 //
 // An event stream stays in the goroutine of its HTTP server, which writes what the
 // deliverer gives it. A poll is a stream that ends with its first block.

@@ -3,12 +3,14 @@ package pusher
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gorilla/websocket"
 )
@@ -89,12 +91,16 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.refuseOrigin(w, r)
 		return
 	}
+	if away := e.hub.hasRoom(r.RemoteAddr); away != nil {
+		e.turnAway(w, r, away)
+		return
+	}
 	a := &arrival{request: r, want: want, start: startOf(r), status: r.URL.Query().Has("status")}
 	if !e.authorize(w, r, a) {
 		return
 	}
-	if !e.hub.enter() {
-		e.hub.goingDown(w, r)
+	if away := e.hub.enter(r.RemoteAddr); away != nil {
+		e.turnAway(w, r, away)
 		return
 	}
 	switch {
@@ -139,6 +145,7 @@ func (e *endpoint) wanted(r *http.Request) (names []string, problem string) {
 		}
 	}
 	if len(names) > e.maxNames {
+		e.hub.hits.add(limitChannels)
 		return nil, fmt.Sprintf("%d channels are more than the %d that one connection may have", len(names), e.maxNames)
 	}
 	return names, ""
@@ -151,6 +158,7 @@ func (e *endpoint) authorize(w http.ResponseWriter, r *http.Request, a *arrival)
 	}
 	admission, refusal := a.by.Authorize(r, a.want)
 	if refusal == nil && len(admission.Channels) > e.maxNames {
+		e.hub.hits.add(limitChannels)
 		refusal = refuse(http.StatusForbidden, "too many channels",
 			fmt.Sprintf("%d channels were granted, and one connection may have %d", len(admission.Channels), e.maxNames))
 	}
@@ -248,18 +256,30 @@ func (e *endpoint) join(w http.ResponseWriter, r *http.Request, a *arrival, f fo
 	c.info.admission, c.info.arrival = a.admission, a
 	how, at, err := e.hub.join(r.Context(), c, a.channels, a.start)
 	if err != nil {
-		e.hub.exit()
-		w.Header().Set("Retry-After", "1")
-		e.hub.refuse(w, r, http.StatusServiceUnavailable, "history: "+err.Error(), "what was published cannot be read just now; connect again in a moment")
+		e.hub.exit(r.RemoteAddr)
+		e.turnAway(w, r, unjoined(err))
 		return nil, "", Position{}, false
 	}
 	return c, how, at, true
 }
 
-// goingDown answers what comes during Shutdown.
-func (h *Hub) goingDown(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Retry-After", "1")
-	h.refuse(w, r, http.StatusServiceUnavailable, "shutting down", "this service is restarting; connect again in a second")
+// unjoined is what a client is told that could not join because of err.
+func unjoined(err error) *turnedAway {
+	if errors.Is(err, errChannels) {
+		return &turnedAway{
+			limit: limitChannelsTotal, status: http.StatusServiceUnavailable,
+			reason: err.Error() + "; raise push.channels_total",
+			text:   "this service has as many channels as it may; connect again in a moment", after: crowdedRetry,
+		}
+	}
+	away := &turnedAway{
+		status: http.StatusServiceUnavailable, reason: "history: " + err.Error(),
+		text: "what was published cannot be read just now; connect again in a moment", after: time.Second,
+	}
+	if errors.Is(err, errFull) {
+		away.limit = limitQueueTotal
+	}
+	return away
 }
 
 // wantsEvents says whether r is what a browser's EventSource sends.

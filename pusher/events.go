@@ -18,7 +18,8 @@ const (
 	// because it did not read what it was sent.
 	EventCut = "push.cut"
 	// EventRefused (info; warn for an origin or a key): a request was answered
-	// with an error. Attributes: status, reason, remote, method, path, and for
+	// with an error, or an event stream with its end where it may come back by
+	// itself. Attributes: status, reason, remote, method, path, and for
 	// an origin: origin, host. Of the app that was asked: auth (the path), cookies
 	// (the names of those that came), origin, host, app_status, location, error,
 	// hint. Of a token: from (where it stood), kid, alg. Of a key of the publish
@@ -53,6 +54,10 @@ const (
 	// stays valid): a key file of the publish API has changed. Attributes: key
 	// (its name), file, secrets (how many it holds), or error and hint.
 	EventPublishKey = "push.publish.key"
+	// EventLimitReached (warn): a limit of the configuration was reached. What
+	// happens often is counted, and logged at most once in ten seconds. Attributes:
+	// limit (its key below push) and count (since the last such line).
+	EventLimitReached = "limit.reached"
 	// EventPanic (error): a fault in this program ended one connection.
 	// Attributes: those of push.open, panic, stack.
 	EventPanic = "push.panic"

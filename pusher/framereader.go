@@ -27,6 +27,9 @@ const (
 // the longest message; the others could go on for ever.
 const maxEmptyFragments = 1024
 
+// partialBytes is what a partial costs besides its buf, about.
+const partialBytes = 128
+
 // frameHandler gets what a frameReader has read. It may call the reader's drop,
 // after which it is not called again.
 type frameHandler interface {
@@ -109,6 +112,14 @@ func (r *frameReader) feed(b []byte, limit int64, deflate bool, h frameHandler) 
 
 // idle tells whether the reader is between two messages and holds no memory.
 func (r *frameReader) idle() bool { return r.part == nil }
+
+// kept is how many bytes are kept of what is unfinished.
+func (r *frameReader) kept() int64 {
+	if r.part == nil {
+		return 0
+	}
+	return int64(cap(r.part.buf)) + partialBytes
+}
 
 // drop gives the memory back and ends reading: what was unfinished is forgotten,
 // and where the next frame begins is not known any more.

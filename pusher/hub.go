@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -39,6 +40,10 @@ type Hub struct {
 	lastID   atomic.Uint64
 	latest   atomic.Uint64 // all messages up to this number are in the chains
 	retained atomic.Int64  // bytes that are kept for single clients; see retained.go
+	taken    atomic.Int64  // bytes of publishes under way; see publishtotal.go
+	hits     *limitHits
+	panics   atomic.Uint64
+	made     time.Time     // where the clock of inboundrate.go begins
 	reading  chan struct{} // holds a token for each one who reads what clients missed
 
 	deliverers []*deliverer
@@ -53,10 +58,12 @@ type Hub struct {
 
 	mu       sync.Mutex // before client.mu, and never held while the broker is called
 	channels map[string]*channel
-	active   atomic.Int64  // connections, from before they join to after they have ended; changed with mu held
-	parting  atomic.Bool   // Shutdown was called; set with mu held
-	over     bool          // nobody joins any more
-	idle     chan struct{} // closed when Shutdown was called and active is 0
+	windows  int64                // bytes of their windows
+	active   atomic.Int64         // connections, from before they join to after they have ended; changed with mu held
+	from     map[netip.Prefix]int // how many of them, by addressGroup
+	parting  atomic.Bool          // Shutdown was called; set with mu held
+	over     bool                 // nobody joins any more
+	idle     chan struct{}        // closed when Shutdown was called and active is 0
 }
 
 // New makes a Hub. What is published is kept by broker, which must not be used
@@ -79,6 +86,9 @@ func New(cfg Config, broker Broker, log *slog.Logger) (*Hub, error) {
 		broker:   broker,
 		epoch:    broker.Epoch(),
 		channels: map[string]*channel{},
+		from:     map[netip.Prefix]int{},
+		hits:     newLimitHits(log),
+		made:     time.Now(),
 		idle:     make(chan struct{}),
 		stop:     make(chan struct{}),
 		reading:  make(chan struct{}, maxReading),
@@ -134,6 +144,7 @@ func (h *Hub) Publish(ctx context.Context, channel string, m Message) (Receipt, 
 // at m.Data. The channel's name has been checked.
 func (h *Hub) publish(ctx context.Context, channel string, m Message, buf []byte) (Receipt, error) {
 	if size := int64(len(buf) - headroom); size > h.cfg.MaxMessage {
+		h.hits.add(limitMessage)
 		return Receipt{}, fmt.Errorf("%w: %d bytes, and max_message is %d", ErrTooLarge, size, h.cfg.MaxMessage)
 	}
 	if m.Text && !utf8.Valid(buf[headroom:]) {
@@ -157,7 +168,8 @@ func (h *Hub) deliver(e *Entry) {
 	defer h.mu.Unlock()
 	ch := h.channels[e.Channel]
 	if ch != nil {
-		ch.append(newMessage(e))
+		ch.append(newMessage(e), h.windows > windowsTotal)
+		h.measure(ch)
 	}
 	// After the message, and before anybody is woken: all up to here are there.
 	h.latest.Store(e.Seq)
@@ -178,19 +190,6 @@ func (h *Hub) Subscribers(channel string) int {
 	return 0
 }
 
-// enter counts a connection before anything is started for it, so that Shutdown
-// cannot overlook it. False: Shutdown was called. Each enter needs one exit.
-func (h *Hub) enter() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.parting.Load() {
-		return false
-	}
-	h.active.Add(1)
-	h.starting.Do(h.start)
-	return true
-}
-
 // leaving says that Shutdown was called.
 func (h *Hub) leaving() bool { return h.parting.Load() }
 
@@ -201,14 +200,6 @@ func (h *Hub) start() {
 	}
 	h.running.Go(func() { h.tick(h.stop) })
 	h.poller.start(h)
-}
-
-func (h *Hub) exit() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.active.Add(-1) == 0 && h.parting.Load() {
-		close(h.idle)
-	}
 }
 
 // hold finds or makes a channel that lives until it is released. h.mu is held.
@@ -239,6 +230,7 @@ func (h *Hub) release(names []string) {
 			continue
 		}
 		delete(h.channels, name)
+		h.windows -= ch.window
 		if h.tells(HookVacate) {
 			h.hooks.Vacated(name)
 		}
@@ -262,7 +254,7 @@ var errOver = errors.New("shutting down")
 
 // depart is the end of a client that join has made one.
 func (h *Hub) depart(c *client) {
-	defer h.exit()
+	defer h.exit(c.info.remote)
 	for i := range c.subs {
 		c.subs[i].shard.remove(&c.subs[i])
 	}
@@ -321,6 +313,7 @@ func (h *Hub) contain(c *client) {
 }
 
 func (h *Hub) fault(c *client, fault any) {
+	h.panics.Add(1)
 	h.log.LogAttrs(context.Background(), slog.LevelError, EventPanic, append(c.attrs(),
 		slog.Any("panic", fault), slog.String("stack", string(debug.Stack())))...)
 	c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "fault in this program"})

@@ -20,7 +20,7 @@ func TestIdle_ClientsHoldNoGoroutineAndLittleMemory(t *testing.T) {
 	}
 	s := newService(t, Config{PingInterval: time.Hour}, Endpoint{Channel: "board"})
 	s.bareDial(t) // starts what all share
-	goroutines, heap := runtime.NumGoroutine(), liveHeap()
+	goroutines, heap := runtime.NumGoroutine(), heapInUse()
 	fds := make([]int, clients)
 	for i := range fds {
 		fds[i] = s.bareDial(t)
@@ -35,20 +35,11 @@ func TestIdle_ClientsHoldNoGoroutineAndLittleMemory(t *testing.T) {
 		}
 	}
 	eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutines })
-	each := (liveHeap() - heap) / clients
+	each := (heapInUse() - heap) / clients
 	t.Logf("%d bytes of heap for each client", each)
 	if each > most {
 		t.Errorf("%d bytes of heap for each client, want %d at most", each, most)
 	}
-}
-
-// liveHeap is what is in use when pools have been emptied.
-func liveHeap() int64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
 }
 
 // bareDial opens a WebSocket without the net package, whose connections are on

@@ -18,6 +18,8 @@ type inbox struct {
 	queue  []inboundMessage
 	bytes  int
 	paused bool
+	since  time.Time       // when it was paused
+	credit time.Duration   // for how long it was, and what came of that in one go; see inboundrate.go
 	ctx    context.Context // done when the client has gone
 	cancel context.CancelFunc
 	worker sync.WaitGroup
@@ -81,7 +83,7 @@ func (c *client) receive(text bool, data []byte) {
 	in.bytes += m.cost()
 	c.hub.retained.Add(int64(m.cost()))
 	if !in.paused && (in.bytes > inboxBytes || c.hub.full()) {
-		in.paused = true
+		in.paused, in.since = true, time.Now()
 		c.line.pause(true)
 	}
 	if len(in.queue) == 1 {
@@ -116,6 +118,7 @@ func (c *client) work() {
 		in.queue = in.queue[1:]
 		if in.paused && in.bytes <= inboxBytes/2 && c.state != gone {
 			in.paused = false
+			in.credit += time.Since(in.since)
 			c.heard = c.hub.ticks.Load() // what it said meanwhile has not been read
 			c.line.pause(false)
 		}

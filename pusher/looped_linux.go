@@ -215,7 +215,7 @@ func (l *looped) pause(on bool) {
 }
 
 func (l *looped) hangUp(reset bool) {
-	l.frames.drop()
+	l.forget()
 	if l.slot != noSlot {
 		l.poller.forget(l)
 	}

@@ -230,8 +230,8 @@ type exercise struct {
 }
 
 // exercises use all that the file tells of, at a service, at one whose store has
-// failed, and at one whose store is full.
-func exercises(good, broken, full *service) []exercise {
+// failed, at one whose store is full, and at one that others publish through.
+func exercises(good, broken, full, crowded *service) []exercise {
 	return []exercise{
 		{good, "all", "POST", "/channels/board", "Idempotency-Key", "1", "hi", 200},
 		{good, "all", "POST", "/channels/board", "Idempotency-Key", "1", "hi", 200},
@@ -246,6 +246,7 @@ func exercises(good, broken, full *service) []exercise {
 
 		{good, "all", "POST", "/publish", "", "", `{"channel":"board","data":"x","id":"1"}` + "\n{}\n" + `{"channels":["news","board"],"data":{},"ttl":9}`, 200},
 		{good, "none", "POST", "/publish", "", "", `{"channel":"board","data":"x"}`, 200},
+		{crowded, "all", "POST", "/publish", "", "", `{"channel":"board","data":"x"}`, 503},
 		{broken, "all", "POST", "/publish", "", "", `{"channel":"board","data":"x"}`, 200},
 		{full, "all", "POST", "/publish", "", "", `{"channel":"board","data":"x"}`, 200},
 		{good, "all", "POST", "/publish", "", "", strings.Repeat("{}\n", maxBatchLines+1), 400},
@@ -301,6 +302,8 @@ func TestOpenAPI_SaysWhatTheServerDoes(t *testing.T) {
 	keys := Keys{{Name: "all", Secret: "all", Channels: []string{"*"}, Rights: all}, {Name: "none", Secret: "none", Channels: []string{"x"}},
 		{Name: "reader", Secret: "reader", Channels: []string{"*"}, Rights: []Right{RightRead}}}
 	good := s.withKeys(keys)
+	crowded := newService(t, Config{}, Endpoint{}).withKeys(keys)
+	crowded.taken.Store(crowded.cfg.PublishTotal)
 	broken := newService(t, Config{}, Endpoint{}).withKeys(keys)
 	if err := broken.broker.Close(); err != nil {
 		t.Fatal(err)
@@ -311,7 +314,7 @@ func TestOpenAPI_SaysWhatTheServerDoes(t *testing.T) {
 	}
 	full := (&service{Hub: hub, t: t}).withKeys(keys)
 
-	for _, c := range exercises(good, broken, full) {
+	for _, c := range exercises(good, broken, full, crowded) {
 
 		request, err := http.NewRequest(c.method, c.at.server.URL+c.path, strings.NewReader(c.body))
 		if err != nil {

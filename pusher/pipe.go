@@ -86,7 +86,7 @@ func (p *piped) pause(on bool) {
 }
 
 func (p *piped) hangUp(reset bool) {
-	p.frames.drop()
+	p.forget()
 	p.resume.Broadcast()
 	if reset {
 		abort(p.conn)

@@ -64,9 +64,13 @@ func (e *endpoint) servePoll(w http.ResponseWriter, r *http.Request, a *arrival,
 	if how == resumeGap {
 		wait = 0 // that is news
 	}
-	block, next, ok := p.await(r, wait)
+	// Until the answer is written: who does not read it is there all the same.
+	e.hub.stay(r.RemoteAddr)
+	defer e.hub.exit(r.RemoteAddr)
+	block, next, written, ok := p.await(r, wait)
+	defer written()
 	if !ok {
-		e.hub.goingDown(w, r)
+		e.turnAway(w, r, goingDown())
 		return
 	}
 	header := w.Header()
@@ -84,13 +88,13 @@ func (e *endpoint) servePoll(w http.ResponseWriter, r *http.Request, a *arrival,
 	_, _ = w.Write(block) // whoever left does not want it
 }
 
-// await waits for a block, and says what the client has seen with it. It reports
-// false if the client was cut off before.
-func (p *poll) await(r *http.Request, wait time.Duration) (block []byte, next uint64, ok bool) {
+// await waits for a block, and says what the client has seen with it, and what is
+// to be called when it is written. It reports false if the client was cut off before.
+func (p *poll) await(r *http.Request, wait time.Duration) (block []byte, next uint64, written func(), ok bool) {
 	p.mu.Lock()
 	if p.state == gone {
 		p.mu.Unlock()
-		return nil, 0, false
+		return nil, 0, func() {}, false
 	}
 	p.start(&p.stream)
 	if wait == 0 { // what is there, or the word that nothing is
@@ -110,7 +114,7 @@ func (p *poll) await(r *http.Request, wait time.Duration) (block []byte, next ui
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	// Nothing has followed the block, as the line is busy from then on.
-	block, next = p.given, p.seen
+	block, next, written = p.given, p.seen, p.outlive()
 	p.end(ending{reason: "answered"}, false)
-	return block, next, true
+	return block, next, written, true
 }

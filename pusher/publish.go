@@ -20,6 +20,11 @@ func (a *publishAPI) publish(w http.ResponseWriter, r *http.Request, key *Key) *
 	if refused != nil {
 		return refused
 	}
+	taken, refused := a.take(r.ContentLength, a.hub.cfg.MaxMessage)
+	if refused != nil {
+		return refused
+	}
+	defer a.give(taken)
 	buf, refused := a.readBody(r)
 	if refused != nil {
 		return refused
@@ -93,7 +98,7 @@ func parseTTL(text string) (ttl time.Duration, problem string) {
 func (a *publishAPI) refusalOf(err error, id string) *refusal {
 	switch {
 	case errors.Is(err, ErrTooLarge):
-		return a.tooLarge()
+		return a.tooLong()
 	case errors.Is(err, ErrNotUTF8):
 		return &refusal{http.StatusBadRequest, "the message is not UTF-8, and text must be; " +
 			"send it as UTF-8, or as a binary message with Content-Type: application/octet-stream"}
@@ -108,7 +113,13 @@ func (a *publishAPI) refusalOf(err error, id string) *refusal {
 	return &refusal{http.StatusServiceUnavailable, err.Error() + "; try again with the same Idempotency-Key"}
 }
 
+// tooLarge refuses a message before it gets to Hub.publish.
 func (a *publishAPI) tooLarge() *refusal {
+	a.hub.hits.add(limitMessage)
+	return a.tooLong()
+}
+
+func (a *publishAPI) tooLong() *refusal {
 	return &refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf(
 		"the message is longer than %d bytes; send less, or raise max_message", a.hub.cfg.MaxMessage)}
 }

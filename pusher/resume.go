@@ -59,12 +59,17 @@ func (h *Hub) join(ctx context.Context, c *client, names []string, from start) (
 		}
 	}
 	h.mu.Lock()
+	if !h.hasRoomFor(names) {
+		h.mu.Unlock()
+		return "", Position{}, errChannels
+	}
 	at := Position{h.epoch, h.latest.Load()}
 	for i, name := range names {
 		ch := h.hold(name)
 		s := &c.subs[i]
 		s.client, s.shard = c, &ch.shards[c.d.index]
 		ch.expire()
+		h.measure(ch)
 		s.at, marks[i] = ch.last, ch.first
 	}
 	known := from.from != nil && reached && h.inWindows(c, *from.from)
@@ -153,8 +158,9 @@ func (h *Hub) extend(ch *channel, place, mark *message) {
 	for m := place; m != mark; m = m.next.Load() {
 		count++
 	}
-	if ch.first == mark && count <= windowMessages && ch.last.end-place.end <= windowBytes {
+	if h.windows <= windowsTotal && ch.first == mark && count <= windowMessages && ch.last.end-place.end <= windowBytes {
 		ch.first, ch.count, ch.mortal = place, count, true // as far as is known
+		h.measure(ch)
 	}
 }
 
@@ -212,7 +218,12 @@ func (h *Hub) missed(ctx context.Context, c *client, channel string, seq uint64)
 			room -= int64(len(e.Data))
 		}
 		entries = append(entries, page...)
-		if seen < head.Last && (len(entries) >= h.cfg.ReplayMessages || room <= 0) {
+		if seen < head.Last && len(entries) >= h.cfg.ReplayMessages {
+			h.hits.add(limitReplayMessages)
+			return nil, false, nil
+		}
+		if seen < head.Last && room <= 0 {
+			h.hits.add(limitReplayBytes)
 			return nil, false, nil
 		}
 	}

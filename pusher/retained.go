@@ -12,16 +12,20 @@ import (
 //   - what a line has not written: a block that several clients share counts once
 //   - what was read from the store for one client that comes back
 //   - what waits to be sent before messages, and what clients have sent and waits
-//     to be dealt with
+//     to be dealt with, or has not come whole
 //
 // Beyond Config.QueueTotal the slowest clients are cut off, nothing is read from
-// the store any more, and clients are not listened to while they have something
-// waiting.
+// the store any more, clients are not listened to while they have something
+// waiting, and those with more than a share of it in unfinished messages are cut
+// off.
 
 // errFull is why a client cannot come back just now.
 var errFull = errors.New("the clients that are being served fill queue_total")
 
 func (h *Hub) full() bool { return h.retained.Load() > h.cfg.QueueTotal }
+
+// share is an equal share of QueueTotal.
+func (h *Hub) share() int64 { return h.cfg.QueueTotal / max(h.active.Load(), 1) }
 
 // lease is a block that clients keep. It counts once, however many they are.
 type lease struct {
@@ -67,6 +71,19 @@ func (c *client) caughtUp() {
 	if c.replay > 0 {
 		c.hub.retained.Add(-c.replay)
 		c.replay = 0
+	}
+}
+
+// outlive has what the line was given last be counted until written is called,
+// whatever becomes of c. c.mu is held.
+func (c *client) outlive() (written func()) {
+	shares, rest := c.shares, c.rest
+	c.shares, c.rest = nil, 0
+	return func() {
+		if shares != nil {
+			shares.drop(c.hub)
+		}
+		c.hub.retained.Add(-rest)
 	}
 }
 

@@ -156,7 +156,7 @@ func TestRetained_WhoHasHisShareIsSpared(t *testing.T) {
 }
 
 func TestRetained_PongsOfAllHaveACeiling(t *testing.T) {
-	s := newService(t, Config{QueueBytes: 256 << 20}, Endpoint{Channel: "board"})
+	s := newService(t, Config{QueueBytes: 256 << 20, InboundRate: 1e9}, Endpoint{Channel: "board"})
 	s.ceiling(1 << 20)
 	c := s.dial("/websocket")
 	pings := []byte(strings.Repeat(string(masked(finBit|opPing, strings.Repeat("p", 125))), 1000))
@@ -231,7 +231,7 @@ func TestClient_CutBeforeItHasStartedEnds(t *testing.T) {
 func TestClient_ThatHasNotStartedIsSlowAsWell(t *testing.T) {
 	s := newService(t, Config{QueueBytes: 1 << 20}, Endpoint{Channel: "board"})
 	e := endpointOf(t, s.Hub, Endpoint{Channel: "board"}).(*endpoint)
-	if !s.enter() {
+	if s.enter("test") != nil {
 		t.Fatal("shut down")
 	}
 	c := s.newClient(e, "test", formToken)

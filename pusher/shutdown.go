@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -12,18 +14,22 @@ import (
 const (
 	// cutTimeout is how long Shutdown waits for connections that it has cut off.
 	cutTimeout = time.Second
-	// partingPace is how many clients are told to go in each of partingStep, so
-	// that they do not all come back in the same moment.
-	partingPace = 100
+	// partingStep is the time that each client adds to that over which Shutdown
+	// spreads its goodbyes: who is sent away comes back at once, and not all of
+	// them are to come back in the same moment.
 	partingStep = 10 * time.Millisecond
+	// partingSpread is the longest such time where Shutdown's context has no
+	// deadline.
+	partingSpread = 5 * time.Second
 )
 
 // Shutdown refuses new clients with 503 and says goodbye to those there are: a
 // WebSocket is sent what waits for it and a Close with code 1012, service
 // restart, upon which a page may connect again; an event stream ends, and the
-// browser connects again by itself. Of many clients, each hundred is told 10 ms
-// after the one before, within half of the time that ctx leaves. It returns when
-// all have ended. When ctx is done before, the rest is cut off, and the error
+// browser connects again by itself; a poll is answered. The only client is told at
+// once, several each at a random time within 10 ms for each further one, but at
+// most within the first half of what ctx leaves (5 s if it has no deadline). It
+// returns when all have ended. When ctx is done before, the rest is cut off, and the error
 // says so. It may be called more than once.
 func (h *Hub) Shutdown(ctx context.Context) error {
 	h.part()
@@ -54,20 +60,48 @@ func (h *Hub) part() {
 
 // sayGoodbye tells every client, and those that join meanwhile hear it from start.
 func (h *Hub) sayGoodbye(ctx context.Context) {
-	clients := h.clock.all()
-	until := time.Now().Add(time.Hour)
+	longest := partingSpread
 	if deadline, ok := ctx.Deadline(); ok {
-		until = time.Now().Add(time.Until(deadline) / 2)
+		longest = max(0, time.Until(deadline)/2)
 	}
-	for i, c := range clients {
-		if i > 0 && i%partingPace == 0 && time.Now().Before(until) {
-			select {
-			case <-time.After(partingStep):
-			case <-ctx.Done():
-			}
+	clients := h.clock.all()
+	spread := min(longest, time.Duration(max(0, len(clients)-1))*partingStep)
+	began := time.Now()
+	for i, at := range partingTimes(len(clients), spread) {
+		if !h.restUntil(ctx, began.Add(at)) {
+			return // nobody is left, or all are about to be cut off
 		}
-		c.goodbye()
+		clients[i].goodbye()
 	}
+}
+
+// partingTimes are n random times within spread, in order. The order of clients is
+// that of the clock, which says nothing of when they came.
+func partingTimes(n int, spread time.Duration) []time.Duration {
+	times := make([]time.Duration, n)
+	for i := range times {
+		times[i] = rand.N(spread + 1)
+	}
+	slices.Sort(times)
+	return times
+}
+
+// restUntil waits for a moment of Shutdown, and reports false if what it waits for
+// is over before: everybody has left, or ctx is done.
+func (h *Hub) restUntil(ctx context.Context, moment time.Time) bool {
+	wait := time.Until(moment)
+	if wait <= 0 {
+		return true
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-h.idle:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // goodbye is what a client is told at Shutdown.

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -120,6 +122,90 @@ func TestShutdown_EndsClientsInEveryState(t *testing.T) {
 				}
 			}
 			eventually(t, "all have gone", func() bool { return s.active.Load() == 0 && len(s.clock.all()) == 0 })
+		})
+	}
+}
+
+// leaver is the line of a client that notes when it is told to go, and goes.
+type leaver struct {
+	opening
+	*client
+	told func()
+}
+
+func (l *leaver) shut() { // the deliverer holds client.mu
+	l.told()
+	l.end(ending{}, false)
+}
+
+// Who is sent away comes back at once: ten thousand are not to do so in the same
+// moment.
+func TestShutdown_GoodbyesAreSpreadAtRandom(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		clients       int
+		timeout, want time.Duration
+	}{
+		{"one", 1, 20 * time.Second, 0},
+		{"10 ms each", 201, 20 * time.Second, 2 * time.Second},
+		{"half of what is left", 1000, 4 * time.Second, 2 * time.Second},
+		{"without a deadline", 1000, 0, partingSpread},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				hub, err := New(Config{}, nil, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				hub.starting.Do(func() { // without the poller, upon which this clock would wait
+					for _, d := range hub.deliverers {
+						hub.running.Go(func() { d.run(hub.stop) }) // ended by Shutdown
+					}
+				})
+				var mu sync.Mutex
+				var told []time.Duration
+				began := time.Now()
+				for range c.clients {
+					hub.enter("")
+					client := hub.newClient(&endpoint{hub: hub}, "", 0)
+					if _, _, err := hub.join(t.Context(), client, []string{"board"}, start{}); err != nil {
+						t.Fatal(err)
+					}
+					client.mu.Lock()
+					client.start(&leaver{client: client, told: func() {
+						mu.Lock()
+						defer mu.Unlock()
+						told = append(told, time.Since(began))
+					}})
+					client.mu.Unlock()
+				}
+				ctx := context.Background()
+				if c.timeout > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, c.timeout)
+					defer cancel()
+				}
+				if err := hub.Shutdown(ctx); err != nil {
+					t.Error(err)
+				}
+				if len(told) != c.clients {
+					t.Fatalf("%d of %d were told", len(told), c.clients)
+				}
+				var quarters [4]int
+				for _, at := range told {
+					// What gather waits for comes on top.
+					if at > c.want+maxPause {
+						t.Errorf("one was told after %s, want %s at most", at, c.want)
+					}
+					if c.want > 0 {
+						quarters[min(3, 4*at/c.want)]++
+					}
+				}
+				// Each is hit by 50 at least on the average.
+				if c.want > 0 && slices.Min(quarters[:]) < 10 {
+					t.Errorf("in each quarter of the time were told %v", quarters)
+				}
+			})
 		})
 	}
 }

@@ -3,7 +3,9 @@ package pusher
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -108,7 +110,7 @@ func (s *service) listen(path string) *http.Response {
 }
 
 func TestSlow_ReaderOfPongsOnlyIsNotSpared(t *testing.T) {
-	s := newService(t, Config{QueueBytes: 16 << 10}, Endpoint{Channel: "board"})
+	s := newService(t, Config{QueueBytes: 16 << 10, InboundRate: 1e9}, Endpoint{Channel: "board"})
 	c := s.dial("/websocket")
 	pings := []byte(strings.Repeat(string(masked(finBit|opPing, strings.Repeat("p", 125))), 1000))
 	_ = c.NetConn().SetWriteDeadline(time.Now().Add(patience))
@@ -121,7 +123,7 @@ func TestSlow_ReaderOfPongsOnlyIsNotSpared(t *testing.T) {
 }
 
 func TestSlow_DeadPeerDoesNotHoldTheWriter(t *testing.T) {
-	s := newService(t, Config{PingInterval: 2 * time.Second, QueueBytes: 64 << 20, MaxMessage: 16 << 20}, Endpoint{Channel: "board"})
+	s := newService(t, Config{PingInterval: 2 * time.Second, QueueBytes: 64 << 20, MaxMessage: 16 << 20, InboundRate: 1e9}, Endpoint{Channel: "board"})
 	c := s.dial("/websocket")
 	// More than the kernel takes, less than the queue; and signs of life all the
 	// while, so that only the write can time out: the interval is long enough for
@@ -132,4 +134,93 @@ func TestSlow_DeadPeerDoesNotHoldTheWriter(t *testing.T) {
 		return len(s.log.find(EventCut)) == 1
 	})
 	s.log.await(t, EventCut, "write timed out")
+}
+
+// rawGet sends a request whose answer nobody reads.
+func (s *service) rawGet(path, field string) net.Conn {
+	s.t.Helper()
+	conn, err := net.Dial("tcp", s.server.Listener.Addr().String())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { conn.Close() })
+	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: test\r\n%s\r\n\r\n", path, field); err != nil {
+		s.t.Fatal(err)
+	}
+	return conn
+}
+
+// An event stream, or a poll, that takes nothing of a message for two
+// PingIntervals is cut off, and counts as a client until then.
+func TestSlow_StreamThatDoesNotReadIsCutAfterAWhile(t *testing.T) {
+	big := Config{PingInterval: brisk, QueueBytes: 64 << 20, MaxMessage: 32 << 20}
+	s := newService(t, big, Endpoint{Channel: "board"})
+	s.rawGet("/websocket", "Accept: text/event-stream")
+	eventually(t, "it is there", func() bool { return s.Subscribers("board") == 1 })
+	s.publish("board", Message{Text: true, Data: make([]byte, 32<<20)})
+	s.log.await(t, EventCut, "write timed out")
+	eventually(t, "it has left", func() bool { return s.active.Load() == 0 && s.retained.Load() == 0 })
+
+	s = newService(t, big, Endpoint{Channel: "board"})
+	s.publish("board", Message{Text: true, Data: make([]byte, 32<<20)})
+	s.rawGet("/websocket?last=1", "Prefer: wait=1")
+	s.log.await(t, EventClose, "answered")
+	if n, kept := s.active.Load(), s.retained.Load(); n == 0 || kept < 32<<20 {
+		t.Errorf("a poll that is being answered is %d clients and %d bytes", n, kept)
+	}
+	eventually(t, "it is given up", func() bool { return s.active.Load() == 0 && s.retained.Load() == 0 })
+}
+
+// 200 MB for a client that does not read cost what may wait for it, and no more:
+// neither while it is there, nor by what it leaves behind.
+func TestSlow_FloodGrowsMemoryByTheQueueAtMost(t *testing.T) {
+	const flood, size = 200 << 20, 64 << 10
+	for _, c := range []struct {
+		name, path, fields string
+		slow               Slow
+	}{
+		{"websocket", "/websocket", upgradeFields, SlowCut},
+		{"websocket that skips", "/websocket", upgradeFields, SlowSkip},
+		{"event stream", "/websocket", "Accept: text/event-stream", SlowCut},
+		{"event stream that skips", "/websocket", "Accept: text/event-stream", SlowSkip},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newService(t, Config{Slow: c.slow, History: History{Messages: 1, Bytes: 1}}, Endpoint{Channel: "board"})
+			conn := s.rawGet(c.path, c.fields)
+			eventually(t, "it is there", func() bool { return s.Subscribers("board") == 1 })
+			data := []byte(strings.Repeat("x", size))
+			for range 2 * windowBytes / size { // the window is full from here on
+				s.publish("board", Message{Text: true, Data: data})
+			}
+			before := heapInUse()
+			worst := int64(0)
+			for sent := 0; sent < flood; sent += size {
+				s.publish("board", Message{Text: true, Data: data})
+				if sent%(4<<20) == 0 {
+					worst = max(worst, heapInUse()-before)
+				}
+			}
+			t.Logf("grew by %d KiB at most", worst>>10)
+			if most := s.cfg.QueueBytes + 1<<20; worst > most {
+				t.Errorf("memory grew by %d bytes, want %d at most", worst, most)
+			}
+			if c.slow == SlowCut {
+				s.log.await(t, EventCut, "queue full")
+			} else if s.Subscribers("board") != 1 {
+				t.Error("it was cut off")
+			}
+			conn.Close()
+		})
+	}
+}
+
+const upgradeFields = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+
+// heapInUse is what is in use once what is garbage has been collected.
+func heapInUse() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

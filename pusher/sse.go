@@ -2,9 +2,7 @@ package pusher
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"time"
 )
@@ -28,7 +26,7 @@ func (e *endpoint) newStream(w http.ResponseWriter, r *http.Request, wait time.D
 	// Without a deadline a reader that has stopped would hold this goroutine for
 	// ever. HTTP/2 ends a stream when it passes, written or not.
 	if err := s.control.SetWriteDeadline(time.Now().Add(wait + e.hub.silence())); err != nil {
-		e.hub.exit()
+		e.hub.exit(r.RemoteAddr)
 		e.hub.refuse(w, r, http.StatusInternalServerError, "no write deadlines: "+err.Error(),
 			"this server cannot set a write deadline; a ResponseWriter put in between needs an Unwrap method")
 		return nil, false
@@ -36,10 +34,8 @@ func (e *endpoint) newStream(w http.ResponseWriter, r *http.Request, wait time.D
 	return s, true
 }
 
-// retryBase is how long browsers wait before they connect again, at least, in
-// milliseconds. Each is told up to as much more, so that they do not all come
-// back in the same moment.
-const retryBase = 1000
+// streamRetry is when browsers connect again.
+const streamRetry = time.Second
 
 // serveStream answers an event stream and returns when it has ended.
 func (e *endpoint) serveStream(w http.ResponseWriter, r *http.Request, a *arrival) {
@@ -58,7 +54,7 @@ func (e *endpoint) serveStream(w http.ResponseWriter, r *http.Request, a *arriva
 	header.Set("X-Accel-Buffering", "no") // nginx would hold it back
 	e.shareWith(w, r)
 	s.client = c
-	c.queue(fmt.Appendf(nil, "retry: %d\n", retryBase+rand.IntN(retryBase)))
+	c.queue(retryField(streamRetry))
 	e.begin(c, a, how, at)
 	s.open(r.Context())
 }

@@ -170,8 +170,10 @@ func (h *Hub) carry(c *client, conn net.Conn) {
 type conversation struct {
 	*client
 	frames     frameReader
-	deaf       bool // nothing that follows counts
-	peerClosed bool // the peer has said Close
+	sent       time.Duration // when what it sent would be over at the rate it may have; see inboundrate.go
+	unfinished int64         // what is counted of frames
+	deaf       bool          // nothing that follows counts
+	peerClosed bool          // the peer has said Close
 }
 
 // received takes what has come from the peer. b is changed.
@@ -182,10 +184,12 @@ func (v *conversation) received(b []byte) {
 	}
 	err := v.frames.feed(b, v.hub.cfg.MaxInbound, v.form&formDeflate != 0, v)
 	if broken, ok := err.(*frameError); ok {
-		v.deaf = true
-		v.frames.drop()
-		v.finish(closeFrame(broken.code, broken.reason), ending{code: broken.code, reason: broken.reason}, true)
+		if broken.code == websocket.CloseMessageTooBig {
+			v.hub.hits.add(limitInbound)
+		}
+		v.violated(broken.code, broken.reason)
 	}
+	v.keepUnfinished()
 }
 
 // greeting is what the app has the client alone be told first.
@@ -196,12 +200,15 @@ func (c *client) greeting(text string) []byte {
 
 // message is that of frameHandler, as is control.
 func (v *conversation) message(text bool, data []byte) {
-	if v.state == open {
+	if v.state == open && v.paced() {
 		v.client.receive(text, data)
 	}
 }
 
 func (v *conversation) control(op byte, payload []byte) {
+	if op != opClose && (v.state != open || !v.paced()) {
+		return
+	}
 	switch op {
 	case opPing:
 		v.add(appendFrame(nil, opPong, payload))

@@ -16,13 +16,14 @@ import (
 // itself. Arrows point one way: from cmd to the libraries, never back, and the
 // two libraries do not know each other.
 var mayImport = map[string][]string{
-	"cmd/wsfront":               {"cmd/internal/config", "cmd/internal/admin", "cmd/internal/doctor", "cmd/internal/heap", "cmd/internal/publishd", "proxy", "pusher", "pusher/natsbroker", "pusher/syslog", "pusher/schedule", "cmd/internal/apacheconf", "cmd/internal/apacheimport", "cmd/internal/systemd"},
+	"cmd/wsfront":               {"cmd/internal/config", "cmd/internal/admin", "cmd/internal/doctor", "cmd/internal/heap", "cmd/internal/metrics", "cmd/internal/publishd", "proxy", "pusher", "pusher/natsbroker", "pusher/syslog", "pusher/schedule", "cmd/internal/apacheconf", "cmd/internal/apacheimport", "cmd/internal/systemd"},
 	"cmd/internal/admin":        {},
 	"cmd/internal/apacheconf":   {},
 	"cmd/internal/apacheimport": {"cmd/internal/apacheconf", "cmd/internal/config"},
 	"cmd/internal/config":       {"proxy", "pusher", "pusher/natsbroker", "pusher/syslog", "pusher/schedule"},
 	"cmd/internal/doctor":       {"cmd/internal/config", "proxy", "proxy/diagnosis", "proxy/frame", "proxy/http1"},
 	"cmd/internal/heap":         {},
+	"cmd/internal/metrics":      {},
 	"cmd/internal/publishd":     {"proxy/http1"},
 	"proxy":                     {"proxy/diagnosis", "proxy/http1", "proxy/record", "proxy/frame", "proxy/relay", "proxy/park"},
 	"proxy/diagnosis":           {},
@@ -55,6 +56,7 @@ var onlyIn = map[string][]string{
 	"github.com/nats-io/nats.go":       {"pusher/natsbroker"},
 	"github.com/letsencrypt/pebble/v2": {"proxy/acmetest"},
 	"github.com/miekg/dns":             {"proxy/acmetest"},
+	"github.com/prometheus":            {"cmd/internal/metrics"},
 	"github.com/robfig/cron/v3":        {"pusher/schedule"},
 	"golang.org/x/crypto/bcrypt":       {"proxy/htpasswd.go"},
 	"golang.org/x/net":                 {"cmd/internal/doctor"},

@@ -1,7 +1,12 @@
 package main
 
 import (
+	"context"
+	"io"
 	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,6 +31,7 @@ func TestMain(m *testing.M) {
 //	subscribe NAME URL  opens a WebSocket
 //	received NAME TEXT  its next message is TEXT
 //	send ADDR TEXT      writes a line to a TCP address
+//	metric STATE LINE   GET /metrics of the admin socket in a state folder has the line
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -42,6 +48,7 @@ func TestScripts(t *testing.T) {
 			"subscribe": subscribe,
 			"received":  received,
 			"send":      send,
+			"metric":    metric,
 		},
 	})
 }
@@ -110,4 +117,20 @@ func send(ts *testscript.TestScript, _ bool, args []string) {
 	defer conn.Close()
 	_, err = conn.Write([]byte(args[1] + "\n"))
 	ts.Check(err)
+}
+
+func metric(ts *testscript.TestScript, _ bool, args []string) {
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", filepath.Join(ts.MkAbs(args[0]), "admin.sock"))
+	}}
+	defer transport.CloseIdleConnections()
+	answer, err := (&http.Client{Transport: transport, Timeout: patience}).Get("http://admin/metrics")
+	ts.Check(err)
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	ts.Check(err)
+	if !strings.Contains("\n"+string(text), "\n"+args[1]+"\n") {
+		ts.Fatalf("no line %q in\n%s", args[1], text)
+	}
 }

@@ -17,6 +17,7 @@ import (
 	"wsfront/cmd/internal/admin"
 	"wsfront/cmd/internal/config"
 	"wsfront/cmd/internal/heap"
+	"wsfront/cmd/internal/metrics"
 	"wsfront/cmd/internal/publishd"
 	"wsfront/cmd/internal/systemd"
 	"wsfront/proxy"
@@ -58,6 +59,7 @@ type service struct {
 
 	flags   publishFlags
 	publish *publishd.Server // nil until a route needs it
+	counts  publishd.Counts  // of publish
 	inputs  *inputs
 	parts   context.Context
 	stop    context.CancelCauseFunc // ends the parts
@@ -241,10 +243,10 @@ func (s *service) takeSignals(orders <-chan os.Signal) {
 	}
 }
 
-// takeOrders serves wsfront reload and wsfront health until the service ends. A
-// server that cannot have its socket serves all the same.
+// takeOrders serves wsfront reload, wsfront health and metrics until the service
+// ends. A server that cannot have its socket serves all the same.
 func (s *service) takeOrders(state string) {
-	orders, err := admin.Listen(state, s.reloadLogged)
+	orders, err := admin.Listen(state, s.reloadLogged, metrics.Handler(s.sources()))
 	if err != nil {
 		s.log.Warn(eventNoAdmin, "reason", err.Error())
 		return
@@ -254,6 +256,22 @@ func (s *service) takeOrders(state string) {
 			s.log.Warn(eventNoAdmin, "reason", err.Error())
 		}
 	})
+}
+
+// sources are the parts that metrics tell of.
+func (s *service) sources() metrics.Sources {
+	return metrics.Sources{
+		Version: version(),
+		Limits:  map[string]func() map[string]uint64{"push": s.pushLimits},
+		Panics:  map[string]func() uint64{"push": s.hub.Panics, "publish": s.counts.Panics.Load},
+	}
+}
+
+// pushLimits are those of the file's section push.
+func (s *service) pushLimits() map[string]uint64 {
+	all := s.hub.LimitHits()
+	all["publish.max_connections"] = s.counts.Refused.Load()
+	return all
 }
 
 // openPublish binds the publish API's address and finds its keys. It returns nil
@@ -286,7 +304,7 @@ func (s *service) openPublish() (*publishd.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return publishd.Listen(api.Listen, handler, s.log)
+	return publishd.Listen(api.Listen, handler, api.MaxConnections, &s.counts, s.log)
 }
 
 // firstKey is the name in the log of the key that is for everything.

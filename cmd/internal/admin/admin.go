@@ -29,8 +29,8 @@ type Server struct {
 // Listen makes the socket in a state folder. A socket that a dead process left
 // behind is replaced; one that answers belongs to a server that runs, and is an
 // error. reload is called for each POST /reload, never twice at a time by one
-// client; its error is the answer.
-func Listen(state string, reload func() error) (*Server, error) {
+// client; its error is the answer. metrics answers GET /metrics.
+func Listen(state string, reload func() error, metrics http.Handler) (*Server, error) {
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		return nil, fmt.Errorf("make the state folder: %w", err)
 	}
@@ -58,6 +58,7 @@ func Listen(state string, reload func() error) (*Server, error) {
 		}
 		io.WriteString(w, "reloaded\n")
 	})
+	mux.Handle("GET /metrics", metrics)
 	return &Server{listener: l, http: &http.Server{Handler: mux, ReadHeaderTimeout: requestTimeout}}, nil
 }
 

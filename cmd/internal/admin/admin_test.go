@@ -3,7 +3,9 @@ package admin
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -15,7 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func start(t *testing.T, state string, reload func() error) {
 	t.Helper()
-	s, err := Listen(state, reload)
+	s, err := Listen(state, reload, http.HandlerFunc(someMetrics))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,6 +30,26 @@ func start(t *testing.T, state string, reload func() error) {
 			t.Error(err)
 		}
 	})
+}
+
+func someMetrics(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "up 1\n") }
+
+func TestMetrics_AreReadByTheSocket(t *testing.T) {
+	state := t.TempDir()
+	start(t, state, func() error { return errors.New("asked to reload") })
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", Socket(state))
+	}}}
+	defer client.CloseIdleConnections()
+	answer, err := client.Get("http://admin/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if text, err := io.ReadAll(answer.Body); err != nil || string(text) != "up 1\n" {
+		t.Errorf("got %q, %v", text, err)
+	}
 }
 
 func TestReload_AnswerIsTheServers(t *testing.T) {
@@ -73,7 +95,7 @@ func TestListen_ReplacesASocketLeftBehindButNotALiveOne(t *testing.T) {
 	if info, err := os.Stat(Socket(state)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("socket: %v, %v", info, err)
 	}
-	if _, err := Listen(state, nil); err == nil || !strings.Contains(err.Error(), "another wsfront runs") {
+	if _, err := Listen(state, nil, nil); err == nil || !strings.Contains(err.Error(), "another wsfront runs") {
 		t.Fatalf("second server: %v", err)
 	}
 }

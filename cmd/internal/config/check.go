@@ -110,10 +110,14 @@ func (f *File) checkHistory() proxy.FieldErrors {
 	return append(found, inPusher(at, h.Memory().Validate())...)
 }
 
-// checkKeys checks the further keys of the publish API.
+// checkKeys checks the further keys of the publish API, and its limit.
 func (f *File) checkKeys() proxy.FieldErrors {
 	api := f.PublishAPI()
 	found := inPusher("push.publish", api.Keys.Validate())
+	if api.MaxConnections < 0 {
+		found = append(found, proxy.FieldError{Field: "push.publish.max_connections", Message: fmt.Sprintf(
+			"%d is negative; write how many connections the publish API may have, such as %d, or leave it out", api.MaxConnections, DefaultPublishConnections)})
+	}
 	for i, key := range api.Keys {
 		if key.KeyFile != "" && key.KeyFile == api.KeyFile {
 			found = append(found, proxy.FieldError{Field: fmt.Sprintf("push.publish.keys[%d].key_file", i), Message: fmt.Sprintf(

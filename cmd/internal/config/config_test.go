@@ -180,7 +180,7 @@ func TestParse_FullFileSetsEveryOption(t *testing.T) {
 			Message: `It is {{.Time.Format "15:04:05"}}`}},
 		{"schedule by cron", f.Push.Schedules[1], schedule.Config{Channel: "board", Cron: "0 8-17 * * mon-fri", Zone: "Europe/Berlin",
 			Message: "{{.Count}} hours of work"}},
-		{"publish", f.PublishAPI(), Publish{Listen: "unix:/run/wsfront/publish.sock", KeyFile: "/etc/wsfront/publish.key", Keys: pusher.Keys{{
+		{"publish", f.PublishAPI(), Publish{Listen: "unix:/run/wsfront/publish.sock", KeyFile: "/etc/wsfront/publish.key", MaxConnections: 50, Keys: pusher.Keys{{
 			Name: "django", KeyFile: "/etc/wsfront/django.key", Channels: []string{"board", "user.*"}, Rights: []pusher.Right{pusher.RightPublish, pusher.RightRead},
 		}}}},
 		{"log", f.Log, Log{Level: "debug", Format: "json"}},

@@ -137,6 +137,10 @@ type Publish struct {
 
 	// Keys are further keys, each for some channels and rights only.
 	Keys pusher.Keys `yaml:"keys"`
+
+	// MaxConnections is how many connections the publish API has at a time; one
+	// more is answered 503 and closed. Default 1000.
+	MaxConnections int `yaml:"max_connections"`
 }
 
 // Log is the log of events.
@@ -152,6 +156,10 @@ type Log struct {
 // DefaultPublishListen is where the publish API listens when the file names no
 // other address.
 const DefaultPublishListen = "127.0.0.1:7070"
+
+// DefaultPublishConnections is how many connections the publish API has at a time
+// when the file says nothing else.
+const DefaultPublishConnections = 1000
 
 // maxFileSize is far more than any configuration needs; a larger file is
 // another one, named by mistake.
@@ -340,6 +348,9 @@ func (f *File) PublishAPI() Publish {
 	}
 	if p.KeyFile == "" && f.StateDir() != "" {
 		p.KeyFile = filepath.Join(f.StateDir(), "publish.key")
+	}
+	if p.MaxConnections == 0 {
+		p.MaxConnections = DefaultPublishConnections
 	}
 	return p
 }

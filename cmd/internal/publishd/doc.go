@@ -3,7 +3,8 @@
 //
 // # The walk of a publish
 //
-//	server.go  accepts the connection and has quick.go read from it
+//	server.go  accepts the connection, if there is room for one more (limits.go),
+//	           and has quick.go read from it
 //	quick.go   reads a request (proxy/http1). A plain publish, which almost all
 //	           are, gets its answer from the API's handler with nothing of
 //	           net/http's connection handling in between: that costs twice of what

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"runtime/debug"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -48,12 +47,9 @@ var quickFields = [...]string{"Authorization", "X-Api-Key", "Content-Type", "Ide
 func (q *quick) serve() {
 	defer q.server.end(q)
 	defer func() {
-		fault := recover() // ends this connection alone, as with net/http
-		if fault != nil {
+		if fault := recover(); fault != nil { // ends this connection alone, as with net/http
 			q.Close()
-		}
-		if fault != nil && fault != http.ErrAbortHandler {
-			q.server.log.Error(eventPanic, "panic", fault, "stack", string(debug.Stack()))
+			q.server.fault(fault)
 		}
 	}()
 	q.header = make(http.Header, len(quickFields))
@@ -162,7 +158,7 @@ func (q *quick) publish() (again bool) {
 	q.reader.Discard(q.body.head)
 	q.body.begin(q)
 	q.answer.reset()
-	q.server.api.ServeHTTP(&q.answer, &q.request)
+	q.server.answer(&q.answer, &q.request)
 	return q.write(q.body.skip() && !q.hurried.Load())
 }
 

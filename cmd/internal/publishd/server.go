@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,11 +23,22 @@ const (
 	idleTimeout   = 5 * time.Minute // publishers keep their connection
 	drainTimeout  = 5 * time.Second
 	acceptPause   = 100 * time.Millisecond // after a connection could not be accepted
+
+	// Of what goes to net/http: a whole request, a batch of many MB at most, and its
+	// answer.
+	requestTimeout = 2 * time.Minute
+	maxHead        = 32 << 10
 )
 
-// eventPanic (error): a fault in this program ended one connection. Attributes:
-// panic, stack.
-const eventPanic = "publish.panic"
+const (
+	// eventPanic (error): a fault in this program ended one connection. Attributes:
+	// panic, stack.
+	eventPanic = "publish.panic"
+	// eventLimit (warn): there were as many connections as there may be, and one
+	// more was refused; at most once in ten seconds. Attributes: limit (its key below
+	// push), count (since the last such line).
+	eventLimit = "limit.reached"
+)
 
 // Server serves the publish API.
 type Server struct {
@@ -35,6 +47,7 @@ type Server struct {
 	log      *slog.Logger
 	http     *http.Server
 	handed   *handed
+	room     room
 
 	wg       sync.WaitGroup // the quick connections
 	mu       sync.Mutex
@@ -42,8 +55,9 @@ type Server struct {
 	conns    map[*quick]struct{}
 }
 
-// Listen binds host:port or unix:/path for api. A fault in it goes to log.
-func Listen(address string, api http.Handler, log *slog.Logger) (*Server, error) {
+// Listen binds host:port or unix:/path for api, and takes up to most connections at
+// a time. What became of them goes to counts, a fault in api to log as well.
+func Listen(address string, api http.Handler, most int, counts *Counts, log *slog.Logger) (*Server, error) {
 	network := "tcp"
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		network, address = "unix", path
@@ -61,17 +75,41 @@ func Listen(address string, api http.Handler, log *slog.Logger) (*Server, error)
 			return nil, fmt.Errorf("make the publish socket private: %w", err)
 		}
 	}
-	return &Server{
+	s := &Server{
 		listener: l,
 		api:      api,
 		log:      log,
-		http: &http.Server{
-			Handler: api, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
-			ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-		},
-		handed: newHanded(l.Addr()),
-		conns:  map[*quick]struct{}{},
-	}, nil
+		handed:   newHanded(l.Addr()),
+		room:     room{most: int64(most), counts: counts, log: log},
+		conns:    map[*quick]struct{}{},
+	}
+	s.http = &http.Server{
+		Handler:           http.HandlerFunc(s.answer),
+		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		ReadTimeout: requestTimeout, WriteTimeout: requestTimeout, MaxHeaderBytes: maxHead,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	return s, nil
+}
+
+// answer has the API answer a request that came in either way. A fault ends its
+// connection alone, by the panic that both ways know as such.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.fault(fault)
+			panic(http.ErrAbortHandler)
+		}
+	}()
+	s.api.ServeHTTP(w, r)
+}
+
+// fault counts and logs what a panic was about, if it is one of ours.
+func (s *Server) fault(fault any) {
+	if fault != http.ErrAbortHandler {
+		s.room.counts.Panics.Add(1)
+		s.log.Error(eventPanic, "panic", fault, "stack", string(debug.Stack()))
+	}
 }
 
 // Address is where it listens.
@@ -107,7 +145,9 @@ func (s *Server) accept() error {
 		conn, err := s.listener.Accept()
 		switch {
 		case err == nil:
-			s.begin(conn)
+			if placed, ok := s.room.enter(conn); ok {
+				s.begin(placed)
+			}
 		case errors.Is(err, net.ErrClosed):
 			return err
 		default: // there may be room again, or it was that one connection's fault

@@ -18,10 +18,13 @@ import (
 
 const patience = 20 * time.Second
 
+// testConnections is the limit of connections where a test does not reach it.
+const testConnections = 100
+
 // start serves api until the test ends, and returns its address and what ends it.
 func start(t *testing.T, address string, api http.Handler) (at string, stop func()) {
 	t.Helper()
-	s, err := Listen(address, api, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	s, err := Listen(address, api, testConnections, &Counts{}, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +241,7 @@ func BenchmarkPublish(b *testing.B) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header()["Content-Type"] = []string{"application/json"}
 		_, _ = io.WriteString(w, `{"channel":"board","subscribers":1,"position":"abcdefgh.1"}`)
-	}), slog.New(slog.DiscardHandler))
+	}), testConnections, &Counts{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}

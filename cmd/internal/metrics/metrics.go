@@ -1,0 +1,61 @@
+package metrics
+
+import (
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Sources are the parts of a running wsfront that have something to tell, by
+// functions that may be called concurrently and return at once. Parts go by name:
+// front, push, and publish for its API.
+type Sources struct {
+	// Version is that of the program.
+	Version string
+
+	// Limits tells, for each part, how often each of its limits was reached since
+	// the start, by the limit's key in the configuration file. A limit that was
+	// never reached is in it with 0.
+	Limits map[string]func() map[string]uint64
+
+	// Panics tells, for each part, how many faults ended one request or connection
+	// since the start.
+	Panics map[string]func() uint64
+}
+
+const (
+	// answerTimeout is how long an answer may take.
+	answerTimeout = 10 * time.Second
+	// maxAnswers is how many may be made at a time; to read the heap's figures
+	// stops the program for a moment.
+	maxAnswers = 4
+)
+
+// Handler answers with all that the sources tell at that moment, and what the Go
+// runtime and the system know of the process.
+func Handler(s Sources) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister( // it panics for two of one name alone
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		buildInfo(s.Version),
+		newLimits(s.Limits),
+		newPanics(s.Panics),
+	)
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{Timeout: answerTimeout, MaxRequestsInFlight: maxAnswers})
+}
+
+// buildInfo is 1, for what its labels say.
+func buildInfo(version string) prometheus.Collector {
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name:        "wsfront_build_info",
+		Help:        "What runs: the version of wsfront, and of Go.",
+		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
+	})
+	info.Set(1)
+	return info
+}
