@@ -41,7 +41,7 @@ type Server struct {
 
 	relay    *relay.Engine
 	tunnels  openTunnels
-	limits   atomic.Pointer[tunnelLimits]
+	limits   atomic.Pointer[limits]
 	messages sync.WaitGroup  // of tunnels of mode message
 	stopping context.Context // done when shutdown begins
 	stop     context.CancelFunc
@@ -84,12 +84,8 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	s.httpExchanges.New = func() any { return new(httpExchange) }
 	s.tunnels.routes, s.tunnels.from = map[string]int{}, map[netip.Prefix]int{}
 	s.stopping, s.stop = context.WithCancel(context.Background())
-	s.setLimits(s.cfg)
+	s.limits.Store(newLimits(s.cfg))
 	return s, nil
-}
-
-func (s *Server) setLimits(cfg Config) {
-	s.limits.Store(&tunnelLimits{all: cfg.MaxTunnels, perAddress: cfg.MaxTunnelsPerAddress})
 }
 
 // Reload puts another configuration into effect. Requests and tunnels under
@@ -114,7 +110,7 @@ func (s *Server) Reload(cfg Config) error {
 		return err
 	}
 	s.cfg = cfg
-	s.setLimits(cfg)
+	s.limits.Store(newLimits(cfg))
 	s.table.Swap(t).close()
 	s.log.Info(eventReload, "sites", len(t.sites))
 	return nil

@@ -37,11 +37,11 @@ func (o *openTunnels) admit(x *exchange) (tunnelPlace, bool) {
 	o.mu.Lock()
 	status, reason := http.StatusServiceUnavailable, ""
 	switch {
-	case limits.all > 0 && o.all >= limits.all:
+	case limits.maxTunnels > 0 && o.all >= limits.maxTunnels:
 		reason = fmt.Sprintf("%d tunnels are open; raise max_tunnels, and the limit of open files with it", o.all)
 	case x.route.MaxTunnels > 0 && o.routes[p.route] >= x.route.MaxTunnels:
 		reason = fmt.Sprintf("%d tunnels of this route are open; raise its max_tunnels if the backend takes more", o.routes[p.route])
-	case p.from.IsValid() && o.from[p.from] >= limits.perAddress:
+	case p.from.IsValid() && o.from[p.from] >= limits.maxTunnelsPerAddress:
 		status = http.StatusTooManyRequests
 		reason = fmt.Sprintf("%s has %d tunnels open; raise max_tunnels_per_address, or name it in trusted_proxies if it is a proxy of yours", groupName(p.from), o.from[p.from])
 	default:
@@ -100,6 +100,3 @@ func groupName(p netip.Prefix) string {
 	}
 	return p.String()
 }
-
-// tunnelLimits are those of the configuration in effect.
-type tunnelLimits struct{ all, perAddress int }
