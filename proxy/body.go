@@ -15,9 +15,11 @@ import (
 )
 
 const (
-	// smallBody is the longest body that is taken whole before the backend is
-	// asked: a client that sends slowly then holds none of its workers.
+	// smallBody is the longest body that goes to the backend in one piece with
+	// the head: a longer one is not worth the copy.
 	smallBody = 16 << 10
+	// maxKeptBody is how much memory for a body is kept for the next one.
+	maxKeptBody = 128 << 10
 	// heldInMemory is how much of a body that comes without a length is kept in
 	// memory; the rest of a longer one goes to a file. Forms fit, uploads do
 	// not.
@@ -28,6 +30,13 @@ var (
 	errBodyTooLong = errors.New("the request body is too long")
 	errBodyStorage = errors.New("store the request body")
 )
+
+// slowBody is the error of a body whose client has reached a limit of time.
+type slowBody struct{ limit string }
+
+func (e *slowBody) Error() string {
+	return "the client sent its body too slowly; see limits." + e.limit
+}
 
 // requestBody is the body of a client's request on its way to a backend.
 type requestBody struct {
@@ -72,7 +81,7 @@ func (x *exchange) takeBody() (ok bool) {
 	case b.length < 0:
 		b.length = lengthNone
 	case b.length == 0:
-	case b.length > smallBody || x.req.ExpectContinue || streaming:
+	case b.length > x.server.limits.Load().UploadBuffer || x.req.ExpectContinue || streaming:
 		b.streams, b.asked = true, x.req.ExpectContinue
 	default:
 		err = b.takeSmall()
@@ -298,8 +307,12 @@ func (u *upload) stream() error {
 func (x *exchange) bodyFailed(err error) {
 	x.down.closeAfter() // the rest of the body is not read
 	var malformed *http1.Error
+	var slow *slowBody
 	switch {
+	case errors.As(err, &slow):
+		x.fail(http.StatusRequestTimeout, slow.Error(), "The upload took too long to arrive.")
 	case errors.Is(err, errBodyTooLong):
+		x.server.hits.add(limitMaxBody, x.client)
 		x.fail(http.StatusRequestEntityTooLarge,
 			fmt.Sprintf("the request body is longer than %d bytes; raise max_body on the route if the application takes more", x.route.MaxBody),
 			"The upload is larger than this server accepts.")

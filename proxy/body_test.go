@@ -196,7 +196,7 @@ func TestForward_ClientAbortsUpload(t *testing.T) {
 		}
 	})
 	f := serveFront(t, Route{Path: "/", App: "http://" + addr})
-	conn, _ := f.dial(crlf(fmt.Sprintf("POST / HTTP/1.1\nHost: a\nContent-Length: %d", smallBody+1)) + "some")
+	conn, _ := f.dial(crlf(fmt.Sprintf("POST / HTTP/1.1\nHost: a\nContent-Length: %d", DefaultUploadBuffer+1)) + "some")
 	receive(t, began)
 	conn.Close()
 	receive(t, ended)
@@ -210,7 +210,7 @@ func TestForward_ClientAbortsUpload(t *testing.T) {
 func TestForward_SmallBodyIsAwaitedBeforeTheBackendIsAsked(t *testing.T) {
 	app, requests := answering(t, okAnswer)
 	f := serveFront(t, Route{Path: "/", App: app})
-	conn, _ := f.dial(crlf(fmt.Sprintf("POST / HTTP/1.1\nHost: a\nContent-Length: %d", smallBody)) + "some")
+	conn, _ := f.dial(crlf(fmt.Sprintf("POST / HTTP/1.1\nHost: a\nContent-Length: %d", DefaultUploadBuffer)) + "some")
 	conn.Close()
 	f.access.await(t, "499")
 	if strings.Contains(f.log.String(), "request.failed") {

@@ -21,12 +21,6 @@ const (
 	// after the answer that ends the connection: closed at once, the connection
 	// would be reset, and the answer lost with it.
 	lingerTime = 5 * time.Second
-	// writeTimeout is how long a client may leave no room for what is written to
-	// it at once, 64 KiB at most, or up to deadlineSlack longer. Else one that
-	// reads nothing would hold its goroutine and the backend's connection for good.
-	writeTimeout = 60 * time.Second
-	// bodyTimeout is how long a client may pause within its request's body.
-	bodyTimeout = 30 * time.Second
 	// deadlineSlack is how much sooner than they say idle connections may be
 	// closed: so often only is a deadline moved, which costs a lock or two.
 	deadlineSlack = time.Second
@@ -117,10 +111,13 @@ func (c *clientConn) end() {
 // secure does the TLS handshake. It reports false when the connection is not
 // ours any more.
 func (c *clientConn) secure() bool {
-	ctx, cancel := context.WithTimeout(c.server.stopping, headerTimeout)
+	ctx, cancel := context.WithTimeout(c.server.stopping, c.server.limits.Load().HandshakeTimeout)
 	defer cancel()
 	conn, state, err := c.server.accepter.Handshake(ctx, c.Conn)
 	if err != nil {
+		if err == context.DeadlineExceeded {
+			c.server.hits.add(limitHandshakeTimeout, c.peer)
+		}
 		c.server.handshakeRefused(c.Conn, err)
 		_ = c.Conn.Close()
 		return false
@@ -173,7 +170,7 @@ const (
 )
 
 // await waits for the first byte of a request: until idleEnd, or if that is zero
-// for idleTimeout.
+// for idle_timeout.
 func (c *clientConn) await(idleEnd time.Time) outcome {
 	if len(c.reader.Buffered()) > 0 {
 		if c.server.draining.Load() {
@@ -181,10 +178,12 @@ func (c *clientConn) await(idleEnd time.Time) outcome {
 		}
 		return request
 	}
-	err := c.wait(parkAfter + deadlineSlack)
+	idle := c.server.limits.Load().IdleTimeout
+	awake := min(idle, parkAfter+deadlineSlack)
+	err := c.wait(awake)
 	if isTimeout(err) && !c.server.draining.Load() {
 		if idleEnd.IsZero() {
-			idleEnd = time.Now().Add(idleTimeout - parkAfter - deadlineSlack)
+			idleEnd = time.Now().Add(idle - awake)
 		}
 		if c.park(idleEnd) {
 			return parked
@@ -200,7 +199,7 @@ func (c *clientConn) await(idleEnd time.Time) outcome {
 // wait waits for d in this goroutine, without a buffer.
 func (c *clientConn) wait(d time.Duration) error {
 	c.reader.Release()
-	c.allow(d)
+	c.allow(time.Now(), d)
 	c.idle.Store(true)
 	defer c.idle.Store(false)
 	// In this order: whoever drains sets draining, and then looks who is idle.
@@ -231,22 +230,26 @@ func (c *clientConn) park(idleEnd time.Time) bool {
 	})
 }
 
-// allow sets how long reading may take.
-func (c *clientConn) allow(d time.Duration) {
-	until := time.Now().Add(d)
-	if gap := until.Sub(c.until); gap < 0 || gap > deadlineSlack {
+// allow sets how long reading may take from now on.
+func (c *clientConn) allow(now time.Time, d time.Duration) {
+	until := now.Add(d)
+	if gap := until.Sub(c.until); gap < 0 || gap > min(deadlineSlack, d/16) {
 		c.until = until
 		_ = c.SetReadDeadline(until) // an error means closed; reading tells
 	}
 }
 
-// Write writes, for writeTimeout at most.
+// Write writes, for write_timeout at most, or up to deadlineSlack longer.
 func (c *clientConn) Write(p []byte) (int, error) {
-	if until := time.Now().Add(writeTimeout); c.writeUntil.Before(until) {
+	if until := time.Now().Add(c.server.limits.Load().WriteTimeout); c.writeUntil.Before(until) {
 		c.writeUntil = until.Add(deadlineSlack)
 		_ = c.SetWriteDeadline(c.writeUntil) // an error means closed; writing tells
 	}
-	return c.Conn.Write(p)
+	n, err := c.Conn.Write(p)
+	if isTimeout(err) {
+		c.server.hits.add(limitWriteTimeout, c.peer)
+	}
+	return n, err
 }
 
 // handOver gives the connection to net/http, with what has been read of it. It

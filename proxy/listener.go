@@ -16,13 +16,6 @@ import (
 	"time"
 )
 
-// Limits of a client's connection.
-const (
-	headerTimeout  = 20 * time.Second // TLS handshake and request head each
-	idleTimeout    = 75 * time.Second // between two requests
-	maxHeaderBytes = 32 << 10
-)
-
 // listener is one address that is served.
 type listener struct {
 	net.Listener
@@ -89,9 +82,9 @@ func (s *Server) newListener(l net.Listener, secure bool) *listener {
 		handover: newHandover(l.Addr()),
 		http: &http.Server{
 			Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serveHTTP(w, r, secure) }),
-			ReadHeaderTimeout: headerTimeout,
-			IdleTimeout:       idleTimeout,
-			MaxHeaderBytes:    maxHeaderBytes,
+			ReadHeaderTimeout: s.cfg.Limits.HeaderTimeout,
+			IdleTimeout:       s.cfg.Limits.IdleTimeout,
+			MaxHeaderBytes:    int(s.cfg.Limits.MaxHeader),
 			ConnContext:       noteConn,
 			ErrorLog:          log.New(httpServerLog{s.log}, "", 0),
 		},

@@ -42,6 +42,7 @@ type Server struct {
 	relay    *relay.Engine
 	tunnels  openTunnels
 	limits   atomic.Pointer[limits]
+	hits     *limitHits
 	messages sync.WaitGroup  // of tunnels of mode message
 	stopping context.Context // done when shutdown begins
 	stop     context.CancelFunc
@@ -61,7 +62,7 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg.withDefaults(), log: log, passwordPoll: filePollInterval, passwordChecks: make(chan struct{}, maxPasswordChecks())}
+	s := &Server{cfg: cfg.withDefaults(), log: log, hits: newLimitHits(log), passwordPoll: filePollInterval, passwordChecks: make(chan struct{}, maxPasswordChecks())}
 	t, err := newTable(s.cfg)
 	if err != nil {
 		return nil, err
