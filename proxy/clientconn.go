@@ -38,7 +38,7 @@ type clientConn struct {
 	net.Conn
 	server     *Server
 	listener   *listener
-	prev, next *clientConn // in clientConns
+	prev, next *clientConn // in one of the lists of clientConns
 	peer       netip.Addr
 
 	reader http1.Reader
@@ -49,6 +49,9 @@ type clientConn struct {
 
 	version uint16      // of TLS, 0 for none
 	isNew   bool        // see settle
+	parked  bool        // in that list of clientConns, whose lock guards it
+	counted bool        // by its address
+	evicted bool        // told to give way, and counted no more; guarded likewise
 	gone    bool        // given away: to net/http, or to a tunnel
 	idle    atomic.Bool // between two requests: may be closed at once
 }
@@ -111,6 +114,7 @@ func (c *clientConn) end() {
 // secure does the TLS handshake. It reports false when the connection is not
 // ours any more.
 func (c *clientConn) secure() bool {
+	defer c.server.endHandshake()
 	ctx, cancel := context.WithTimeout(c.server.stopping, c.server.limits.Load().HandshakeTimeout)
 	defer cancel()
 	conn, state, err := c.server.accepter.Handshake(ctx, c.Conn)
@@ -220,14 +224,26 @@ func (c *clientConn) park(idleEnd time.Time) bool {
 		sealed.Rest()
 	}
 	c.settle()
-	return c.server.conns.lot.Park(socketOf(c.Conn), idleEnd, func(ready bool) {
+	conns := &c.server.conns
+	conns.rest(c)
+	isParked := conns.lot.Park(socketOf(c.Conn), idleEnd, func(ready bool) {
 		// Ended and awaited as what begin started; to close may take a while.
 		if ready {
-			go c.serve(idleEnd)
+			go c.resume(idleEnd)
 		} else {
 			go c.end()
 		}
 	})
+	if !isParked {
+		conns.resume(c)
+	}
+	return isParked
+}
+
+// resume goes on with a connection that was parked.
+func (c *clientConn) resume(idleEnd time.Time) {
+	c.server.conns.resume(c)
+	c.serve(idleEnd)
 }
 
 // allow sets how long reading may take from now on.

@@ -2,9 +2,12 @@ package proxy
 
 import (
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"sync/atomic"
 	"time"
+
+	"wsfront/proxy/http1"
 )
 
 // The names of limits, which are those of their keys in the configuration file.
@@ -110,4 +113,17 @@ func (s *Server) LimitHits() map[string]uint64 {
 		counts[name] = hit.count.Load()
 	}
 	return counts
+}
+
+// headLimit is the limit that a head was refused for, or "".
+func (t *turn) headLimit(refused *http1.Error) string {
+	switch {
+	case refused.Status == http.StatusRequestURITooLong:
+		return limitMaxTarget
+	case refused.Status != http.StatusRequestHeaderFieldsTooLarge:
+		return ""
+	case len(t.c.reader.Buffered()) >= t.limits.head.Head:
+		return limitMaxHeader
+	}
+	return limitMaxHeaderFields
 }

@@ -133,6 +133,9 @@ func (s *Server) Run(ctx context.Context) error {
 // there are too many, one that closes makes room again.
 const acceptPause = 100 * time.Millisecond
 
+// roomMade is how many idle connections are closed then.
+const roomMade = 16
+
 // accept serves what arrives at an address, until it is closed.
 func (s *Server) accept(l *listener) error {
 	protocol := "http"
@@ -150,6 +153,7 @@ func (s *Server) accept(l *listener) error {
 			return nil
 		case isPassing(err):
 			l.full.Store(true)
+			s.conns.makeRoom(roomMade)
 			s.log.Warn(eventAcceptFailed, "address", l.Listener.Addr().String(), "error", err.Error())
 			select {
 			case <-time.After(acceptPause):

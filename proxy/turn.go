@@ -183,19 +183,6 @@ func (t *turn) unreadable(err error) {
 	t.c.linger()
 }
 
-// headLimit is the limit that a head was refused for, or "".
-func (t *turn) headLimit(refused *http1.Error) string {
-	switch {
-	case refused.Status == http.StatusRequestURITooLong:
-		return limitMaxTarget
-	case refused.Status != http.StatusRequestHeaderFieldsTooLarge:
-		return ""
-	case len(t.c.reader.Buffered()) >= t.limits.head.Head:
-		return limitMaxHeader
-	}
-	return limitMaxHeaderFields
-}
-
 // over ends the exchange, and reports whether another request may follow.
 func (t *turn) over() bool {
 	switch c := t.c; {
