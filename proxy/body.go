@@ -20,10 +20,6 @@ const (
 	smallBody = 16 << 10
 	// maxKeptBody is how much memory for a body is kept for the next one.
 	maxKeptBody = 128 << 10
-	// heldInMemory is how much of a body that comes without a length is kept in
-	// memory; the rest of a longer one goes to a file. Forms fit, uploads do
-	// not.
-	heldInMemory = 1 << 20
 )
 
 var (
@@ -110,9 +106,11 @@ func (b *requestBody) takeSmall() error {
 	return nil
 }
 
-// hold takes a body without a length.
+// hold takes a body without a length: what upload_buffer has room for to memory,
+// and the rest of a longer one to a file. Forms fit, uploads do not.
 func (b *requestBody) hold() error {
 	var memory bytes.Buffer
+	room := int(b.x.server.limits.Load().UploadBuffer)
 	b.length = 0
 	for {
 		piece, err := b.x.down.readBody()
@@ -125,7 +123,7 @@ func (b *requestBody) hold() error {
 			return err
 		case b.length > b.x.route.MaxBody:
 			return errBodyTooLong
-		case b.file == nil && memory.Len()+len(piece) <= heldInMemory:
+		case b.file == nil && memory.Len()+len(piece) <= room:
 			memory.Write(piece)
 			continue
 		}
