@@ -52,6 +52,7 @@ type clientConn struct {
 	parked  bool        // in that list of clientConns, whose lock guards it
 	counted bool        // by its address
 	evicted bool        // told to give way, and counted no more; guarded likewise
+	stalls  uint8       // see takes
 	gone    bool        // given away: to net/http, or to a tunnel
 	idle    atomic.Bool // between two requests: may be closed at once
 }
@@ -253,19 +254,6 @@ func (c *clientConn) allow(now time.Time, d time.Duration) {
 		c.until = until
 		_ = c.SetReadDeadline(until) // an error means closed; reading tells
 	}
-}
-
-// Write writes, for write_timeout at most, or up to deadlineSlack longer.
-func (c *clientConn) Write(p []byte) (int, error) {
-	if until := time.Now().Add(c.server.limits.Load().WriteTimeout); c.writeUntil.Before(until) {
-		c.writeUntil = until.Add(deadlineSlack)
-		_ = c.SetWriteDeadline(c.writeUntil) // an error means closed; writing tells
-	}
-	n, err := c.Conn.Write(p)
-	if isTimeout(err) {
-		c.server.hits.add(limitWriteTimeout, c.peer)
-	}
-	return n, err
 }
 
 // handOver gives the connection to net/http, with what has been read of it. It

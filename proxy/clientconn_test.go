@@ -24,6 +24,15 @@ func TestClientConn_WriteEndsIfTheClientDoesNotRead(t *testing.T) {
 			}
 			time.Sleep(DefaultWriteTimeout / 2)
 		}
+		go func() { // ended by the last byte
+			for range 10 { // nor one that takes its time with what is written at once
+				time.Sleep(DefaultWriteTimeout * 9 / 10)
+				_, _ = io.CopyN(io.Discard, theirs, 1)
+			}
+		}()
+		if n, err := c.Write(make([]byte, 10)); n != 10 || err != nil {
+			t.Fatal(n, err)
+		}
 		begin := time.Now()
 		_, err := c.Write([]byte("x"))
 		if took := time.Since(begin); !isTimeout(err) || took < DefaultWriteTimeout || took > DefaultWriteTimeout+deadlineSlack {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"crypto/tls"
 	"io"
 	"log/slog"
 	"net"
@@ -85,21 +86,29 @@ func TestLimits_WhatBecomesOfARequest(t *testing.T) {
 // A client that takes nothing of an answer holds neither its own connection nor
 // the backend's for good.
 func TestLimits_WriteTimeout(t *testing.T) {
-	ended := make(chan struct{})
-	endless := rawBackend(t, func(conn net.Conn, r *bufio.Reader) {
-		defer close(ended)
-		_, err := readRequest(r)
-		if err == nil {
-			_, err = io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
-		}
-		for err == nil {
-			_, err = conn.Write(make([]byte, 64<<10))
-		}
-	})
-	f := limitedFront(t, Limits{WriteTimeout: shortestTimeout}, Route{Path: "/", App: "http://" + endless})
-	f.dial(crlf("GET / HTTP/1.1\nHost: a"))
-	receive(t, ended)
-	f.wantHits(limitWriteTimeout, 1)
+	for name, version := range map[string]uint16{"http": 0, "TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ended := make(chan struct{})
+			endless := rawBackend(t, func(conn net.Conn, r *bufio.Reader) {
+				defer close(ended)
+				_, err := readRequest(r)
+				if err == nil {
+					_, err = io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
+				}
+				for err == nil {
+					_, err = conn.Write(make([]byte, 64<<10))
+				}
+			})
+			f := crowdedFront(t, Config{Limits: Limits{WriteTimeout: shortestTimeout}}, version != 0, Route{Path: "/", App: "http://" + endless})
+			if version != 0 {
+				f.clientTLS.MaxVersion = version
+			}
+			f.dial(simpleRequest)
+			receive(t, ended)
+			f.wantHits(limitWriteTimeout, 1)
+		})
+	}
 }
 
 func TestLimits_HandshakeTimeout(t *testing.T) {
