@@ -220,7 +220,7 @@ func TestAccessLog_LinesStayWhole(t *testing.T) {
 }
 
 func TestAccessLog_OfARunningServer(t *testing.T) {
-	out := &siteLog{}
+	out := newLines()
 	s, err := New(Config{
 		HTTPListen:     Addresses{"127.0.0.1:0"},
 		Sites:          []Site{{Hosts: []string{"app.test"}, TLS: TLS{Mode: TLSOff}, Routes: []Route{{Path: "/", Files: writeTree(t, "a.txt", "text")}}}},

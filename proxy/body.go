@@ -34,6 +34,9 @@ func (e *slowBody) Error() string {
 	return "the client sent its body too slowly; see limits." + e.limit
 }
 
+// Unwrap lets handlers know it by what they know.
+func (e *slowBody) Unwrap() error { return os.ErrDeadlineExceeded }
+
 // requestBody is the body of a client's request on its way to a backend.
 type requestBody struct {
 	x *exchange

@@ -242,10 +242,9 @@ func TestBody_TempFileHasNoName(t *testing.T) {
 	}
 }
 
-// Connections that were handed over go on by net/http, whose reader does not
-// bear that the body of one request is left to it while it was told that the
-// answer may come first: the next request's body is then read by two.
-func TestForward_BodyBehindOneThatNobodyReadByNetHTTP(t *testing.T) {
+// Bodies that handlers leave unread do not get into each other's way, nor into
+// that of a body which streams.
+func TestForward_BodyBehindThoseThatNobodyRead(t *testing.T) {
 	app, requests := answering(t, okAnswer)
 	off := false
 	f := serveFront(t, Route{Path: "/app", App: app, RequestBuffering: &off}, Route{Path: "/files/", Files: t.TempDir()})

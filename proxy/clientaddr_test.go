@@ -1,11 +1,11 @@
 package proxy
 
 import (
-	"net/http"
 	"net/netip"
-	"net/url"
 	"strings"
 	"testing"
+
+	"wsfront/proxy/http1"
 )
 
 func prefixes(list ...string) (p []netip.Prefix) {
@@ -39,16 +39,17 @@ func TestIdentify(t *testing.T) {
 		{"other scheme", "10.0.0.1:5", nil, "gopher", "", "10.0.0.1", "http", "app.test"},
 		{"bad host", "10.0.0.1:5", nil, "", "a b", "10.0.0.1", "http", "app.test"},
 	} {
-		r := &http.Request{RemoteAddr: c.remote, Host: "app.test", URL: &url.URL{Path: "/"}, Header: http.Header{"X-Forwarded-For": c.forwarded}}
+		r := &http1.Request{HostValue: []byte("app.test")}
+		for _, list := range c.forwarded {
+			r.Fields = append(r.Fields, fieldList("X-Forwarded-For", list)...)
+		}
 		for name, v := range map[string]string{"X-Forwarded-Proto": c.proto, "X-Forwarded-Host": c.host} {
 			if v != "" {
-				r.Header.Set(name, v)
+				r.Fields = append(r.Fields, fieldList(name, v)...)
 			}
 		}
-		s := &Server{}
-		s.table.Store(&table{trusted: trusted})
-		x := &httpExchange{}
-		x.arrive(s, nil, r, false)
+		x := &exchange{req: r, peer: netip.MustParseAddrPort(c.remote).Addr().Unmap()}
+		x.arrived(trusted)
 		if x.client.String() != c.client || x.scheme != c.scheme || string(x.host) != c.wants {
 			t.Errorf("%s: %s by %s for %s, want %s by %s for %s", c.name, x.client, x.scheme, x.host, c.client, c.scheme, c.wants)
 		}

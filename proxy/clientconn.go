@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,12 +41,17 @@ type clientConn struct {
 	listener   *listener
 	prev, next *clientConn // in one of the lists of clientConns
 	peer       netip.Addr
+	port       uint16 // of peer
 
 	reader http1.Reader
 	source interface{ Empty() bool } // what reader reads; nil if that cannot tell
 	until  time.Time                 // the read deadline that is set
 	// writeUntil is the write deadline that is set.
 	writeUntil time.Time
+	// limits guards the deadlines where a handler may set its own, from any
+	// goroutine. While it has, ours are not set.
+	limits                sync.Mutex
+	theirRead, theirWrite bool
 
 	version uint16      // of TLS, 0 for none
 	isNew   bool        // see settle
@@ -53,7 +59,7 @@ type clientConn struct {
 	counted bool        // by its address
 	evicted bool        // told to give way, and counted no more; guarded likewise
 	stalls  uint8       // see takes
-	gone    bool        // given away: to net/http, or to a tunnel
+	gone    bool        // given away, to a tunnel or a handler
 	idle    atomic.Bool // between two requests: may be closed at once
 }
 
@@ -73,7 +79,7 @@ func (c *clientConn) use(conn net.Conn) {
 // run serves a connection that was accepted, from its first byte until it ends
 // or is parked.
 func (c *clientConn) run() {
-	if c.listener.secure && !c.secure() || c.server.onlyNetHTTP && c.handOver() {
+	if c.listener.secure && !c.secure() {
 		c.server.conns.done(c)
 		return
 	}
@@ -256,19 +262,37 @@ func (c *clientConn) allow(now time.Time, d time.Duration) {
 	}
 }
 
-// handOver gives the connection to net/http, with what has been read of it. It
-// reports false if that serves no more, and the connection is still ours.
-func (c *clientConn) handOver() bool {
-	read := append([]byte(nil), c.reader.Buffered()...)
-	_ = c.SetDeadline(noDeadline)
-	c.until, c.writeUntil = noDeadline, noDeadline
-	handed := &handedConn{Conn: c.Conn, version: c.version, read: read, newcomers: &c.server.conns.newcomers}
-	handed.isNew.Store(c.isNew)
-	if c.gone = c.listener.handover.give(handed); c.gone {
-		c.reader.Reset(nil)
-		c.isNew = false // handed is, as long as it lasts
+// allowBody is allow for the next piece of a request's body. It reports false
+// where a handler says how long that may take.
+func (c *clientConn) allowBody(now time.Time, d time.Duration) (ours bool) {
+	c.limits.Lock()
+	defer c.limits.Unlock()
+	if !c.theirRead {
+		c.allow(now, d)
 	}
-	return c.gone
+	return !c.theirRead
+}
+
+// allowWatch has reading wait for good, as long as no handler says otherwise.
+func (c *clientConn) allowWatch() {
+	c.limits.Lock()
+	defer c.limits.Unlock()
+	if !c.theirRead {
+		c.until = noDeadline
+		_ = c.SetReadDeadline(noDeadline)
+	}
+}
+
+// ownLimits puts our own limits back into effect for the next request.
+func (c *clientConn) ownLimits() {
+	c.limits.Lock()
+	defer c.limits.Unlock()
+	if c.theirRead {
+		c.theirRead, c.until = false, noDeadline // which is not what is set
+	}
+	if c.theirWrite {
+		c.theirWrite, c.writeUntil = false, noDeadline
+	}
 }
 
 // hangUp closes the connection in a way that shows that something is missing:

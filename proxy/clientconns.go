@@ -27,7 +27,7 @@ type clientConns struct {
 func (s *clientConns) begin(server *Server, l *listener, conn net.Conn) {
 	c := &clientConn{server: server, listener: l, Conn: conn}
 	if ap, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil {
-		c.peer = ap.Addr().Unmap()
+		c.peer, c.port = ap.Addr().Unmap(), ap.Port()
 	}
 	if !l.secure {
 		c.use(withAwait(conn))

@@ -18,17 +18,15 @@ const writeSteps = 4
 // Over TLS 1.2 the client has to take all of p within write_timeout, which is 64
 // KiB at most: crypto/tls cannot go on after a deadline.
 func (c *clientConn) Write(p []byte) (written int, err error) {
-	step := c.server.limits.Load().WriteTimeout / writeSteps
-	c.stalls = 0
 	switch conn := c.Conn.(type) {
 	case *record.Conn:
-		c.allowWrite(step)
+		c.beginWrite()
 		written, err = conn.WriteWhile(p, c.takes)
 	case *tls.Conn:
-		c.allowWrite(writeSteps * step)
+		c.limitWrite(c.server.limits.Load().WriteTimeout)
 		written, err = conn.Write(p)
 	default:
-		c.allowWrite(step)
+		c.beginWrite()
 		for {
 			var n int
 			n, err = conn.Write(p[written:])
@@ -38,15 +36,26 @@ func (c *clientConn) Write(p []byte) (written int, err error) {
 			}
 		}
 	}
-	if isTimeout(err) {
-		c.server.hits.add(limitWriteTimeout, c.peer)
-	}
+	c.wrote(err)
 	return written, err
 }
 
-// allowWrite sets how long writing may take, or up to deadlineSlack longer.
-func (c *clientConn) allowWrite(d time.Duration) {
-	if until := time.Now().Add(d); c.writeUntil.Before(until) {
+// beginWrite sets how long the first step of a write may take.
+func (c *clientConn) beginWrite() {
+	c.stalls = 0
+	c.limitWrite(c.server.limits.Load().WriteTimeout / writeSteps)
+}
+
+// limitWrite sets how long writing may take, or up to deadlineSlack longer, if
+// that is for us to say.
+func (c *clientConn) limitWrite(d time.Duration) {
+	until := time.Now().Add(d)
+	if !c.writeUntil.Before(until) {
+		return
+	}
+	c.limits.Lock()
+	defer c.limits.Unlock()
+	if !c.theirWrite {
 		c.writeUntil = until.Add(deadlineSlack)
 		_ = c.SetWriteDeadline(c.writeUntil) // an error means closed; writing tells
 	}
@@ -58,9 +67,24 @@ func (c *clientConn) takes(n int) bool {
 	if c.stalls++; n > 0 {
 		c.stalls = 0
 	}
-	if c.stalls == writeSteps {
+	c.limits.Lock()
+	defer c.limits.Unlock()
+	if c.stalls == writeSteps || c.theirWrite {
 		return false
 	}
 	c.writeUntil = time.Now().Add(c.server.limits.Load().WriteTimeout / writeSteps)
 	return c.SetWriteDeadline(c.writeUntil) == nil
+}
+
+// wrote counts a client that has reached write_timeout.
+func (c *clientConn) wrote(err error) {
+	if !isTimeout(err) {
+		return
+	}
+	c.limits.Lock()
+	theirs := c.theirWrite
+	c.limits.Unlock()
+	if !theirs {
+		c.server.hits.add(limitWriteTimeout, c.peer)
+	}
 }

@@ -253,6 +253,13 @@ type Route struct {
 	// and those that prefer to wait (RFC 7240 §4.3). Plain requests on the same
 	// path fall through to the next route. It is how a program adds its own push
 	// service.
+	//
+	// The path in URL is the clean one by which the route was found, URL.Scheme
+	// says how the client came, through whatever proxies, and RemoteAddr is the
+	// client's, with port 0 behind a trusted proxy. TLS is set if the client came by
+	// TLS of ours, and tells the version alone. A client that does not send its
+	// body or take its answer is cut after a while, unless the handler sets
+	// deadlines of its own by http.ResponseController.
 	Handler http.Handler `yaml:"-"`
 
 	// Whole has Handler get every request for the path.

@@ -3,42 +3,30 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
 )
 
-// way is a path through the front for HTTP/1.1.
-type way struct {
-	name string
-	take func(*Server)
-}
-
-// ways are the paths that must have the same semantics, the reference first.
-func ways() []way {
-	return []way{{netHTTP, func(s *Server) { s.onlyNetHTTP = true }}, {"own", func(*Server) {}}}
-}
-
-const netHTTP = "net/http"
-
 // rig is a front for one script after another. A reload puts the script's own
 // backends behind it, so that no script meets a connection of the one before.
 type rig struct {
 	server *Server
-	way    way
 	secure bool
 	addr   string
 	cfg    Config
+	folder string // of files
 	log    *lines
 	stop   func()
 }
 
 // newRig starts a front, by TLS with the certificate files when secure.
-func newRig(t testing.TB, w way, secure bool, files TLS) *rig {
+func newRig(t testing.TB, secure bool, files TLS) *rig {
 	t.Helper()
-	g := &rig{way: w, secure: secure, log: newLines()}
+	g := &rig{secure: secure, log: newLines(), folder: writeTree(t, "hello.txt", "hello")}
 	g.cfg = Config{Listen: Addresses{}, HTTPListen: Addresses{"127.0.0.1:0"}, AccessLog: AccessLog{Format: AccessOff}, State: t.TempDir(),
 		Sites: []Site{{TLS: TLS{Mode: TLSOff}}}}
 	if secure {
@@ -49,7 +37,6 @@ func newRig(t testing.TB, w way, secure bool, files TLS) *rig {
 	if g.server, err = New(g.config(scriptConfig{}, "127.0.0.1:1", "127.0.0.1:1"), slog.New(slog.NewTextHandler(g.log, nil)), g.log); err != nil {
 		t.Fatal(err)
 	}
-	w.take(g.server)
 	if err := g.server.Listen(); err != nil {
 		t.Fatal(err)
 	}
@@ -87,9 +74,21 @@ func (g *rig) config(c scriptConfig, app, push string) Config {
 		{Path: "/small/", App: "http://" + app, MaxBody: 16},
 		{Path: "/stream/", App: "http://" + app, RequestBuffering: &off},
 		{Path: "/named/", App: "http://" + app, Host: "inner.test"},
+		{Path: "/files/", Files: g.folder},
+		{Path: "/echo/", Handler: http.HandlerFunc(echoBody), Whole: true},
 	}
 	cfg.Sites = []Site{site}
 	return cfg
+}
+
+// echoBody is the handler of /echo/.
+func echoBody(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		http.Error(w, "the body cannot be read", http.StatusBadRequest)
+		return
+	}
+	_, _ = w.Write(body)
 }
 
 // run plays a script. split cuts what the client sends into writes; nil leaves
@@ -131,16 +130,15 @@ func (g *rig) scheme() string {
 	return "http"
 }
 
-func (g *rig) String() string { return fmt.Sprintf("%s over %s", g.way.name, g.scheme()) }
+func (g *rig) String() string { return g.scheme() }
 
 // rigs is a pool, as tests wait more than they work.
 type rigs struct{ free chan *rig }
 
-func newRigs(t testing.TB, count int, w way, secure bool, files TLS) rigs {
-	t.Helper()
+func newRigs(count int, start func() *rig) rigs {
 	p := rigs{make(chan *rig, count)}
 	for range count {
-		p.free <- newRig(t, w, secure, files)
+		p.free <- start()
 	}
 	return p
 }

@@ -10,27 +10,29 @@ import (
 	"time"
 )
 
-// TestConformance plays every case of the corpus by plain HTTP and by TLS,
-// through each way, and holds the outcome against the verdict.
+// TestConformance plays every case of the corpus by plain HTTP and by TLS, and
+// holds the outcome against the verdict.
 func TestConformance(t *testing.T) {
 	cases := readCorpus(t)
 	files := freshPair(t, "app.test")
-	for _, w := range ways() {
-		for _, secure := range []bool{false, true} {
-			pool := newRigs(t, 8, w, secure, files)
-			scheme := "http"
-			if secure {
-				scheme = "https"
-			}
-			var wg sync.WaitGroup
-			mistakes := make([]string, len(cases))
-			for i, c := range cases {
-				wg.Go(func() { mistakes[i] = c.play(pool, scheme) }) // ends with the script
-			}
-			wg.Wait()
-			for i, c := range cases {
-				t.Run(w.name+" over "+scheme+"/"+c.name, func(t *testing.T) { c.judge(t, w, mistakes[i]) })
-			}
+	for _, secure := range []bool{false, true} {
+		pool := newRigs(8, func() *rig { return newRig(t, secure, files) })
+		scheme := "http"
+		if secure {
+			scheme = "https"
+		}
+		var wg sync.WaitGroup
+		mistakes := make([]string, len(cases))
+		for i, c := range cases {
+			wg.Go(func() { mistakes[i] = c.play(pool, scheme) }) // ends with the script
+		}
+		wg.Wait()
+		for i, c := range cases {
+			t.Run(scheme+"/"+c.name, func(t *testing.T) {
+				if mistakes[i] != "" {
+					t.Errorf("%s (RFC %s)\n%s", c.at, c.rfc, mistakes[i])
+				}
+			})
 		}
 	}
 }
@@ -53,17 +55,6 @@ func (c conformanceCase) play(pool rigs, scheme string) string {
 		return fmt.Sprintf("%s\n%s\nafter %v", strings.Join(mistakes, "\n"), o, time.Since(begin))
 	}
 	return ""
-}
-
-// judge reports a case's mistakes, unless they are known of net/http.
-func (c conformanceCase) judge(t *testing.T, w way, mistakes string) {
-	_, listed := knownOf(c.name)
-	switch listed = listed && w.name == netHTTP; {
-	case mistakes == "" && listed:
-		t.Errorf("%s: net/http does this right now: take it off knownNetHTTP", c.at)
-	case mistakes != "" && !listed:
-		t.Errorf("%s (RFC %s)\n%s", c.at, c.rfc, mistakes)
-	}
 }
 
 // verdict lists what is not as the case says.

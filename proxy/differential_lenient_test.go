@@ -18,8 +18,7 @@ var (
 )
 
 // leniency says what net/http takes, or answers in another way, of what the
-// strict way refuses; "" for a script that both must treat alike. The list is
-// that of knownNetHTTP, for bytes instead of names.
+// strict way refuses; "" for a script that both must treat alike.
 func leniency(s script) string {
 	for _, st := range s.client {
 		if why := lenientRequests(st.text); why != "" {

@@ -12,7 +12,7 @@
 //	               and waits for requests; after a second without a goroutine
 //	               (proxy/park)
 //	turn.go        reads the request's head (proxy/http1), and is the client's
-//	               side of the exchange
+//	               side of the exchange; turnanswer.go writes the answer
 //	exchange.go    gives the request an id; clientaddr.go finds out who asks
 //	server.go      find: site by Host, clean path (path.go), and the first
 //	               route with a pattern that matches (match.go), or the most
@@ -32,9 +32,9 @@
 //	accesslog.go   writes one line when it is over (accessfile.go)
 //
 // A redirect route (redirectroute.go) answers by itself in the place of
-// forward.go.
+// forward.go, as a handler does.
 //
-// No http.Header is made on this way, and in the steady state nothing is
+// No http.Header is made on the way to a backend, and in the steady state nothing is
 // allocated: names and values are slices of the buffers that were read into,
 // and what a request needs is used again for the next one.
 //
@@ -45,14 +45,22 @@
 // clientwrite.go to the time that it may leave an answer unread. Whatever limit
 // is reached is counted by its name, and told of in the log (limithits.go).
 //
+// # Handlers
+//
+// Files (files.go), push services (push.go) and ACME's challenge are answered by
+// handlers as net/http knows them, on the same connection as all else.
+// handlerrequest.go makes the http.Request of the one that was read;
+// handlerbody.go is its body, and handlercontext.go its context, which watches the
+// client once somebody asks. responsewriter.go is the http.ResponseWriter, over the
+// interface downstream, and responsecontrol.go what handlers ask of it besides.
+// turnhandler.go has what that takes of a connection: a handler's deadlines, the
+// watch, and a file that the system sends by itself.
+//
 // # What goes through net/http
 //
-// HTTP/2, files (files.go), handlers of other packages and ACME's challenge. A
-// connection whose next request belongs there is handed over (handover.go) with
-// the bytes that were read of it, and stays there. nethttp.go makes the same
-// exchange of such a request, so that a route answers it by the same code: the
-// two ways differ in what is behind the interface downstream alone. Handlers
-// write to it by responsewriter.go.
+// HTTP/2. Such a connection is handed over (handover.go) after its TLS handshake.
+// nethttp.go makes the same exchange of its requests, so that a route answers them
+// by the same code: the two ways differ in what is behind downstream alone.
 //
 // # The walk of a tunnel
 //

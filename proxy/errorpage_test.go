@@ -13,12 +13,12 @@ import (
 // failed asks a server that fails for one page.
 func failed(t *testing.T, method string, fields map[string]string, hint string) (*http.Response, string) {
 	t.Helper()
-	ts, done := exchangeServer(t, 1, func(x *httpExchange, r *http.Request) {
-		x.Header().Set("ETag", `"of the file"`)
-		x.Header().Set("Content-Encoding", "gzip")
-		x.Header().Set("Content-Length", "99999")
-		x.Header().Set("Allow", "GET")
-		x.fail(http.StatusBadGateway, "dial 10.0.0.7:8080: refused", hint)
+	ts, done := handlerServer(t, 1, func(w *responseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"of the file"`)
+		w.Header().Set("Content-Encoding", "gzip")
+		w.Header().Set("Content-Length", "99999")
+		w.Header().Set("Allow", "GET")
+		w.fail(http.StatusBadGateway, "dial 10.0.0.7:8080: refused", hint)
 	})
 	req, err := http.NewRequest(method, ts.URL, nil)
 	if err != nil {
@@ -117,10 +117,10 @@ func TestErrorPage_HeadHasLengthAndNoBody(t *testing.T) {
 
 func TestErrorPage_AnswerThatHasBegunIsCut(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, major int) {
-		ts, done := exchangeServer(t, major, func(x *httpExchange, r *http.Request) {
-			io.WriteString(x, "half an ans")
-			x.Flush()
-			x.fail(http.StatusBadGateway, "backend broke off", "not now")
+		ts, done := handlerServer(t, major, func(w *responseWriter, r *http.Request) {
+			io.WriteString(w, "half an ans")
+			w.Flush()
+			w.fail(http.StatusBadGateway, "backend broke off", "not now")
 		})
 		res, err := ts.Client().Get(ts.URL)
 		if err != nil {

@@ -11,7 +11,7 @@ import (
 
 // exchange is one request and its answer on the way through the front. It is
 // the same whether the client speaks HTTP/1.1 to our own reader (clientconn.go)
-// or comes by net/http (nethttp.go): what differs between them is behind
+// or HTTP/2 to net/http (nethttp.go): what differs between them is behind
 // downstream. Only the exchange's own goroutine uses it, but for what says
 // otherwise.
 //
@@ -29,6 +29,7 @@ type exchange struct {
 	begin  time.Time
 	client netip.Addr // who asks, trusted proxies seen through
 	peer   netip.Addr // who is connected
+	port   uint16     // of peer
 	// hops are the client and the trusted proxies between it and us, the peer
 	// last: what X-Forwarded-For may honestly say.
 	hops    []netip.Addr
@@ -103,6 +104,11 @@ type downstream interface {
 	// for backends that take their time, and works until stop is called. Nobody
 	// may read the body meanwhile.
 	watch(gone func()) (stop func())
+	// setReadDeadline and setWriteDeadline are a handler's, in place of our own
+	// limits for the body and the answer, until the exchange is over. They may be
+	// called concurrently.
+	setReadDeadline(t time.Time) error
+	setWriteDeadline(t time.Time) error
 	// takeOver gives the connection out for a tunnel, and what the client sent
 	// behind its request.
 	takeOver() (*takenConn, error)

@@ -4,10 +4,8 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/http/httptrace"
 	"net/textproto"
 	"strings"
@@ -15,43 +13,32 @@ import (
 	"time"
 )
 
-// exchangeServer serves one function with an exchange around each answer, by
-// HTTP/1.1 or HTTP/2, and hands each exchange out when its function is done.
-func exchangeServer(t *testing.T, major int, serve func(x *httpExchange, r *http.Request)) (*httptest.Server, <-chan *httpExchange) {
+// handlerServer serves one function as a handler, by HTTP/1.1 or HTTP/2, and
+// hands out what each exchange has come to when its function is done.
+func handlerServer(t *testing.T, major int, serve func(w *responseWriter, r *http.Request)) (served, <-chan exchange) {
 	t.Helper()
-	done := make(chan *httpExchange, 10)
-	s := &Server{}
-	s.table.Store(&table{})
-	ts := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := &httpExchange{}
-		x.arrive(s, w, r, false)
-		x.id, x.path = testID, x.request.Path
-		defer func() { done <- x }()
-		serve(x, r)
-		if x.aborted {
-			panic(http.ErrAbortHandler)
-		}
-	}))
-	ts.Config.ErrorLog = log.New(io.Discard, "", 0) // some tests provoke its complaints
+	done := make(chan exchange, 10)
+	f := serveFront(t, Route{Path: "/", Whole: true, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := w.(*responseWriter).x
+		x.id = testID
+		defer func() { done <- *x }()
+		serve(w.(*responseWriter), r)
+	})})
 	if major == 2 {
-		ts.EnableHTTP2 = true
-		ts.StartTLS()
-	} else {
-		ts.Start()
+		return f.secure(2), done
 	}
-	t.Cleanup(ts.Close)
-	return ts, done
+	return f.plain(), done
 }
 
 // awaitExchange takes the exchange that has ended.
-func awaitExchange(t *testing.T, done <-chan *httpExchange) *httpExchange {
+func awaitExchange(t *testing.T, done <-chan exchange) exchange {
 	t.Helper()
 	select {
 	case x := <-done:
 		return x
 	case <-time.After(10 * time.Second):
 		t.Fatal("the handler has not ended")
-		return nil
+		panic("unreachable")
 	}
 }
 
@@ -64,10 +51,10 @@ func bothProtocols(t *testing.T, test func(t *testing.T, major int)) {
 
 func TestExchange_CountsWhatWriteAndCopySend(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, major int) {
-		ts, done := exchangeServer(t, major, func(x *httpExchange, r *http.Request) {
-			io.WriteString(x, "written ")
+		ts, done := handlerServer(t, major, func(w *responseWriter, r *http.Request) {
+			io.WriteString(w, "written ")
 			// LimitReader hides WriterTo, so that io.Copy takes our ReadFrom.
-			io.Copy(x, io.LimitReader(strings.NewReader(strings.Repeat("copied", 20000)), 120000))
+			io.Copy(w, io.LimitReader(strings.NewReader(strings.Repeat("copied", 20000)), 120000))
 		})
 		res, err := ts.Client().Get(ts.URL)
 		if err != nil {
@@ -87,12 +74,12 @@ func TestExchange_CountsWhatWriteAndCopySend(t *testing.T) {
 func TestExchange_FlushBeforeWriteKnowsTheStatus(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, major int) {
 		release := make(chan struct{})
-		ts, done := exchangeServer(t, major, func(x *httpExchange, r *http.Request) {
-			if err := http.NewResponseController(x).Flush(); err != nil {
+		ts, done := handlerServer(t, major, func(w *responseWriter, r *http.Request) {
+			if err := http.NewResponseController(w).Flush(); err != nil {
 				t.Errorf("flush: %v", err)
 			}
-			if x.status != 200 {
-				t.Errorf("status after Flush is %d, want 200", x.status)
+			if w.x.status != 200 {
+				t.Errorf("status after Flush is %d, want 200", w.x.status)
 			}
 			<-release
 		})
@@ -106,26 +93,15 @@ func TestExchange_FlushBeforeWriteKnowsTheStatus(t *testing.T) {
 	})
 }
 
-func TestExchange_FlushErrorReachesTheHandler(t *testing.T) {
-	x := &httpExchange{exchange: exchange{site: nowhere}, ResponseWriter: noFlusher{httptest.NewRecorder()}}
-	if err := http.NewResponseController(x).Flush(); err == nil {
-		t.Error("Flush reported no error on a writer that cannot flush")
-	}
-	x.Flush() // must not panic
-}
-
-// noFlusher hides Flush.
-type noFlusher struct{ http.ResponseWriter }
-
 func TestExchange_InterimAnswerIsNotTheStatus(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, major int) {
-		ts, done := exchangeServer(t, major, func(x *httpExchange, r *http.Request) {
-			x.Header().Set("Link", "</style.css>; rel=preload")
-			x.WriteHeader(http.StatusEarlyHints)
-			if x.status != 0 {
-				t.Errorf("status after 103 is %d, want none yet", x.status)
+		ts, done := handlerServer(t, major, func(w *responseWriter, r *http.Request) {
+			w.Header().Set("Link", "</style.css>; rel=preload")
+			w.WriteHeader(http.StatusEarlyHints)
+			if w.x.status != 0 {
+				t.Errorf("status after 103 is %d, want none yet", w.x.status)
 			}
-			x.WriteHeader(http.StatusTeapot)
+			w.WriteHeader(http.StatusTeapot)
 		})
 		hints := 0
 		req, err := http.NewRequest("GET", ts.URL, nil)
@@ -147,9 +123,9 @@ func TestExchange_InterimAnswerIsNotTheStatus(t *testing.T) {
 }
 
 func TestExchange_SecondWriteHeaderKeepsTheFirstStatus(t *testing.T) {
-	ts, done := exchangeServer(t, 1, func(x *httpExchange, r *http.Request) {
-		x.WriteHeader(http.StatusNotFound)
-		x.WriteHeader(http.StatusOK)
+	ts, done := handlerServer(t, 1, func(w *responseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		w.WriteHeader(http.StatusOK)
 	})
 	res, err := ts.Client().Get(ts.URL)
 	if err != nil {
@@ -162,8 +138,8 @@ func TestExchange_SecondWriteHeaderKeepsTheFirstStatus(t *testing.T) {
 }
 
 func TestExchange_HijackIsNotedAsSwitched(t *testing.T) {
-	ts, done := exchangeServer(t, 1, func(x *httpExchange, r *http.Request) {
-		conn, rw, err := x.Hijack()
+	ts, done := handlerServer(t, 1, func(w *responseWriter, r *http.Request) {
+		conn, rw, err := w.Hijack()
 		if err != nil {
 			t.Errorf("hijack: %v", err)
 			return
@@ -172,7 +148,7 @@ func TestExchange_HijackIsNotedAsSwitched(t *testing.T) {
 		io.WriteString(rw, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: test\r\nConnection: Upgrade\r\n\r\n")
 		rw.Flush()
 	})
-	conn, err := net.Dial("tcp", ts.Listener.Addr().String())
+	conn, err := net.Dial("tcp", ts.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,11 +164,11 @@ func TestExchange_HijackIsNotedAsSwitched(t *testing.T) {
 }
 
 func TestExchange_HijackRefusedByHTTP2LeavesAnAnswerPossible(t *testing.T) {
-	ts, done := exchangeServer(t, 2, func(x *httpExchange, r *http.Request) {
-		if _, _, err := x.Hijack(); err == nil {
+	ts, done := handlerServer(t, 2, func(w *responseWriter, r *http.Request) {
+		if _, _, err := w.Hijack(); err == nil {
 			t.Error("HTTP/2 let its connection be hijacked")
 		}
-		x.WriteHeader(http.StatusNotImplemented)
+		w.WriteHeader(http.StatusNotImplemented)
 	})
 	res, err := ts.Client().Get(ts.URL)
 	if err != nil {

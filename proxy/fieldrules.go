@@ -85,26 +85,14 @@ func describesError(known http1.Known) bool {
 	return false
 }
 
-// remove takes fields away from a header of net/http's.
-func (r *fieldRules) remove(header http.Header) {
-	if r == nil {
-		return
-	}
-	for i := range r.drops {
-		name := r.drops[i].canonical
-		delete(header, name)
-		if r.drops[i].known == http1.ContentType {
-			header[name] = nil // or net/http would guess one
-		}
-	}
-}
-
-// changeHeader is change for a header of net/http's.
+// changeHeader is change for the header of a request of net/http's client.
 func (r *fieldRules) changeHeader(header http.Header) {
 	if r == nil {
 		return
 	}
-	r.remove(header)
+	for i := range r.drops {
+		delete(header, r.drops[i].canonical)
+	}
 	for i := range r.puts {
 		header.Add(string(r.puts[i].Name), string(r.puts[i].Value))
 	}

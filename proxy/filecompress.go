@@ -3,7 +3,6 @@ package proxy
 import (
 	"io"
 	"net/http"
-	"strconv"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
@@ -35,13 +34,13 @@ const (
 
 // send answers with a file, in the best form that the client takes: a sibling
 // that was compressed beforehand, the file compressed on the way, or as it is.
-func (f *files) send(x *httpExchange, r *http.Request, dir folder, name string, file openFile) {
-	h := x.Header()
+func (f *files) send(w *responseWriter, r *http.Request, dir folder, name string, file openFile) {
+	h := w.Header()
 	kind := contentType(file.info.Name())
 	h.Set("Content-Type", kind)
 	h.Set("X-Content-Type-Options", "nosniff")
 	if !isCompressible(kind) {
-		sendPlain(x, r, file)
+		sendPlain(w, r, file)
 		return
 	}
 	h.Add("Vary", "Accept-Encoding") // on the plain form as well: caches keep it apart by this
@@ -49,26 +48,26 @@ func (f *files) send(x *httpExchange, r *http.Request, dir folder, name string, 
 	for _, coding := range accepted {
 		if sibling, ok := dir.sibling(name, coding, file); ok {
 			defer sibling.Close()
-			sendSibling(x, r, sibling, coding)
+			sendSibling(w, r, sibling, coding)
 			return
 		}
 	}
 	if size := file.info.Size(); size >= minCompress && size <= maxCompress && r.Header["Range"] == nil {
 		for _, coding := range accepted {
-			if coding != codingBrotli && f.compressor.send(x, r, file, coding) {
+			if coding != codingBrotli && f.compressor.send(w, r, file, coding) {
 				return
 			}
 		}
 	}
-	sendPlain(x, r, file)
+	sendPlain(w, r, file)
 }
 
 const fileEndedEarly = "the file ended early while it was sent"
 
-func sendPlain(x *httpExchange, r *http.Request, file openFile) {
-	x.Header().Set("ETag", etag(file.info, ""))
-	http.ServeContent(x, r, "", file.info.ModTime(), file)
-	x.cutShort(r)
+func sendPlain(w *responseWriter, r *http.Request, file openFile) {
+	w.Header().Set("ETag", etag(file.info, ""))
+	http.ServeContent(w, r, "", file.info.ModTime(), file)
+	w.cutShort()
 }
 
 // sibling opens the compressed form that lies beside a file, unless it is
@@ -94,17 +93,17 @@ func (d folder) sibling(name, coding string, file openFile) (openFile, bool) {
 
 // sendSibling serves a compressed form as what it is: a representation of its
 // own, of which ranges can be asked for as well.
-func sendSibling(x *httpExchange, r *http.Request, sibling openFile, coding string) {
-	x.Header().Set("ETag", etag(sibling.info, coding))
-	http.ServeContent(siblingAnswer{x, coding}, r, "", sibling.info.ModTime(), sibling)
-	x.cutShort(r)
+func sendSibling(w *responseWriter, r *http.Request, sibling openFile, coding string) {
+	w.Header().Set("ETag", etag(sibling.info, coding))
+	http.ServeContent(siblingAnswer{w, coding}, r, "", sibling.info.ModTime(), sibling)
+	w.cutShort()
 }
 
 // siblingAnswer names the content coding at the last moment: http.ServeContent
 // tells no length where one is named, as it takes the writer for one that
 // compresses.
 type siblingAnswer struct {
-	*httpExchange
+	*responseWriter
 	coding string
 }
 
@@ -112,19 +111,17 @@ func (a siblingAnswer) WriteHeader(status int) {
 	if status == http.StatusOK || status == http.StatusPartialContent {
 		a.Header().Set("Content-Encoding", a.coding)
 	}
-	a.httpExchange.WriteHeader(status)
+	a.responseWriter.WriteHeader(status)
 }
 
 // cutShort cuts an answer that has fewer bytes than its header told, because
-// the file became shorter or could not be read any more. On HTTP/2 it would
-// otherwise look whole.
-func (x *httpExchange) cutShort(r *http.Request) {
-	length, err := strconv.ParseInt(x.Header().Get("Content-Length"), 10, 64)
-	if err != nil || r.Method == http.MethodHead || x.sent >= length {
+// the file became shorter or could not be read any more.
+func (w *responseWriter) cutShort() {
+	if w.silent || w.written >= w.length {
 		return
 	}
-	if r.Context().Err() == nil {
-		x.reason = fileEndedEarly
+	if w.x.down.err() == nil {
+		w.x.reason = fileEndedEarly
 	}
 	panic(http.ErrAbortHandler)
 }
@@ -167,26 +164,26 @@ func (c *compressor) pool(coding string) *sync.Pool {
 
 // send answers with a file that is compressed on the way. It reports false,
 // with nothing done, when every encoder is busy.
-func (c *compressor) send(x *httpExchange, r *http.Request, file openFile, coding string) bool {
+func (c *compressor) send(w *responseWriter, r *http.Request, file openFile, coding string) bool {
 	select {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	default:
 		return false
 	}
-	h := x.Header()
+	h := w.Header()
 	// The validator is weak, since another run, or another version of this
 	// program, may produce other bytes.
 	h.Set("ETag", "W/"+etag(file.info, coding))
 	h.Set("Content-Encoding", coding)
-	a := &compressedAnswer{ResponseWriter: x, pool: c.pool(coding)}
+	a := &compressedAnswer{ResponseWriter: w, pool: c.pool(coding)}
 	defer a.release()
 	http.ServeContent(a, r, "", file.info.ModTime(), file)
-	if r.Method == http.MethodHead || x.status != http.StatusOK {
+	if r.Method == http.MethodHead || w.x.status != http.StatusOK {
 		return true
 	}
 	if a.err == nil && a.taken < file.info.Size() {
-		x.reason = fileEndedEarly
+		w.x.reason = fileEndedEarly
 		panic(http.ErrAbortHandler) // closing the encoder would make it look whole
 	}
 	if a.err == nil {

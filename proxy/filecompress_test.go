@@ -147,10 +147,10 @@ func TestFiles_CompressesNeitherSmallNorHugeNorPacked(t *testing.T) {
 func TestFiles_SendsPlainWhileEveryEncoderIsBusy(t *testing.T) {
 	dir := writeTree(t, "a.txt", strings.Repeat("x", 5000))
 	f := &files{&route{Route: Route{Files: dir}, prefix: "/"}, newCompressor()}
-	ts, _ := exchangeServer(t, 1, func(x *httpExchange, r *http.Request) { f.serveHTTP(x, r) })
+	ts, _ := handlerServer(t, 1, func(w *responseWriter, r *http.Request) { f.serveHTTP(w, r) })
 	coding := func() string {
 		t.Helper()
-		res, body := filesSite{Server: ts}.fetch(t, "GET", "/a.txt", "Accept-Encoding", "gzip")
+		res, body := filesSite{served: ts}.fetch(t, "GET", "/a.txt", "Accept-Encoding", "gzip")
 		if got := decompress(t, res.Header.Get("Content-Encoding"), body); len(got) != 5000 {
 			t.Errorf("got %d bytes", len(got))
 		}
@@ -188,34 +188,3 @@ func TestFiles_CompressesForManyAtOnce(t *testing.T) {
 		})
 	}
 }
-
-func BenchmarkFiles(b *testing.B) {
-	dir := writeTree(b, "a.bin", strings.Repeat("x", 20000), "a.js", strings.Repeat("function f() { return 1 }\n", 4000), "b.js", "plain", "b.js.br", strings.Repeat("x", 20000))
-	for _, c := range []struct{ name, path, accept string }{
-		{"plain", "/a.bin", "identity"}, {"sibling", "/b.js", "br"}, {"gzip", "/a.js", "gzip"}, {"zstd", "/a.js", "zstd"},
-	} {
-		b.Run(c.name, func(b *testing.B) {
-			f := &files{&route{Route: Route{Files: dir}, prefix: "/"}, newCompressor()}
-			r, err := http.NewRequest("GET", c.path, nil)
-			if err != nil {
-				b.Fatal(err)
-			}
-			r.Header.Set("Accept-Encoding", c.accept)
-			b.ReportAllocs()
-			for b.Loop() {
-				x := &httpExchange{exchange: exchange{site: nowhere, path: []byte(c.path)}, ResponseWriter: &discarded{header: http.Header{}}}
-				f.serveHTTP(x, r)
-				if x.status != 200 {
-					b.Fatal(x.status)
-				}
-			}
-		})
-	}
-}
-
-// discarded is an answer that nobody reads.
-type discarded struct{ header http.Header }
-
-func (d *discarded) Header() http.Header         { return d.header }
-func (d *discarded) WriteHeader(int)             {}
-func (d *discarded) Write(p []byte) (int, error) { return len(p), nil }

@@ -62,51 +62,53 @@ func newFiles(rt *route) (*files, error) {
 	return f, nil
 }
 
-func (f *files) serveHTTP(x *httpExchange, r *http.Request) {
+func (f *files) serve(x *exchange) { x.handle(f.serveHTTP) }
+
+func (f *files) serveHTTP(w *responseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		x.Header().Set("Allow", "GET, HEAD")
-		x.fail(http.StatusMethodNotAllowed, "", hintReadOnly)
+		w.Header().Set("Allow", "GET, HEAD")
+		w.fail(http.StatusMethodNotAllowed, "", hintReadOnly)
 		return
 	}
-	name, ok := fileName(string(x.path[len(f.route.prefix):]))
+	name, ok := fileName(string(w.x.path[len(f.route.prefix):]))
 	if !ok {
-		x.fail(http.StatusNotFound, "", hintNoFile)
+		w.fail(http.StatusNotFound, "", hintNoFile)
 		return
 	}
 	dir, err := openFolder(f.route.Files)
 	if err != nil {
-		f.refuse(x, err, "")
+		f.refuse(w, err, "")
 		return
 	}
 	defer dir.close()
-	switch e, err := dir.find(name, endsInSlash(x.path)); {
+	switch e, err := dir.find(name, endsInSlash(w.x.path)); {
 	case err == nil && e.bare:
 		e.Close()
-		redirectToFolder(x, r)
+		redirectToFolder(w, r)
 	case err == nil:
 		defer e.Close()
-		f.send(x, r, dir, e.name, e.openFile)
+		f.send(w, r, dir, e.name, e.openFile)
 	case isNoFile(err) && f.route.Fallback != "":
-		f.fallBack(x, r, dir)
+		f.fallBack(w, r, dir)
 	default:
-		f.refuse(x, err, dir.badLink(e.name))
+		f.refuse(w, err, dir.badLink(e.name))
 	}
 }
 
 // fallBack answers with the route's Fallback, as if it had been asked for: an
 // application's page, whose own addresses are no files.
-func (f *files) fallBack(x *httpExchange, r *http.Request, dir folder) {
+func (f *files) fallBack(w *responseWriter, r *http.Request, dir folder) {
 	e, err := dir.find(strings.TrimPrefix(f.route.Fallback, "/"), false)
 	if err == nil {
 		defer e.Close()
-		f.send(x, r, dir, e.name, e.openFile)
+		f.send(w, r, dir, e.name, e.openFile)
 		return
 	}
 	link := dir.badLink(e.name)
 	if link == "" && isNoFile(err) {
 		link = fmt.Sprintf("the fallback %s%s is missing; create it, or correct fallback", f.route.Files, f.route.Fallback)
 	}
-	f.refuse(x, err, link)
+	f.refuse(w, err, link)
 }
 
 // has reports whether a route with Fallthrough takes a request. A file that is
@@ -143,32 +145,32 @@ func isNoFile(err error) bool {
 
 // refuse answers for a file that could not be opened. That it is missing is
 // everyday and only in the access log; anything else is for the operator.
-func (f *files) refuse(x *httpExchange, err error, link string) {
+func (f *files) refuse(w *responseWriter, err error, link string) {
 	switch {
 	case errors.Is(err, errFolderMissing):
-		x.fail(http.StatusNotFound, fmt.Sprintf("the folder %s is missing; create it, or correct files", f.route.Files), hintNoFile)
+		w.fail(http.StatusNotFound, fmt.Sprintf("the folder %s is missing; create it, or correct files", f.route.Files), hintNoFile)
 	case link != "":
-		x.fail(http.StatusNotFound, link, hintNoFile)
+		w.fail(http.StatusNotFound, link, hintNoFile)
 	case isNoFile(err):
-		x.fail(http.StatusNotFound, "", hintNoFile)
+		w.fail(http.StatusNotFound, "", hintNoFile)
 	case errors.Is(err, fs.ErrPermission):
-		x.fail(http.StatusForbidden, err.Error()+"; let the user that runs this program read it", "This file may not be read.")
+		w.fail(http.StatusForbidden, err.Error()+"; let the user that runs this program read it", "This file may not be read.")
 	default:
-		x.fail(http.StatusInternalServerError, err.Error(), "The file could not be read.")
+		w.fail(http.StatusInternalServerError, err.Error(), "The file could not be read.")
 	}
 }
 
 // redirectToFolder sends the browser to the address with a slash behind it, to
 // which the links of an index page are relative. A clean path never begins
 // with two slashes, so that the Location cannot name another host.
-func redirectToFolder(x *httpExchange, r *http.Request) {
-	location := string(x.path) + "/"
+func redirectToFolder(w *responseWriter, r *http.Request) {
+	location := string(w.x.path) + "/"
 	if r.URL.RawQuery != "" {
 		location += "?" + r.URL.RawQuery
 	}
-	x.Header().Set("Location", location)
-	x.Header().Set("Content-Length", "0")
-	x.WriteHeader(http.StatusMovedPermanently)
+	w.Header().Set("Location", location)
+	w.Header().Set("Content-Length", "0")
+	w.WriteHeader(http.StatusMovedPermanently)
 }
 
 // fileName decodes what follows a route's prefix, once, into the name of a

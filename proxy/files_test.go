@@ -1,60 +1,53 @@
 package proxy
 
 import (
-	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// siteLog collects log lines of several goroutines.
-type siteLog struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *siteLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *siteLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-// filesSite serves one files route by a Server behind a test listener.
+// filesSite is a Server with one files route.
 type filesSite struct {
-	*httptest.Server
-	log *siteLog
+	served
+	log *lines // from warnings up
 }
 
 func newFilesSite(t testing.TB, rt Route) filesSite {
 	t.Helper()
-	log := &siteLog{}
+	log := newLines()
 	s, err := New(Config{
-		HTTPListen: Addresses{"127.0.0.1:0"},
-		Sites:      []Site{{Hosts: []string{"*"}, TLS: TLS{Mode: TLSOff}, Routes: []Route{rt}}},
-		State:      t.TempDir(),
-	}, slog.New(slog.NewTextHandler(log, nil)), nil)
+		Listen: Addresses{}, HTTPListen: Addresses{"127.0.0.1:0"},
+		Sites: []Site{{Hosts: []string{"*"}, TLS: TLS{Mode: TLSOff}, Routes: []Route{rt}}},
+		State: t.TempDir(),
+	}, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn})), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serveHTTP(w, r, false) }))
-	t.Cleanup(ts.Close)
-	return filesSite{ts, log}
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }() // ended by cancel, awaited by Cleanup
+	transport := &http.Transport{}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	addr := s.listeners[0].Addr().String()
+	return filesSite{served{"http://" + addr, addr, &http.Client{Transport: transport}}, log}
 }
 
 // fetch asks for a path as it is written, with fields given as name, value.
@@ -260,9 +253,7 @@ func TestFiles_SymlinkThatLeavesTheFolderIsRefusedByName(t *testing.T) {
 		if res.StatusCode != 404 || strings.Contains(body, "secret") {
 			t.Errorf("%s: got %s, %q", path, res.Status, body)
 		}
-		if want := filepath.Join(dir, link) + " is a symbolic link to "; !strings.Contains(s.log.String(), want) {
-			t.Errorf("%s: the log lacks %q:\n%s", path, want, s.log)
-		}
+		s.log.await(t, filepath.Join(dir, link)+" is a symbolic link to ", "path="+path+" ")
 	}
 }
 
@@ -279,8 +270,8 @@ func TestFiles_NamedPipeHoldsNobody(t *testing.T) {
 
 func TestFiles_UnreadableFileSaysWhatToDo(t *testing.T) {
 	// By its error, since root, who may run this, can read everything.
-	ts, done := exchangeServer(t, 1, func(x *httpExchange, r *http.Request) {
-		(&files{}).refuse(x, fmt.Errorf("open a.txt: %w", fs.ErrPermission), "")
+	ts, done := handlerServer(t, 1, func(w *responseWriter, r *http.Request) {
+		(&files{}).refuse(w, fmt.Errorf("open a.txt: %w", fs.ErrPermission), "")
 	})
 	res, err := ts.Client().Get(ts.URL)
 	if err != nil {
@@ -296,10 +287,10 @@ func TestFiles_SwappedFolderIsSeenAtOnce(t *testing.T) {
 	base := writeTree(t, "v1/a.txt", "one", "v2/a.txt", "two")
 	current := filepath.Join(base, "current")
 	s := newFilesSite(t, Route{Path: "/", Files: current})
-	if res, _ := s.fetch(t, "GET", "/a.txt"); res.StatusCode != 404 ||
-		!strings.Contains(s.log.String(), "the folder "+current+" is missing; create it") {
-		t.Errorf("before the first deployment: got %s; logged %s", res.Status, s.log)
+	if res, _ := s.fetch(t, "GET", "/a.txt"); res.StatusCode != 404 {
+		t.Errorf("before the first deployment: got %s", res.Status)
 	}
+	s.log.await(t, "the folder "+current+" is missing; create it")
 	for _, c := range []struct{ target, want string }{{"v1", "one"}, {"v2", "two"}} {
 		if err := os.Symlink(c.target, current+".new"); err != nil {
 			t.Fatal(err)
@@ -359,9 +350,9 @@ func TestFiles_FileThatEndsEarlyIsCut(t *testing.T) {
 		if err := os.Truncate(name, 64<<20); err != nil {
 			t.Fatal(err)
 		}
-		ts, done := exchangeServer(t, major, func(x *httpExchange, r *http.Request) {
-			x.path = []byte("/a.bin")
-			(&files{&route{Route: Route{Files: filepath.Dir(name)}, prefix: "/"}, newCompressor()}).serveHTTP(x, r)
+		ts, done := handlerServer(t, major, func(w *responseWriter, r *http.Request) {
+			w.x.path = []byte("/a.bin")
+			(&files{&route{Route: Route{Files: filepath.Dir(name)}, prefix: "/"}, newCompressor()}).serveHTTP(w, r)
 		})
 		res, err := ts.Client().Get(ts.URL)
 		if err != nil {
@@ -383,7 +374,7 @@ func TestFiles_FileThatEndsEarlyIsCut(t *testing.T) {
 func TestFiles_FileThatEndsEarlyIsCutWhenCompressed(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, major int) {
 		dir := writeTree(t, "a.txt", strings.Repeat("x", 5000))
-		ts, done := exchangeServer(t, major, func(x *httpExchange, r *http.Request) {
+		ts, done := handlerServer(t, major, func(w *responseWriter, r *http.Request) {
 			d, err := openFolder(dir)
 			if err != nil {
 				t.Error(err)
@@ -397,7 +388,7 @@ func TestFiles_FileThatEndsEarlyIsCutWhenCompressed(t *testing.T) {
 			}
 			defer file.Close()
 			file.info = longer{file.info}
-			(&files{&route{}, newCompressor()}).send(x, r, d, "a.txt", file)
+			(&files{&route{}, newCompressor()}).send(w, r, d, "a.txt", file)
 		})
 		res, err := ts.Client().Get(ts.URL) // accepts gzip by itself
 		if err == nil {

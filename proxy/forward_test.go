@@ -184,7 +184,7 @@ func TestForward_RequestThatHTTP1CannotSay(t *testing.T) {
 		r.ProtoMajor, r.ProtoMinor, r.Proto = 2, 0, "HTTP/2.0"
 		change(r)
 		w := httptest.NewRecorder()
-		f.serveHTTP(w, r, true)
+		f.serveHTTP(w, r)
 		if w.Code != 400 {
 			t.Errorf("%s: %d", name, w.Code)
 		}
@@ -197,7 +197,7 @@ func TestForward_RequestThatHTTP1CannotSay(t *testing.T) {
 	r := httptest.NewRequest("GET", "https://a.test/", nil)
 	r.Header["Host"] = []string{"A.test"} // RFC 9113 §8.3.1 allows it if it is the same
 	w := httptest.NewRecorder()
-	if f.serveHTTP(w, r, true); w.Code != 200 {
+	if f.serveHTTP(w, r); w.Code != 200 {
 		t.Errorf("the same host twice: %d", w.Code)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"sync"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"wsfront/proxy/http1"
+	"wsfront/proxy/record"
 )
 
 // patience is how long a test waits for what is to happen at once.
@@ -68,6 +68,9 @@ func newFront(t *testing.T, cfg Config) *front {
 		t.Fatal(err)
 	}
 	f.addr = f.listeners[0].Addr().String()
+	if cfg.Sites[0].TLS.mode() == TLSOff {
+		f.addSecure()
+	}
 	return f
 }
 
@@ -82,15 +85,44 @@ func (f *front) run() {
 	f.t.Cleanup(f.stop)
 }
 
-// secureFront serves the same handler by TLS, with HTTP/2 unless major is 1,
-// as if the certificate were the site's.
-func (f *front) secure(major int) *httptest.Server {
-	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f.serveHTTP(w, r, true) }))
-	srv.Config.ErrorLog = slog.NewLogLogger(f.Server.log.Handler(), slog.LevelDebug)
-	srv.EnableHTTP2 = major == 2
-	srv.StartTLS()
-	f.t.Cleanup(srv.Close)
-	return srv
+// addSecure has a front without TLS serve another port with it, by a certificate
+// that no site has.
+func (f *front) addSecure() {
+	certPEM, keyPEM := pemPair(f.t, time.Now().Add(time.Hour), "front.test")
+	pair, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.accepter = record.NewAccepter(&tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}})
+	f.listeners = append(f.listeners, f.newListener(l, true))
+}
+
+// served is what a client needs to know of a server.
+type served struct {
+	URL, addr string
+	client    *http.Client
+}
+
+func (s served) Client() *http.Client { return s.client }
+
+// secure is the front's port with TLS, for a client that speaks HTTP/2 unless
+// major is 1.
+func (f *front) secure(major int) served {
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: major == 2}
+	f.t.Cleanup(transport.CloseIdleConnections)
+	addr := f.listeners[1].Addr().String()
+	return served{"https://" + addr, addr, &http.Client{Transport: transport}}
+}
+
+// plain is the front's port without TLS.
+func (f *front) plain() served {
+	transport := &http.Transport{}
+	f.t.Cleanup(transport.CloseIdleConnections)
+	return served{"http://" + f.addr, f.addr, &http.Client{Transport: transport}}
 }
 
 // dial connects to the front and sends text.

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"wsfront/proxy/http1"
 )
 
 // decorated is the header of an answer, of a backend's and of a handler's, with
@@ -14,7 +16,6 @@ func decorated(scheme string, s *site, status int, sent http.Header) map[string]
 	w := httptest.NewRecorder()
 	x := &httpExchange{exchange: exchange{scheme: scheme, site: s}, ResponseWriter: w}
 	for name, values := range sent {
-		w.Header()[name] = values
 		for _, value := range values {
 			x.fields = append(x.fields, fieldList(name, value)...)
 		}
@@ -24,8 +25,13 @@ func decorated(scheme string, s *site, status int, sent http.Header) map[string]
 	for _, f := range x.fields {
 		backends.Add(string(f.Name), string(f.Value))
 	}
-	x.WriteHeader(status)
-	return map[string]http.Header{"of a backend": backends, "of a handler": w.Result().Header}
+	x.down, x.req, x.fields = x, &http1.Request{}, nil
+	h := &responseWriter{x: &x.exchange, header: sent.Clone(), request: &http.Request{ProtoMajor: 1}, length: lengthUnknown}
+	h.WriteHeader(status)
+	h.end()
+	handlers := w.Result().Header
+	handlers.Del("Content-Length")
+	return map[string]http.Header{"of a backend": backends, "of a handler": handlers}
 }
 
 func TestDecorate(t *testing.T) {

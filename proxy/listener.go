@@ -21,7 +21,7 @@ type listener struct {
 	net.Listener
 	secure   bool // by TLS
 	http     *http.Server
-	handover *handover // what http serves
+	handover *handover // what http serves: HTTP/2
 
 	full     atomic.Bool // the last connection could not be accepted for want of room
 	answered atomic.Bool // Alive has been answered here
@@ -81,11 +81,10 @@ func (s *Server) newListener(l net.Listener, secure bool) *listener {
 		secure:   secure,
 		handover: newHandover(l.Addr()),
 		http: &http.Server{
-			Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serveHTTP(w, r, secure) }),
+			Handler:           http.HandlerFunc(s.serveHTTP),
 			ReadHeaderTimeout: s.cfg.Limits.HeaderTimeout,
 			IdleTimeout:       s.cfg.Limits.IdleTimeout,
 			MaxHeaderBytes:    int(s.cfg.Limits.MaxHeader),
-			ConnContext:       noteConn,
 			ErrorLog:          log.New(httpServerLog{s.log}, "", 0),
 		},
 	}
@@ -182,7 +181,7 @@ func isPassing(err error) bool {
 	return false
 }
 
-// serveHTTP serves what is handed over to net/http.
+// serveHTTP serves what is handed over to net/http: HTTP/2.
 func (l *listener) serveHTTP() error {
 	if err := l.http.Serve(l.handover); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve %s: %w", l.Listener.Addr(), err)

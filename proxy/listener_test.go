@@ -57,25 +57,3 @@ func TestListener_ErrorsOfOneConnectionAreNotTheListeners(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-func TestListener_RequestTooLateToBeHandedOverIsAnswered(t *testing.T) {
-	s := listening(t, Route{Path: "/", Files: t.TempDir()})
-	defer func() {
-		done, cancel := context.WithCancel(t.Context())
-		cancel()
-		_ = s.conns.drain(done)
-		_ = s.relay.Run(done)
-		s.closeListeners()
-	}()
-	l := s.listeners[0]
-	_ = l.handover.Close() // as shutdown does, while a request is being read
-	_, r := sendTo(t, l.Addr().String(), crlf("GET /x HTTP/1.1\nHost: a"))
-	conn, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.conns.begin(s, l, conn)
-	if res, _ := readAnswer(t, r, "GET"); res.StatusCode != 503 || !res.Close {
-		t.Errorf("%s, closes %v", res.Status, res.Close)
-	}
-}

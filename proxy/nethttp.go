@@ -1,12 +1,10 @@
 package proxy
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -16,10 +14,8 @@ import (
 	"wsfront/proxy/http1"
 )
 
-// httpExchange is an exchange that comes by net/http: over HTTP/2, or on a
-// connection that was handed over for a route that needs net/http. It is the
-// downstream of that exchange, and the http.ResponseWriter that handlers write
-// to, so that the access log sees what they wrote.
+// httpExchange is an exchange that comes by HTTP/2, which net/http speaks. It is
+// the downstream of that exchange.
 type httpExchange struct {
 	exchange
 	http.ResponseWriter
@@ -32,57 +28,42 @@ type httpExchange struct {
 	trailed []http1.Field
 }
 
-// serveHTTP answers a request that came by TLS (secure) or by plain HTTP.
-func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request, secure bool) {
+// serveHTTP answers a request that came by HTTP/2.
+func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	h := s.httpExchanges.Get().(*httpExchange)
-	h.arrive(s, w, r, secure)
+	h.arrive(s, w, r)
 	defer func() {
-		cause := recover()
-		if cause != nil && cause != http.ErrAbortHandler {
+		if cause := recover(); cause != nil {
 			s.panicked(&h.exchange, cause)
 		}
-		if cause == nil && h.status == 0 && !h.aborted && !h.switched {
-			h.WriteHeader(http.StatusOK) // a handler that wrote nothing: as net/http takes it
-		}
-		aborted := cause != nil || h.aborted
-		if h.aborted && h.status != 0 {
+		aborted := h.aborted
+		if aborted && h.status != 0 {
 			h.flush() // what there is, so that the client sees that something is missing
 		}
 		s.finish(&h.exchange)
 		h.release()
 		if aborted {
-			panic(http.ErrAbortHandler) // net/http cuts the connection, so that a cut answer never looks whole
+			panic(http.ErrAbortHandler) // net/http resets the stream, so that a cut answer never looks whole
 		}
 	}()
-	if !secure && s.certs.serveChallenge(h, r) {
-		return
-	}
 	if mistake := mistakeOf(r); mistake != "" {
-		h.exchange.fail(http.StatusBadRequest, mistake, unreadableHint)
+		h.fail(http.StatusBadRequest, mistake, unreadableHint)
 		return
 	}
-	if !s.find(&h.exchange) {
-		return
+	if s.find(&h.exchange) {
+		s.serve(&h.exchange)
 	}
-	if h.route.http != nil {
-		h.route.http.serveHTTP(h, r)
-		return
-	}
-	s.serve(&h.exchange)
 }
 
 // arrive makes the exchange of a request.
-func (h *httpExchange) arrive(s *Server, w http.ResponseWriter, r *http.Request, secure bool) {
+func (h *httpExchange) arrive(s *Server, w http.ResponseWriter, r *http.Request) {
 	h.ResponseWriter, h.r = w, r
-	h.server, h.down, h.req, h.secure, h.proto = s, h, &h.request, secure, r.Proto
+	h.server, h.down, h.req, h.secure, h.proto = s, h, &h.request, true, r.Proto
 	if r.TLS != nil {
 		h.tls = r.TLS.Version
-	} else if conn, ok := r.Context().Value(handedKey{}).(*handedConn); ok {
-		conn.settle()
-		h.tls = conn.version
 	}
 	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		h.peer = ap.Addr().Unmap()
+		h.peer, h.port = ap.Addr().Unmap(), ap.Port()
 	}
 	h.translate()
 	h.exchange.arrived(s.table.Load().trusted)
@@ -107,10 +88,7 @@ const maxKeptText = 16 << 10
 func (h *httpExchange) translate() {
 	r, q := h.r, &h.request
 	q.Method, q.Target, q.HostValue = h.copy(r.Method), h.copy(r.RequestURI), h.copy(r.Host)
-	q.Minor, q.Close, q.ContentLength, q.Chunked = 1, r.Close, r.ContentLength, r.ContentLength < 0
-	if r.ProtoMajor == 1 {
-		q.Minor = r.ProtoMinor
-	}
+	q.Minor, q.ContentLength, q.Chunked = 1, r.ContentLength, r.ContentLength < 0
 	q.Path = pathOf(q.Target)
 	q.HasQuery, q.Query = r.URL.ForceQuery || r.URL.RawQuery != "", h.copy(r.URL.RawQuery)
 	for name, list := range r.Header {
@@ -156,8 +134,8 @@ func (h *httpExchange) copy(text string) []byte {
 }
 
 // mistakeOf names what would break the head for a backend apart, or mean one
-// thing to us and another to it. Over HTTP/1.1 it cannot come; in HTTP/2 method,
-// target and host are fields like others, for which net/http allows any text.
+// thing to us and another to it: in HTTP/2 method, target and host are fields like
+// others, for which net/http allows any text.
 func mistakeOf(r *http.Request) string {
 	if !isToken(r.Method) {
 		return "a malformed method"
@@ -190,10 +168,8 @@ func (h *httpExchange) readBody() ([]byte, error) {
 	if n > 0 {
 		return h.body[:n], nil // the error comes again
 	}
-	if err != io.EOF && !isGone(err) && h.r.Context().Err() == nil && h.r.ProtoMajor == 1 {
-		err = &http1.Error{Status: http.StatusBadRequest, Reason: err.Error()}
-	} else if err != io.EOF && !isGone(err) {
-		err = io.ErrUnexpectedEOF // HTTP/2: the stream was reset
+	if err != io.EOF && !isGone(err) {
+		err = io.ErrUnexpectedEOF // the stream was reset
 	}
 	return nil, err
 }
@@ -211,13 +187,8 @@ func (h *httpExchange) trailer() []http1.Field {
 	return h.trailed
 }
 
-// duplex keeps net/http from reading the body too, before it writes the answer's
-// head. It is for bodies that are read to their end, or whose connection is
-// closed: the rest of another would be read behind the answer, and its end
-// leaves net/http with a read that the next request's body runs into.
-func (h *httpExchange) duplex() {
-	_ = http.NewResponseController(h.ResponseWriter).EnableFullDuplex() // HTTP/2 needs none
-}
+// duplex does nothing: each stream has two directions.
+func (h *httpExchange) duplex() {}
 
 func (h *httpExchange) stopBody() {
 	_ = http.NewResponseController(h.ResponseWriter).SetReadDeadline(aLongTimeAgo)
@@ -237,11 +208,6 @@ func (h *httpExchange) interim(status int, fields []http1.Field) {
 
 func (h *httpExchange) start(status int, _ []byte, fields []http1.Field, length int64) {
 	header := h.ResponseWriter.Header()
-	// What a handler had put there before it gave up is part of the answer.
-	h.site.answers.remove(header)
-	if h.route != nil {
-		h.route.answers.remove(header)
-	}
 	addFields(header, fields)
 	if _, ok := header["Content-Type"]; !ok {
 		header["Content-Type"] = nil // or net/http would guess one
@@ -256,43 +222,6 @@ func (h *httpExchange) start(status int, _ []byte, fields []http1.Field, length 
 		h.flush()
 	}
 }
-
-// addFields adds fields to a header of net/http's, with two allocations for all
-// of their values.
-func addFields(header http.Header, fields []http1.Field) {
-	var text strings.Builder
-	size := 0
-	for i := range fields {
-		size += len(fields[i].Value)
-	}
-	text.Grow(size)
-	for i := range fields {
-		text.Write(fields[i].Value)
-	}
-	rest, values := text.String(), make([]string, len(fields))
-	for i := range fields {
-		f := &fields[i]
-		values[i], rest = rest[:len(f.Value)], rest[len(f.Value):]
-		name := canonicalNames[f.Known]
-		if f.Known == http1.Other {
-			name = http.CanonicalHeaderKey(string(f.Name))
-		}
-		if list, ok := header[name]; ok {
-			header[name] = append(list, values[i])
-		} else {
-			header[name] = values[i : i+1 : i+1]
-		}
-	}
-}
-
-// canonicalNames are the known names as http.Header has them. It is made once
-// and only read from then on.
-var canonicalNames = func() (names [256]string) {
-	for i := range names {
-		names[i] = http.CanonicalHeaderKey(http1.Known(i).String())
-	}
-	return names
-}()
 
 func (h *httpExchange) write(p []byte) {
 	if h.failed == nil {
@@ -333,30 +262,16 @@ func (h *httpExchange) watch(gone func()) func() {
 	}
 }
 
-func (h *httpExchange) closeAfter() {
-	if h.r.ProtoMajor == 1 {
-		h.ResponseWriter.Header().Set("Connection", "close")
-	}
+// closeAfter does nothing: the other streams of the connection go on.
+func (h *httpExchange) closeAfter() {}
+
+func (h *httpExchange) setReadDeadline(t time.Time) error {
+	return http.NewResponseController(h.ResponseWriter).SetReadDeadline(t)
 }
 
-func (h *httpExchange) takeOver() (*takenConn, error) {
-	conn, buffered, err := http.NewResponseController(h.ResponseWriter).Hijack()
-	if err != nil {
-		return nil, err
-	}
-	_ = conn.SetDeadline(time.Time{}) // net/http leaves its own on a hijacked connection
-	t := &takenConn{Conn: conn, leftover: leftover(buffered.Reader)}
-	if f, ok := conn.(*handedConn); ok {
-		t.Conn, t.leftover = f.Conn, append(t.leftover, f.read...)
-		if w, ok := f.Conn.(interface{ NetConn() net.Conn }); ok && !h.secure {
-			t.Conn = w.NetConn()
-		}
-	}
-	return t, nil
+func (h *httpExchange) setWriteDeadline(t time.Time) error {
+	return http.NewResponseController(h.ResponseWriter).SetWriteDeadline(t)
 }
 
-// leftover is what was read together with a head, and belongs behind it.
-func leftover(r *bufio.Reader) []byte {
-	p, _ := r.Peek(r.Buffered())
-	return append([]byte(nil), p...)
-}
+// takeOver is not for streams.
+func (h *httpExchange) takeOver() (*takenConn, error) { return nil, http.ErrNotSupported }

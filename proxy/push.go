@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"net/http"
-	"net/netip"
 	"net/url"
 )
 
@@ -13,25 +12,25 @@ type pushHandler struct{ route *route }
 // route was found by, and RemoteAddr the client's, trusted proxies seen
 // through. A handler that takes the connection over returns when it is done
 // with it, and the access log has its line then.
-func (p pushHandler) serveHTTP(x *httpExchange, r *http.Request) {
-	if p.route.variable != "" {
-		// Unescaped apart from the path, as an escaped slash belongs to it.
-		r.SetPathValue(p.route.variable, unescapePath(string(x.path[len(p.route.prefix):])))
+func (p pushHandler) serve(x *exchange) {
+	x.small = nil // a client that listens for long does without
+	if x.upgrade {
+		x.down.closeAfter() // as for a tunnel
 	}
-	r.URL.Path, r.URL.RawPath = unescapePath(string(x.path)), string(x.path)
-	// What net/http leaves empty says how the client came, through whatever proxies.
-	r.URL.Scheme, r.Host = x.scheme, string(x.host)
-	if x.client != x.peer {
-		r.RemoteAddr = netip.AddrPortFrom(x.client, 0).String() // only its proxy knows the port
-	}
-	if !x.trusted || x.user != "" {
-		delete(r.Header, remoteUser)
-	}
-	if x.user != "" { // as a backend would get it
-		delete(r.Header, "Authorization")
-		r.Header.Set(remoteUser, x.user)
-	}
-	p.route.Handler.ServeHTTP(x, r)
+	x.handle(func(w *responseWriter, r *http.Request) {
+		if p.route.variable != "" {
+			// Unescaped apart from the path, as an escaped slash belongs to it.
+			r.SetPathValue(p.route.variable, unescapePath(string(x.path[len(p.route.prefix):])))
+		}
+		if !x.trusted || x.user != "" {
+			delete(r.Header, remoteUser)
+		}
+		if x.user != "" { // as a backend would get it
+			delete(r.Header, "Authorization")
+			r.Header.Set(remoteUser, x.user)
+		}
+		p.route.Handler.ServeHTTP(w, r)
+	})
 }
 
 // unescapePath decodes a clean path, whose escapes were checked.

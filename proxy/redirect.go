@@ -24,6 +24,10 @@ func (x *exchange) plain() bool {
 		return false
 	}
 	host := hostname(string(x.host))
+	if host == "" { // allowed by RFC 9112 §3.2, and served where a site has every name
+		x.fail(http.StatusBadRequest, "no host in a request by plain HTTP, so that no https address is known", "This site is served by https only.")
+		return false
+	}
 	if port != "443" {
 		host = net.JoinHostPort(host, port)
 	} else if net.ParseIP(host).To4() == nil && net.ParseIP(host) != nil {

@@ -66,6 +66,13 @@ func TestRedirect_UnknownHostIsNotRedirected(t *testing.T) {
 	}
 }
 
+func TestRedirect_WithoutHostThereIsNoAddress(t *testing.T) {
+	f := newTLSFront(t, Config{Sites: []Site{{Hosts: []string{"*"}, TLS: TLS{Mode: TLSInternal}}}}).serve()
+	if response := f.plainRequest("GET", "", "/", nil); response.StatusCode != http.StatusBadRequest || response.Header.Get("Location") != "" {
+		t.Errorf("%d to %q, want 400", response.StatusCode, response.Header.Get("Location"))
+	}
+}
+
 func TestRedirect_WebSocketIsRefusedAndLogged(t *testing.T) {
 	f := newTLSFront(t, Config{Sites: []Site{{Hosts: []string{"app.test"}, TLS: TLS{Mode: TLSInternal}, Routes: streamRoutes()}}}).serve()
 	response := f.plainRequest("GET", "app.test", "/websocket", handshakeFields())

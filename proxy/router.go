@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"regexp"
 	"strings"
@@ -38,11 +37,10 @@ type route struct {
 	template pathTemplate   // of the target's path, for a route with Match
 	pool     *pool          // nil but for app and tunnel routes
 	path     string         // of the App or Tunnel, which replaces Path; "" keeps the request's
-	handler  handler        // of requests, for app and redirect routes
+	handler  handler        // of requests; nil for tunnel routes
 	tunnel   tunnelTerms
 	messages *messageTunnel // nil but for tunnels of mode message
 	folder   *files         // of a route with Fallthrough; nil for others
-	http     httpHandler    // of what goes through net/http; nil for none
 	guard    *guard         // nil for a route that asks for no password
 	answers  *fieldRules    // for what the client gets
 	requests *fieldRules    // for what the backend gets
@@ -51,11 +49,6 @@ type route struct {
 // handler answers one kind of route.
 type handler interface {
 	serve(x *exchange)
-}
-
-// httpHandler answers a kind of route that needs net/http.
-type httpHandler interface {
-	serveHTTP(w *httpExchange, r *http.Request)
 }
 
 // takes reports whether the route is for this path and kind of request.

@@ -55,8 +55,6 @@ type Server struct {
 
 	passwordChecks chan struct{} // has a place for each that may be under way
 	passwordPoll   time.Duration // shortened by tests, before Run
-
-	onlyNetHTTP bool // every connection is handed over: set by tests
 }
 
 // New checks the configuration and makes a Server of it; nothing is started.
@@ -177,9 +175,9 @@ func (x *exchange) cleanPath() ([]byte, error) {
 	return []byte(clean), err
 }
 
-// serve lets a route with a backend answer.
+// serve lets the route answer.
 func (s *Server) serve(x *exchange) {
-	if x.upgrade {
+	if x.upgrade && x.route.Handler == nil {
 		s.tunnel(x)
 		return
 	}

@@ -145,8 +145,5 @@ func isReadable(fd uintptr) bool {
 	return err != syscall.EAGAIN
 }
 
-// Bare is the connection below, to whose bytes this one adds nothing.
-func (c *plainConn) Bare() (net.Conn, bool) { return c.TCPConn, true }
-
 // NetConn is the connection as the net package knows it.
 func (c *plainConn) NetConn() net.Conn { return c.TCPConn }

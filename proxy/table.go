@@ -70,7 +70,7 @@ func (t *table) newRoute(s *site, at string, c Route) (*route, error) {
 			field = at + ".files"
 			var f *files
 			f, err = newFiles(rt)
-			rt.http = f
+			rt.handler = f
 			if c.Fallthrough {
 				rt.folder = f
 			}
@@ -78,7 +78,7 @@ func (t *table) newRoute(s *site, at string, c Route) (*route, error) {
 			field = at + ".redirect"
 			rt.handler, err = newRedirector(rt)
 		default:
-			rt.http = pushHandler{rt}
+			rt.handler = pushHandler{rt}
 		}
 	}
 	if err == nil {

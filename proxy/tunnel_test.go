@@ -145,32 +145,17 @@ func TestTunnel_Echo(t *testing.T) {
 	}
 }
 
-// Old servers compare the names of RFC 6455 letter by letter, and net/http has a
-// spelling of its own for them.
+// Old servers compare the names of RFC 6455 letter by letter.
 func TestTunnel_HandshakeFieldsHaveTheSpellingOfTheRFC(t *testing.T) {
 	text := crlf(strings.ReplaceAll(handshakeText, "Sec-WebSocket-", "sec-websocket-") + "\nSEC-WEBSOCKET-PROTOCOL: a")
-	for name, send := range map[string]func(f *front){
-		"own": func(f *front) { f.dial(text) },
-		"net/http": func(f *front) {
-			conn, err := tls.Dial("tcp", f.secure(1).Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { conn.Close() })
-			_, _ = io.WriteString(conn, text) // the backend sees whether it arrives
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			host, handshakes := switching(t, switchText, func(conn net.Conn, r *bufio.Reader) { _, _ = r.ReadByte() })
-			f := serveFront(t, Route{Path: "/websocket", Tunnel: Tunnel{Backend: "ws://" + host}})
-			send(f)
-			got := receive(t, handshakes)
-			for _, want := range []string{"\r\nSec-WebSocket-Key: ", "\r\nSec-WebSocket-Version: ", "\r\nSec-WebSocket-Protocol: a\r\n"} {
-				if !strings.Contains(got, want) {
-					t.Errorf("missing %q in %q", want, got)
-				}
-			}
-		})
+	host, handshakes := switching(t, switchText, func(conn net.Conn, r *bufio.Reader) { _, _ = r.ReadByte() })
+	f := serveFront(t, Route{Path: "/websocket", Tunnel: Tunnel{Backend: "ws://" + host}})
+	f.dial(text)
+	got := receive(t, handshakes)
+	for _, want := range []string{"\r\nSec-WebSocket-Key: ", "\r\nSec-WebSocket-Version: ", "\r\nSec-WebSocket-Protocol: a\r\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("missing %q in %q", want, got)
+		}
 	}
 }
 

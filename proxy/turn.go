@@ -3,12 +3,10 @@ package proxy
 import (
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
 
-	"wsfront/proxy/diagnosis"
 	"wsfront/proxy/http1"
 )
 
@@ -20,7 +18,8 @@ const maxDiscarded = 256 << 10
 // Larger pieces are written as they are.
 const answerBuffer = 32 << 10
 
-// turn is one request on a clientConn, and the downstream of its exchange. It is
+// turn is one request on a clientConn, and the downstream of its exchange, to
+// which turnanswer.go and turnhandler.go belong as well. It is
 // used again for other requests, of other connections as well: an idle
 // connection holds none.
 type turn struct {
@@ -39,13 +38,14 @@ type turn struct {
 	chunked bool
 	asked   bool // the client was asked for its body
 	closing bool // the connection ends with this answer
-	taken   bool // the connection has become a tunnel
+	taken   bool // the connection is a tunnel's, or a handler's
+	watched atomic.Bool
 	failure error
 }
 
 // begin prepares a turn for the next request of a connection.
 func (t *turn) begin(c *clientConn) {
-	t.c, t.server, t.down, t.req, t.secure, t.tls, t.peer = c, c.server, t, &t.request, c.listener.secure, c.version, c.peer
+	t.c, t.server, t.down, t.req, t.secure, t.tls, t.peer, t.port = c, c.server, t, &t.request, c.listener.secure, c.version, c.peer, c.port
 	t.out, t.head, t.raw, t.chunked, t.asked, t.closing, t.taken, t.failure = t.out[:0], t.head[:0], nil, false, false, false, false, nil
 	t.limits, t.pace = t.server.limits.Load(), bodyPace{}
 	t.stopped.Store(false)
@@ -89,23 +89,31 @@ func (t *turn) serve() (again bool) {
 		t.proto = "HTTP/1.0"
 	}
 	t.closing = t.request.Close
-	handOver := !t.secure && s.certs.isChallenge(&t.exchange)
-	found := handOver || s.find(&t.exchange)
-	handOver = handOver || found && t.route.http != nil
-	if handOver && c.handOver() {
-		return false
-	}
 	c.settle()
-	t.beginBody()
-	switch {
-	case handOver:
-		t.closing = true
-		t.failFor(diagnosis.Restarting, http.StatusServiceUnavailable, shuttingDown, restartHint)
-	case found:
+	if !t.challenged() && s.find(&t.exchange) {
+		t.beginBody()
+		if t.route.Handler != nil || t.route.Files != "" {
+			t.keepHead()
+		}
 		s.serve(&t.exchange)
 	}
 	s.finish(&t.exchange)
 	return t.over()
+}
+
+// challenged answers ACME's challenge, if the request is one.
+func (t *turn) challenged() (served bool) {
+	certs := t.server.certs
+	if t.secure || !certs.isChallenge(&t.exchange) {
+		return false
+	}
+	t.beginBody()
+	t.keepHead()
+	t.handle(func(w *responseWriter, r *http.Request) {
+		served = certs.serveChallenge(w, r)
+		w.ended = !served
+	})
+	return served || t.aborted
 }
 
 // beginBody leaves the head behind, if that has not been done.
@@ -196,6 +204,7 @@ func (t *turn) over() bool {
 		c.linger() // in stages (RFC 9112 §9.6)
 		return false
 	}
+	t.c.ownLimits()
 	return true
 }
 
@@ -242,13 +251,13 @@ func (t *turn) readBody() ([]byte, error) {
 	}
 	patience, limit := t.pace.patience(t.limits)
 	begin := time.Now()
-	t.c.allow(begin, patience)
+	ours := t.c.allowBody(begin, patience)
 	if t.stopped.Load() { // its deadline may have been lifted just now
 		return nil, errBodyStopped
 	}
 	piece, err := t.body.Next()
 	t.pace.took(len(piece), time.Since(begin))
-	if isTimeout(err) && !t.stopped.Load() {
+	if ours && isTimeout(err) && !t.stopped.Load() {
 		t.server.hits.add(limit, t.client)
 		err = &slowBody{limit}
 	}
@@ -273,172 +282,4 @@ func (t *turn) proceed() {
 	}
 }
 
-// The answer, as downstream.
-
-func (t *turn) interim(status int, fields []http1.Field) {
-	t.appendStatus(status, nil)
-	for i := range fields {
-		t.out = appendFieldLine(t.out, fields[i].Name, fields[i].Value)
-	}
-	t.out = append(t.out, "\r\n"...)
-	t.flush()
-}
-
-func (t *turn) appendStatus(status int, reason []byte) {
-	t.out = append(t.out, "HTTP/1.1 "...)
-	t.out = appendInt(t.out, int64(status))
-	t.out = append(t.out, ' ')
-	if len(reason) > 0 {
-		t.out = append(t.out, reason...)
-	} else {
-		t.out = append(t.out, http.StatusText(status)...)
-	}
-	t.out = append(t.out, "\r\n"...)
-}
-
-func (t *turn) start(status int, reason []byte, fields []http1.Field, length int64) {
-	t.appendStatus(status, reason)
-	dated := false
-	for i := range fields {
-		switch fields[i].Known {
-		case http1.Date:
-			dated = true
-		case http1.Trailer:
-			if t.request.Minor == 0 {
-				continue
-			}
-		}
-		t.out = appendFieldLine(t.out, fields[i].Name, fields[i].Value)
-	}
-	if !dated { // RFC 9110 §6.6.1
-		t.out = append(t.out, "Date: "...)
-		t.out = append(t.out, t.server.date.now()...)
-		t.out = append(t.out, "\r\n"...)
-	}
-	switch {
-	case length >= 0 && !statusWithoutBody(status):
-		t.out = append(t.out, "Content-Length: "...)
-		t.out = appendInt(t.out, length)
-		t.out = append(t.out, "\r\n"...)
-	case length == lengthUnknown && t.request.Minor > 0:
-		t.chunked = true
-		t.out = append(t.out, "Transfer-Encoding: chunked\r\n"...)
-	case length == lengthUnknown:
-		t.closing = true // the end of the connection is that of the body
-	}
-	switch {
-	case t.closing || t.server.draining.Load() || t.leavesBody():
-		t.closing = true
-		t.out = append(t.out, "Connection: close\r\n"...)
-	case t.request.Minor == 0:
-		t.out = append(t.out, "Connection: keep-alive\r\n"...)
-	}
-	t.out = append(t.out, "\r\n"...)
-}
-
-func (t *turn) write(p []byte) {
-	switch {
-	case t.chunked:
-		t.out = http1.AppendChunkSize(t.out, len(p))
-		t.out = append(t.out, p...)
-		t.out = append(t.out, "\r\n"...)
-	case len(t.out)+len(p) <= answerBuffer:
-		t.out = append(t.out, p...)
-		return
-	default:
-		t.flush()
-		if t.failure == nil {
-			_, t.failure = t.c.Write(p)
-		}
-		return
-	}
-	if len(t.out) >= answerBuffer {
-		t.flush()
-	}
-}
-
-func (t *turn) flush() {
-	if len(t.out) > 0 && t.failure == nil {
-		_, t.failure = t.c.Write(t.out)
-	}
-	t.out = t.out[:0]
-}
-
-func (t *turn) end(trailer []http1.Field) {
-	if t.chunked {
-		t.out = append(t.out, "0\r\n"...)
-		for i := range trailer {
-			t.out = appendFieldLine(t.out, trailer[i].Name, trailer[i].Value)
-		}
-		t.out = append(t.out, "\r\n"...)
-	}
-}
-
-func (t *turn) finish() { t.flush() }
-
-func (t *turn) err() error { return t.failure }
-
-func (t *turn) closeAfter() { t.closing = true }
-
-// watch reads what the client sends meanwhile, which is another request at
-// best: until it goes away, or the buffer is full.
-func (t *turn) watch(gone func()) func() {
-	t.keepHead()
-	t.c.until = noDeadline
-	_ = t.c.SetReadDeadline(noDeadline)
-	var stopped atomic.Bool
-	done := make(chan struct{})
-	go func() { // ended by the deadline that stop sets, and awaited there
-		defer close(done)
-		for {
-			switch err := t.c.reader.Fill(); {
-			case err == nil:
-			case stopped.Load() && isTimeout(err), errors.Is(err, http1.ErrFull):
-				return
-			default:
-				gone()
-				return
-			}
-		}
-	}()
-	return func() {
-		stopped.Store(true)
-		_ = t.c.SetReadDeadline(aLongTimeAgo)
-		<-done
-		t.c.until = aLongTimeAgo
-	}
-}
-
-func (t *turn) takeOver() (*takenConn, error) {
-	t.keepHead() // the log lines tell of it when its buffer is another connection's
-	c := t.c
-	t.taken, c.gone = true, true
-	conn := c.Conn
-	if w, ok := conn.(interface{ NetConn() net.Conn }); ok && !t.secure {
-		conn = w.NetConn() // the relay wants the socket itself
-	}
-	taken := &takenConn{Conn: conn, leftover: append([]byte(nil), c.reader.Buffered()...)}
-	c.reader.Reset(nil)
-	_ = c.SetDeadline(noDeadline)
-	return taken, nil
-}
-
 var errBodyStopped = errors.New("the body is not wanted any more")
-
-// dateCache is the Date of answers whose backend gave none, made once a second.
-type dateCache struct{ last atomic.Pointer[date] }
-
-type date struct {
-	second int64
-	text   []byte
-}
-
-func (d *dateCache) now() []byte {
-	now := time.Now()
-	last := d.last.Load()
-	if last == nil || last.second != now.Unix() {
-		last = &date{now.Unix(), now.UTC().AppendFormat(nil, http.TimeFormat)}
-		d.last.Store(last)
-	}
-	return last.text
-}

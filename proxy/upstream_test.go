@@ -186,7 +186,7 @@ func TestForward_PanicLeavesNoConnectionBehind(t *testing.T) {
 				t.Errorf("panicked with %v", cause)
 			}
 		}()
-		f.serveHTTP(panicking{httptest.NewRecorder()}, httptest.NewRequest("GET", "/", nil), false)
+		f.serveHTTP(panicking{httptest.NewRecorder()}, httptest.NewRequest("GET", "/", nil))
 	}()
 	receive(t, ended)
 	f.log.await(t, "panic=test")

@@ -356,7 +356,7 @@ func TestMessage_ThroughTLSOnBothSides(t *testing.T) {
 		BackendTLS: BackendTLS{CA: writeCA(t, srv)}})
 	secure := f.secure(1)
 	d := websocket.Dialer{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, EnableCompression: true}
-	conn, _, err := d.Dial("wss://"+secure.Listener.Addr().String()+"/", http.Header{"Origin": {"https://" + secure.Listener.Addr().String()}})
+	conn, _, err := d.Dial("wss://"+secure.addr+"/", http.Header{"Origin": {"https://" + secure.addr}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -152,15 +152,6 @@ func (p *poller) carry(c *client, conn net.Conn) bool {
 	if p.epoll == nil {
 		return false
 	}
-	for {
-		outer, ok := conn.(bare)
-		if !ok {
-			break
-		}
-		if conn, ok = outer.Bare(); !ok {
-			return false
-		}
-	}
 	l := &looped{conversation: conversation{client: c}, poller: p}
 	if !l.take(conn) {
 		return false

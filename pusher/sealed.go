@@ -2,14 +2,8 @@ package pusher
 
 import "net"
 
-// What the poller asks of a connection that is more than a socket. Both are
+// What the poller asks of a connection that is more than a socket. It is
 // implemented elsewhere, by whoever serves HTTP for this package.
-
-// bare is a connection that only passes on the bytes of another one.
-type bare interface {
-	// Bare gives that one, unless bytes of it wait here to be read.
-	Bare() (net.Conn, bool)
-}
 
 // detachable is a connection that seals and opens what passes, as TLS does, and
 // can be taken apart.

@@ -3,6 +3,7 @@ package record
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"net"
 )
 
@@ -69,6 +70,12 @@ func Client(ctx context.Context, nc net.Conn, config *tls.Config) (net.Conn, err
 
 func (f *feed) handshake(ctx context.Context, tc *tls.Conn, client bool) (net.Conn, tls.ConnectionState, error) {
 	defer f.settle()
+	if !client {
+		if err := f.awaitHello(ctx); err != nil {
+			f.drop()
+			return nil, tls.ConnectionState{}, err
+		}
+	}
 	if err := tc.HandshakeContext(ctx); err != nil {
 		f.drop()
 		return nil, tls.ConnectionState{}, err
@@ -78,4 +85,26 @@ func (f *feed) handshake(ctx context.Context, tc *tls.Conn, client bool) (net.Co
 		f.gather()
 	}
 	return f.takeOver(tc, state, client), state, nil
+}
+
+// awaitHello waits for the first record to be there whole. Whoever connects and
+// says nothing, or stops within its ClientHello, then holds little more than a
+// goroutine: crypto/tls would hold a state, another goroutine and a deep stack.
+// The end, and what is no TLS, are for crypto/tls to tell.
+func (f *feed) awaitHello(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { f.Close() })
+	var err error
+	for err == nil && len(f.bytes()) < headerLen {
+		err = f.fill()
+	}
+	if err == nil && f.bytes()[0] == typeShake {
+		err = f.Await()
+	}
+	if !stop() {
+		return ctx.Err()
+	}
+	if err == io.EOF {
+		return nil
+	}
+	return err
 }

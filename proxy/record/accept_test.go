@@ -230,11 +230,27 @@ func TestHandshake_CanceledLeavesNoSecret(t *testing.T) {
 }
 
 func TestHandshake_EndsWhenCanceled(t *testing.T) {
-	_, server := socketPair(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	if _, _, err := NewAccepter(serverConfig()).Handshake(ctx, server); !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("Handshake returned %v", err)
+	for _, sent := range []string{"", "\x16", "\x16\x03\x01\x02\x00\x01"} {
+		client, server := socketPair(t)
+		say(t, client, sent)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		if _, _, err := NewAccepter(serverConfig()).Handshake(ctx, server); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("after %q Handshake returned %v", sent, err)
+		}
+		cancel()
+	}
+}
+
+func TestHandshake_WaitsForClientHelloWithoutCryptoTLS(t *testing.T) {
+	client, server := socketPair(t)
+	f := newFeed(server)
+	waited := make(chan error, 1)
+	go func() { waited <- f.awaitHello(t.Context()) }() // ends with the rest of the record, awaited below
+	for _, piece := range []string{"\x16", "\x03\x01", "\x00\x02\x01", "\x00"} {
+		say(t, client, piece)
+	}
+	if err := <-waited; err != nil || string(f.bytes()) != "\x16\x03\x01\x00\x02\x01\x00" {
+		t.Errorf("it waited for %q, %v", f.bytes(), err)
 	}
 }
 
