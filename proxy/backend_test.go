@@ -57,7 +57,7 @@ func TestForward_RetriesOnlyWhatIsSafe(t *testing.T) {
 		{"GET with a body", crlf("GET /second HTTP/1.1\nHost: a\nContent-Length: 5") + "hello", 200, 2},
 		{"GET with a body held in a file", crlf("GET /second HTTP/1.1\nHost: a\nTransfer-Encoding: chunked") +
 			"200000\r\n" + strings.Repeat("x", 2<<20) + "\r\n0\r\n\r\n", 200, 2},
-		{"GET with a body that comes once only", crlf("GET /second HTTP/1.1\nHost: a\nContent-Length: 20000") + strings.Repeat("x", 20000), 502, 1},
+		{"GET with a body that comes once only", crlf("GET /second HTTP/1.1\nHost: a\nContent-Length: 100000") + strings.Repeat("x", 100000), 502, 1},
 		{"DELETE", crlf("DELETE /second HTTP/1.1\nHost: a"), 502, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -259,7 +259,7 @@ func TestForward_WordsOnAKeptConnectionAreNobodysAnswer(t *testing.T) {
 	for _, second := range []string{
 		crlf("GET /second HTTP/1.1\nHost: a"),
 		crlf("POST /second HTTP/1.1\nHost: a\nContent-Length: 4") + "body",
-		crlf(fmt.Sprintf("POST /second HTTP/1.1\nHost: a\nContent-Length: %d", smallBody+1)) + strings.Repeat("x", smallBody+1), // streams
+		crlf(fmt.Sprintf("POST /second HTTP/1.1\nHost: a\nContent-Length: %d", DefaultUploadBuffer+1)) + strings.Repeat("x", DefaultUploadBuffer+1), // streams
 	} {
 		t.Run(strings.ReplaceAll(second[:min(len(second), 60)], "\r\n", " "), func(t *testing.T) {
 			speak, spoken := make(chan struct{}), make(chan struct{})

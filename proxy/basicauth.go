@@ -69,6 +69,7 @@ func (g *guard) admit(x *exchange) bool {
 	user, err := g.file.check(x.server.passwordChecks, x.server.stopping.Done(), name, password)
 	switch {
 	case err != nil:
+		x.server.hits.add(limitBasicAuth, x.client)
 		x.addField("Retry-After", retryPassword)
 		x.refuse(diagnosis.TooMany, http.StatusServiceUnavailable, err.Error()+": does somebody guess them?", "Too many people log in at this moment. Try again shortly.")
 		return false

@@ -15,19 +15,27 @@ import (
 )
 
 const (
-	// smallBody is the longest body that is taken whole before the backend is
-	// asked: a client that sends slowly then holds none of its workers.
+	// smallBody is the longest body that goes to the backend in one piece with
+	// the head: a longer one is not worth the copy.
 	smallBody = 16 << 10
-	// heldInMemory is how much of a body that comes without a length is kept in
-	// memory; the rest of a longer one goes to a file. Forms fit, uploads do
-	// not.
-	heldInMemory = 1 << 20
+	// maxKeptBody is how much memory for a body is kept for the next one.
+	maxKeptBody = 128 << 10
 )
 
 var (
 	errBodyTooLong = errors.New("the request body is too long")
 	errBodyStorage = errors.New("store the request body")
 )
+
+// slowBody is the error of a body whose client has reached a limit of time.
+type slowBody struct{ limit string }
+
+func (e *slowBody) Error() string {
+	return "the client sent its body too slowly; see limits." + e.limit
+}
+
+// Unwrap lets handlers know it by what they know.
+func (e *slowBody) Unwrap() error { return os.ErrDeadlineExceeded }
 
 // requestBody is the body of a client's request on its way to a backend.
 type requestBody struct {
@@ -72,7 +80,7 @@ func (x *exchange) takeBody() (ok bool) {
 	case b.length < 0:
 		b.length = lengthNone
 	case b.length == 0:
-	case b.length > smallBody || x.req.ExpectContinue || streaming:
+	case b.length > x.server.limits.Load().UploadBuffer || x.req.ExpectContinue || streaming:
 		b.streams, b.asked = true, x.req.ExpectContinue
 	default:
 		err = b.takeSmall()
@@ -101,9 +109,11 @@ func (b *requestBody) takeSmall() error {
 	return nil
 }
 
-// hold takes a body without a length.
+// hold takes a body without a length: what upload_buffer has room for to memory,
+// and the rest of a longer one to a file. Forms fit, uploads do not.
 func (b *requestBody) hold() error {
 	var memory bytes.Buffer
+	room := int(b.x.server.limits.Load().UploadBuffer)
 	b.length = 0
 	for {
 		piece, err := b.x.down.readBody()
@@ -116,7 +126,7 @@ func (b *requestBody) hold() error {
 			return err
 		case b.length > b.x.route.MaxBody:
 			return errBodyTooLong
-		case b.file == nil && memory.Len()+len(piece) <= heldInMemory:
+		case b.file == nil && memory.Len()+len(piece) <= room:
 			memory.Write(piece)
 			continue
 		}
@@ -298,8 +308,12 @@ func (u *upload) stream() error {
 func (x *exchange) bodyFailed(err error) {
 	x.down.closeAfter() // the rest of the body is not read
 	var malformed *http1.Error
+	var slow *slowBody
 	switch {
+	case errors.As(err, &slow):
+		x.fail(http.StatusRequestTimeout, slow.Error(), "The upload took too long to arrive.")
 	case errors.Is(err, errBodyTooLong):
+		x.server.hits.add(limitMaxBody, x.client)
 		x.fail(http.StatusRequestEntityTooLarge,
 			fmt.Sprintf("the request body is longer than %d bytes; raise max_body on the route if the application takes more", x.route.MaxBody),
 			"The upload is larger than this server accepts.")

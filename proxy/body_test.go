@@ -18,7 +18,7 @@ func TestForward_BodyWithoutLengthArrivesWhole(t *testing.T) {
 	t.Setenv("TMPDIR", folder)
 	app, requests := answering(t, okAnswer)
 	f := serveFront(t, Route{Path: "/", App: app})
-	for _, size := range []int{0, 5, 900_000, heldInMemory, heldInMemory + 1, 3 << 20} {
+	for _, size := range []int{0, 5, 900_000, DefaultUploadBuffer, DefaultUploadBuffer + 1, 3 << 20} {
 		for _, major := range []int{1, 2} {
 			srv := f.secure(major)
 			sent := bytes.Repeat([]byte("x"), size)
@@ -196,7 +196,7 @@ func TestForward_ClientAbortsUpload(t *testing.T) {
 		}
 	})
 	f := serveFront(t, Route{Path: "/", App: "http://" + addr})
-	conn, _ := f.dial(crlf(fmt.Sprintf("POST / HTTP/1.1\nHost: a\nContent-Length: %d", smallBody+1)) + "some")
+	conn, _ := f.dial(crlf(fmt.Sprintf("POST / HTTP/1.1\nHost: a\nContent-Length: %d", DefaultUploadBuffer+1)) + "some")
 	receive(t, began)
 	conn.Close()
 	receive(t, ended)
@@ -210,7 +210,7 @@ func TestForward_ClientAbortsUpload(t *testing.T) {
 func TestForward_SmallBodyIsAwaitedBeforeTheBackendIsAsked(t *testing.T) {
 	app, requests := answering(t, okAnswer)
 	f := serveFront(t, Route{Path: "/", App: app})
-	conn, _ := f.dial(crlf(fmt.Sprintf("POST / HTTP/1.1\nHost: a\nContent-Length: %d", smallBody)) + "some")
+	conn, _ := f.dial(crlf(fmt.Sprintf("POST / HTTP/1.1\nHost: a\nContent-Length: %d", DefaultUploadBuffer)) + "some")
 	conn.Close()
 	f.access.await(t, "499")
 	if strings.Contains(f.log.String(), "request.failed") {
@@ -226,7 +226,7 @@ func TestForward_SmallBodyIsAwaitedBeforeTheBackendIsAsked(t *testing.T) {
 func TestBody_TempFileHasNoName(t *testing.T) {
 	folder := t.TempDir()
 	t.Setenv("TMPDIR", folder)
-	x := &httpExchange{exchange: exchange{route: &route{Route: Route{MaxBody: 4 << 20}}}}
+	x := &httpExchange{exchange: exchange{server: bareServer(nil), route: &route{Route: Route{MaxBody: 4 << 20}}}}
 	x.r = &http.Request{Body: io.NopCloser(bytes.NewReader(make([]byte, 2<<20)))}
 	x.down = x
 	b := requestBody{x: &x.exchange}

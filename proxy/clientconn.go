@@ -22,12 +22,6 @@ const (
 	// after the answer that ends the connection: closed at once, the connection
 	// would be reset, and the answer lost with it.
 	lingerTime = 5 * time.Second
-	// writeTimeout is how long a client may leave no room for what is written to
-	// it at once, 64 KiB at most, or up to deadlineSlack longer. Else one that
-	// reads nothing would hold its goroutine and the backend's connection for good.
-	writeTimeout = 60 * time.Second
-	// bodyTimeout is how long a client may pause within its request's body.
-	bodyTimeout = 30 * time.Second
 	// deadlineSlack is how much sooner than they say idle connections may be
 	// closed: so often only is a deadline moved, which costs a lock or two.
 	deadlineSlack = time.Second
@@ -45,7 +39,7 @@ type clientConn struct {
 	net.Conn
 	server     *Server
 	listener   *listener
-	prev, next *clientConn // in clientConns
+	prev, next *clientConn // in one of the lists of clientConns
 	peer       netip.Addr
 	port       uint16 // of peer
 
@@ -61,6 +55,10 @@ type clientConn struct {
 
 	version uint16      // of TLS, 0 for none
 	isNew   bool        // see settle
+	parked  bool        // in that list of clientConns, whose lock guards it
+	counted bool        // by its address
+	evicted bool        // told to give way, and counted no more; guarded likewise
+	stalls  uint8       // see takes
 	gone    bool        // given away, to a tunnel or a handler
 	idle    atomic.Bool // between two requests: may be closed at once
 }
@@ -123,10 +121,14 @@ func (c *clientConn) end() {
 // secure does the TLS handshake. It reports false when the connection is not
 // ours any more.
 func (c *clientConn) secure() bool {
-	ctx, cancel := context.WithTimeout(c.server.stopping, headerTimeout)
+	defer c.server.endHandshake()
+	ctx, cancel := context.WithTimeout(c.server.stopping, c.server.limits.Load().HandshakeTimeout)
 	defer cancel()
 	conn, state, err := c.server.accepter.Handshake(ctx, c.Conn)
 	if err != nil {
+		if err == context.DeadlineExceeded {
+			c.server.hits.add(limitHandshakeTimeout, c.peer)
+		}
 		c.server.handshakeRefused(c.Conn, err)
 		_ = c.Conn.Close()
 		return false
@@ -179,7 +181,7 @@ const (
 )
 
 // await waits for the first byte of a request: until idleEnd, or if that is zero
-// for idleTimeout.
+// for idle_timeout.
 func (c *clientConn) await(idleEnd time.Time) outcome {
 	if len(c.reader.Buffered()) > 0 {
 		if c.server.draining.Load() {
@@ -187,10 +189,12 @@ func (c *clientConn) await(idleEnd time.Time) outcome {
 		}
 		return request
 	}
-	err := c.wait(parkAfter + deadlineSlack)
+	idle := c.server.limits.Load().IdleTimeout
+	awake := min(idle, parkAfter+deadlineSlack)
+	err := c.wait(awake)
 	if isTimeout(err) && !c.server.draining.Load() {
 		if idleEnd.IsZero() {
-			idleEnd = time.Now().Add(idleTimeout - parkAfter - deadlineSlack)
+			idleEnd = time.Now().Add(idle - awake)
 		}
 		if c.park(idleEnd) {
 			return parked
@@ -206,7 +210,7 @@ func (c *clientConn) await(idleEnd time.Time) outcome {
 // wait waits for d in this goroutine, without a buffer.
 func (c *clientConn) wait(d time.Duration) error {
 	c.reader.Release()
-	c.allow(d)
+	c.allow(time.Now(), d)
 	c.idle.Store(true)
 	defer c.idle.Store(false)
 	// In this order: whoever drains sets draining, and then looks who is idle.
@@ -227,32 +231,46 @@ func (c *clientConn) park(idleEnd time.Time) bool {
 		sealed.Rest()
 	}
 	c.settle()
-	return c.server.conns.lot.Park(socketOf(c.Conn), idleEnd, func(ready bool) {
+	conns := &c.server.conns
+	conns.rest(c)
+	isParked := conns.lot.Park(socketOf(c.Conn), idleEnd, func(ready bool) {
 		// Ended and awaited as what begin started; to close may take a while.
 		if ready {
-			go c.serve(idleEnd)
+			go c.resume(idleEnd)
 		} else {
 			go c.end()
 		}
 	})
+	if !isParked {
+		conns.resume(c)
+	}
+	return isParked
 }
 
-// allow sets how long reading may take.
-func (c *clientConn) allow(d time.Duration) {
-	until := time.Now().Add(d)
-	if gap := until.Sub(c.until); gap < 0 || gap > deadlineSlack {
+// resume goes on with a connection that was parked.
+func (c *clientConn) resume(idleEnd time.Time) {
+	c.server.conns.resume(c)
+	c.serve(idleEnd)
+}
+
+// allow sets how long reading may take from now on.
+func (c *clientConn) allow(now time.Time, d time.Duration) {
+	until := now.Add(d)
+	if gap := until.Sub(c.until); gap < 0 || gap > min(deadlineSlack, d/16) {
 		c.until = until
 		_ = c.SetReadDeadline(until) // an error means closed; reading tells
 	}
 }
 
-// allowBody is allow for the next piece of a request's body.
-func (c *clientConn) allowBody() {
+// allowBody is allow for the next piece of a request's body. It reports false
+// where a handler says how long that may take.
+func (c *clientConn) allowBody(now time.Time, d time.Duration) (ours bool) {
 	c.limits.Lock()
 	defer c.limits.Unlock()
 	if !c.theirRead {
-		c.allow(bodyTimeout)
+		c.allow(now, d)
 	}
+	return !c.theirRead
 }
 
 // allowWatch has reading wait for good, as long as no handler says otherwise.
@@ -275,33 +293,6 @@ func (c *clientConn) ownLimits() {
 	if c.theirWrite {
 		c.theirWrite, c.writeUntil = false, noDeadline
 	}
-}
-
-// Write writes, for writeTimeout at most.
-func (c *clientConn) Write(p []byte) (int, error) {
-	c.limitWrite()
-	return c.Conn.Write(p)
-}
-
-// limitWrite sets how long the next write may take.
-func (c *clientConn) limitWrite() {
-	until := time.Now().Add(writeTimeout)
-	if !c.writeUntil.Before(until) {
-		return
-	}
-	c.limits.Lock()
-	defer c.limits.Unlock()
-	if !c.theirWrite {
-		c.writeUntil = until.Add(deadlineSlack)
-		_ = c.SetWriteDeadline(c.writeUntil) // an error means closed; writing tells
-	}
-}
-
-// limitsWrites reports whether it is for us to say how long writing may take.
-func (c *clientConn) limitsWrites() bool {
-	c.limits.Lock()
-	defer c.limits.Unlock()
-	return !c.theirWrite
 }
 
 // hangUp closes the connection in a way that shows that something is missing:

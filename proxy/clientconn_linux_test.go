@@ -40,17 +40,6 @@ func parkedFrontOver(t *testing.T, version uint16, over func(below net.Conn) net
 	return f, conn, r
 }
 
-const simpleRequest = "GET / HTTP/1.1\r\nHost: app.test\r\n\r\n"
-
-// askAgain sends a request and reads its answer, whatever it is.
-func askAgain(t *testing.T, conn net.Conn, r *bufio.Reader) {
-	t.Helper()
-	if _, err := io.WriteString(conn, simpleRequest); err != nil {
-		t.Fatal(err)
-	}
-	readAnswer(t, r, "GET")
-}
-
 var parkedVersions = map[string]uint16{"http": 0, "TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13}
 
 func TestClientConn_ParkedIsServedAgain(t *testing.T) {
@@ -70,7 +59,7 @@ func TestClientConn_ParkedIsServedAgain(t *testing.T) {
 			until(t, "it is forgotten", func() bool {
 				f.conns.mu.Lock()
 				defer f.conns.mu.Unlock()
-				return f.conns.first == nil
+				return f.conns.active.first == nil && f.conns.parked.first == nil
 			})
 			if n := f.conns.lot.Len(); n != 0 {
 				t.Errorf("%d parked", n)

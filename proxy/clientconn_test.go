@@ -16,17 +16,26 @@ func TestClientConn_WriteEndsIfTheClientDoesNotRead(t *testing.T) {
 		ours, theirs := net.Pipe() // takes nothing that is not read
 		defer ours.Close()
 		defer theirs.Close()
-		c := &clientConn{Conn: ours}
+		c := &clientConn{server: bareServer(nil), Conn: ours}
 		for range 3 { // one that reads a little is not cut
 			go io.CopyN(io.Discard, theirs, 1)
 			if _, err := c.Write([]byte("x")); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(writeTimeout / 2)
+			time.Sleep(DefaultWriteTimeout / 2)
+		}
+		go func() { // ended by the last byte
+			for range 10 { // nor one that takes its time with what is written at once
+				time.Sleep(DefaultWriteTimeout * 9 / 10)
+				_, _ = io.CopyN(io.Discard, theirs, 1)
+			}
+		}()
+		if n, err := c.Write(make([]byte, 10)); n != 10 || err != nil {
+			t.Fatal(n, err)
 		}
 		begin := time.Now()
 		_, err := c.Write([]byte("x"))
-		if took := time.Since(begin); !isTimeout(err) || took < writeTimeout || took > writeTimeout+deadlineSlack {
+		if took := time.Since(begin); !isTimeout(err) || took < DefaultWriteTimeout || took > DefaultWriteTimeout+deadlineSlack {
 			t.Errorf("%v after %v", err, took)
 		}
 	})
@@ -39,7 +48,7 @@ func TestClientConn_WritesShareADeadline(t *testing.T) {
 	defer theirs.Close()
 	go io.Copy(io.Discard, theirs) // ended by its Close
 	counted := &movedDeadlines{Conn: ours}
-	c := &clientConn{Conn: counted}
+	c := &clientConn{server: bareServer(nil), Conn: counted}
 	begin := time.Now()
 	for range 100 {
 		if _, err := c.Write([]byte("x")); err != nil {

@@ -12,8 +12,11 @@ import (
 // clientConns are the connections that our own reader serves.
 type clientConns struct {
 	mu     sync.Mutex
-	first  *clientConn // of those that are open, linked by next
-	closed bool        // those that come now are closed at once
+	active connList             // those that have a goroutine
+	parked connList             // those that lot has, the one that has been idle the longest first
+	count  int                  // of both, without those that were told to give way
+	from   map[netip.Prefix]int // by address, or network of IPv6
+	closed bool                 // those that come now are closed at once
 	wg     sync.WaitGroup
 	lot    park.Lot // has those that have been idle for a while
 
@@ -29,7 +32,14 @@ func (s *clientConns) begin(server *Server, l *listener, conn net.Conn) {
 	if !l.secure {
 		c.use(withAwait(conn))
 	}
-	if !s.add(c) {
+	switch {
+	case l.secure && !server.beginHandshake(c.peer):
+		conn.Close()
+		return
+	case !s.add(c):
+		if l.secure {
+			server.endHandshake()
+		}
 		conn.Close()
 		return
 	}
@@ -37,21 +47,13 @@ func (s *clientConns) begin(server *Server, l *listener, conn net.Conn) {
 }
 
 // add counts a connection, whether it has a goroutine or is parked, until done.
-// It reports false if there are to be no more.
+// It reports false if there is no place for it.
 func (s *clientConns) add(c *clientConn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
+	limit, ok := s.enter(c)
+	if limit != "" {
+		c.server.hits.add(limit, c.peer)
 	}
-	if c.next = s.first; c.next != nil {
-		c.next.prev = c
-	}
-	s.first = c
-	c.isNew = true
-	s.newcomers.add()
-	s.wg.Add(1)
-	return true
+	return ok
 }
 
 // replace puts the connection above TLS in the place of the one below it.
@@ -65,16 +67,7 @@ func (s *clientConns) replace(c *clientConn, conn net.Conn) {
 func (s *clientConns) done(c *clientConn) {
 	defer s.wg.Done()
 	c.settle()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c.next != nil {
-		c.next.prev = c.prev
-	}
-	if c.prev != nil {
-		c.prev.next = c.next
-	} else {
-		s.first = c.next
-	}
+	s.leave(c)
 }
 
 // drain closes what is idle and waits for the rest until ctx is done; then the
@@ -82,7 +75,7 @@ func (s *clientConns) done(c *clientConn) {
 func (s *clientConns) drain(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
-	for c := s.first; c != nil; c = c.next {
+	for c := s.active.first; c != nil; c = c.next {
 		if c.idle.Load() {
 			_ = c.SetReadDeadline(aLongTimeAgo)
 		}
@@ -100,8 +93,10 @@ func (s *clientConns) drain(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
-	for c := s.first; c != nil; c = c.next {
-		cut(c.Conn) // not Close, which waits where TLS 1.2 has its end to send
+	for _, list := range []connList{s.active, s.parked} {
+		for c := list.first; c != nil; c = c.next {
+			cut(c.Conn) // not Close, which waits where TLS 1.2 has its end to send
+		}
 	}
 	s.mu.Unlock()
 	<-ended

@@ -57,6 +57,10 @@ type Config struct {
 	// the operator is, are not counted. Default 1000.
 	MaxTunnelsPerAddress int `yaml:"max_tunnels_per_address"`
 
+	// Limits bound what clients may take, alone and together. Default what the
+	// comments of Limits say.
+	Limits Limits `yaml:"limits"`
+
 	// DrainTimeout is how long open requests may take to finish at shutdown,
 	// and tunnels to answer their Close, before they are cut. Default 10s.
 	DrainTimeout time.Duration `yaml:"drain_timeout"`

@@ -5,7 +5,8 @@
 //
 // # The walk of a request
 //
-//	listener.go    accepts the connection
+//	listener.go    accepts the connection, if there is a place for it
+//	               (connlimit.go, handshakelimit.go)
 //	clientconn.go  does the TLS handshake (proxy/record; tls.go chooses the
 //	               certificate by the name the client asks for, or refuses),
 //	               and waits for requests; after a second without a goroutine
@@ -36,6 +37,13 @@
 // No http.Header is made on the way to a backend, and in the steady state nothing is
 // allocated: names and values are slices of the buffers that were read into,
 // and what a request needs is used again for the next one.
+//
+// # Limits
+//
+// limits.go has them all, as they are configured. A turn keeps those in effect
+// when it began. bodypace.go holds a client to the time that its body may take,
+// clientwrite.go to the time that it may leave an answer unread. Whatever limit
+// is reached is counted by its name, and told of in the log (limithits.go).
 //
 // # Handlers
 //

@@ -35,6 +35,11 @@ const (
 	// a WebSocket Close was seen its close_code and closed_by (client, backend,
 	// or front for our own).
 	eventTunnelClose = "tunnel.close"
+	// eventLimitReached: a client has reached a limit. It is told at most once in
+	// ten seconds for each limit. Attributes: limit, client (the last one, which
+	// may be others than before), hits (since it was told last), hint (what to
+	// raise).
+	eventLimitReached = "limit.reached"
 	// eventShutdown: the server stops. Attributes: drain_timeout.
 	eventShutdown = "shutdown"
 	// eventReload: a new configuration is in effect. Attributes: sites, routes.

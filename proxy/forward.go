@@ -311,6 +311,9 @@ func (x *exchange) backendFailed(err error) {
 	if x.choice.exhausted() {
 		reason = fmt.Sprintf("no backend of pool %s can be reached; of the last one: %s", x.choice.pool.name, reason)
 	}
+	if status == http.StatusGatewayTimeout && !isDial(err) {
+		x.server.hits.add(limitResponseTimeout, x.client)
+	}
 	x.fail(status, reason, hint(status))
 }
 

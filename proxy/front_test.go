@@ -44,6 +44,14 @@ func serveFront(t *testing.T, routes ...Route) *front {
 
 func serveConfig(t *testing.T, cfg Config) *front {
 	t.Helper()
+	f := newFront(t, cfg)
+	f.run()
+	return f
+}
+
+// newFront listens, and serves nothing until run.
+func newFront(t *testing.T, cfg Config) *front {
+	t.Helper()
 	cfg.Listen, cfg.HTTPListen = Addresses{}, Addresses{"127.0.0.1:0"}
 	if cfg.Sites[0].TLS.mode() != TLSOff {
 		cfg.Listen, cfg.HTTPListen, cfg.State = cfg.HTTPListen, cfg.Listen, t.TempDir()
@@ -63,6 +71,10 @@ func serveConfig(t *testing.T, cfg Config) *front {
 	if cfg.Sites[0].TLS.mode() == TLSOff {
 		f.addSecure()
 	}
+	return f
+}
+
+func (f *front) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { // ended by cancel, awaited by stop
@@ -70,8 +82,7 @@ func serveConfig(t *testing.T, cfg Config) *front {
 		_ = f.Run(ctx) // that requests had to be cut is what some tests want
 	}()
 	f.stop = func() { cancel(); <-ended }
-	t.Cleanup(f.stop)
-	return f
+	f.t.Cleanup(f.stop)
 }
 
 // addSecure has a front without TLS serve another port with it, by a certificate
@@ -172,7 +183,7 @@ func parsed(t testing.TB, head string) *http1.Request {
 	t.Helper()
 	r := &http1.Request{}
 	text := []byte(crlf(head))
-	if n, err := r.Parse(text, requestLimits); err != nil || n != len(text) {
+	if n, err := r.Parse(text, http1.Limits{}); err != nil || n != len(text) {
 		t.Fatalf("%q: read %d bytes, %v", head, n, err)
 	}
 	return r
@@ -308,6 +319,17 @@ func field(request, name string) string {
 	return "-"
 }
 
+// until waits for what another goroutine brings about.
+func until(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for late := time.Now().Add(patience); !is(); {
+		if time.Now().After(late) {
+			t.Fatalf("not in time: %s", what)
+		}
+		time.Sleep(time.Millisecond) // between two looks
+	}
+}
+
 func receive[T any](t *testing.T, c <-chan T) T {
 	t.Helper()
 	select {
@@ -317,6 +339,17 @@ func receive[T any](t *testing.T, c <-chan T) T {
 		t.Fatal("nothing came in time")
 		panic("unreachable")
 	}
+}
+
+const simpleRequest = "GET / HTTP/1.1\r\nHost: app.test\r\n\r\n"
+
+// askAgain sends a request and reads its answer, whatever it is.
+func askAgain(t *testing.T, conn net.Conn, r *bufio.Reader) {
+	t.Helper()
+	if _, err := io.WriteString(conn, simpleRequest); err != nil {
+		t.Fatal(err)
+	}
+	readAnswer(t, r, "GET")
 }
 
 // lines gathers log lines that tests wait for.

@@ -100,17 +100,6 @@ func held() (heap, stacks int64) {
 	return int64(m.HeapAlloc), int64(m.StackInuse)
 }
 
-// until waits for what another goroutine brings about.
-func until(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	for late := time.Now().Add(patience); !is(); {
-		if time.Now().After(late) {
-			t.Fatalf("not in time: %s", what)
-		}
-		time.Sleep(time.Millisecond) // between two looks
-	}
-}
-
 // idleConnection opens a connection that has had one answer, and returns all
 // that is left of the client: its socket. So what is held is the front's.
 func idleConnection(b *testing.B, addr string, secure bool, version uint16) (fd int) {

@@ -16,13 +16,6 @@ import (
 	"time"
 )
 
-// Limits of a client's connection.
-const (
-	headerTimeout  = 20 * time.Second // TLS handshake and request head each
-	idleTimeout    = 75 * time.Second // between two requests
-	maxHeaderBytes = 32 << 10
-)
-
 // listener is one address that is served.
 type listener struct {
 	net.Listener
@@ -89,9 +82,9 @@ func (s *Server) newListener(l net.Listener, secure bool) *listener {
 		handover: newHandover(l.Addr()),
 		http: &http.Server{
 			Handler:           http.HandlerFunc(s.serveHTTP),
-			ReadHeaderTimeout: headerTimeout,
-			IdleTimeout:       idleTimeout,
-			MaxHeaderBytes:    maxHeaderBytes,
+			ReadHeaderTimeout: s.cfg.Limits.HeaderTimeout,
+			IdleTimeout:       s.cfg.Limits.IdleTimeout,
+			MaxHeaderBytes:    int(s.cfg.Limits.MaxHeader),
 			ErrorLog:          log.New(httpServerLog{s.log}, "", 0),
 		},
 	}
@@ -139,6 +132,9 @@ func (s *Server) Run(ctx context.Context) error {
 // there are too many, one that closes makes room again.
 const acceptPause = 100 * time.Millisecond
 
+// roomMade is how many idle connections are closed then.
+const roomMade = 16
+
 // accept serves what arrives at an address, until it is closed.
 func (s *Server) accept(l *listener) error {
 	protocol := "http"
@@ -156,6 +152,7 @@ func (s *Server) accept(l *listener) error {
 			return nil
 		case isPassing(err):
 			l.full.Store(true)
+			s.conns.makeRoom(roomMade)
 			s.log.Warn(eventAcceptFailed, "address", l.Listener.Addr().String(), "error", err.Error())
 			select {
 			case <-time.After(acceptPause):

@@ -2,11 +2,11 @@ package proxy
 
 import "math"
 
-// tunnelsWithin is how many tunnels a limit of open files has room for, 0 when
-// it is none. A tunnel takes two, one connection to each side; what is left
-// serves requests, files and the log, which must go on when a crowd of tunnels
-// has taken its share.
-func tunnelsWithin(files uint64) int {
+// pairsWithin is how many tunnels a limit of open files has room for, or
+// connections of clients, 0 when it is none. Each takes two, one connection to
+// each side; what is left serves files and the log, and with a crowd of tunnels
+// requests, which must go on when it has taken its share.
+func pairsWithin(files uint64) int {
 	// More than any machine holds tunnels: some systems write "unlimited" as
 	// the largest number, signed or unsigned, others as one beneath it.
 	if files > math.MaxInt32 {

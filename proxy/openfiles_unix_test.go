@@ -26,7 +26,7 @@ func TestOpenFilesLimit_IsTheOneInEffect(t *testing.T) {
 		t.Errorf("%d, want %d", got, now.Cur)
 	}
 	// A change of the limit counts from the next reload on.
-	if got, want := validConfig().withDefaults().MaxTunnels, tunnelsWithin(uint64(now.Cur)); got != want {
+	if got, want := validConfig().withDefaults().MaxTunnels, pairsWithin(uint64(now.Cur)); got != want {
 		t.Errorf("%d tunnels, want %d", got, want)
 	}
 }

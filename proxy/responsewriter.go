@@ -224,7 +224,7 @@ func (w *responseWriter) Write(p []byte) (n int, err error) {
 	if !w.begun {
 		w.begin(w.length, p)
 	}
-	for len(p) > n { // in pieces, as the client has writeTimeout for each
+	for len(p) > n { // in pieces, as the client has write_timeout for each
 		piece := p[n:min(len(p), n+answerBuffer)]
 		w.x.down.write(piece)
 		if err := w.x.down.err(); err != nil {

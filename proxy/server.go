@@ -39,14 +39,19 @@ type Server struct {
 	httpExchanges sync.Pool // of *httpExchange
 	date          dateCache
 
-	relay    *relay.Engine
-	tunnels  openTunnels
-	limits   atomic.Pointer[tunnelLimits]
-	messages sync.WaitGroup  // of tunnels of mode message
-	stopping context.Context // done when shutdown begins
-	stop     context.CancelFunc
-	closing  atomic.Bool // no connection is accepted any more
-	draining atomic.Bool // no request follows another on a connection
+	relay      *relay.Engine
+	tunnels    openTunnels
+	limits     atomic.Pointer[limits]
+	hits       *limitHits
+	handshakes openHandshakes
+	// addressGroup is that function: replaced by tests, whose clients all have
+	// addresses of loopback, before Run.
+	addressGroup func(netip.Addr) netip.Prefix
+	messages     sync.WaitGroup  // of tunnels of mode message
+	stopping     context.Context // done when shutdown begins
+	stop         context.CancelFunc
+	closing      atomic.Bool // no connection is accepted any more
+	draining     atomic.Bool // no request follows another on a connection
 
 	passwordChecks chan struct{} // has a place for each that may be under way
 	passwordPoll   time.Duration // shortened by tests, before Run
@@ -59,7 +64,7 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg.withDefaults(), log: log, passwordPoll: filePollInterval, passwordChecks: make(chan struct{}, maxPasswordChecks())}
+	s := &Server{cfg: cfg.withDefaults(), log: log, hits: newLimitHits(log), addressGroup: addressGroup, passwordPoll: filePollInterval, passwordChecks: make(chan struct{}, maxPasswordChecks())}
 	t, err := newTable(s.cfg)
 	if err != nil {
 		return nil, err
@@ -82,12 +87,8 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	s.httpExchanges.New = func() any { return new(httpExchange) }
 	s.tunnels.routes, s.tunnels.from = map[string]int{}, map[netip.Prefix]int{}
 	s.stopping, s.stop = context.WithCancel(context.Background())
-	s.setLimits(s.cfg)
+	s.limits.Store(newLimits(s.cfg))
 	return s, nil
-}
-
-func (s *Server) setLimits(cfg Config) {
-	s.limits.Store(&tunnelLimits{all: cfg.MaxTunnels, perAddress: cfg.MaxTunnelsPerAddress})
 }
 
 // Reload puts another configuration into effect. Requests and tunnels under
@@ -112,7 +113,7 @@ func (s *Server) Reload(cfg Config) error {
 		return err
 	}
 	s.cfg = cfg
-	s.setLimits(cfg)
+	s.limits.Store(newLimits(cfg))
 	s.table.Swap(t).close()
 	s.log.Info(eventReload, "sites", len(t.sites))
 	return nil

@@ -35,14 +35,16 @@ func (o *openTunnels) admit(x *exchange) (tunnelPlace, bool) {
 	p := tunnelPlace{tunnels: o, route: x.route.name, from: addressGroup(x.client)}
 	limits := x.server.limits.Load()
 	o.mu.Lock()
-	status, reason := http.StatusServiceUnavailable, ""
+	status, reason, limit := http.StatusServiceUnavailable, "", ""
 	switch {
-	case limits.all > 0 && o.all >= limits.all:
+	case limits.maxTunnels > 0 && o.all >= limits.maxTunnels:
+		limit = limitMaxTunnels
 		reason = fmt.Sprintf("%d tunnels are open; raise max_tunnels, and the limit of open files with it", o.all)
 	case x.route.MaxTunnels > 0 && o.routes[p.route] >= x.route.MaxTunnels:
+		limit = limitRouteMaxTunnels
 		reason = fmt.Sprintf("%d tunnels of this route are open; raise its max_tunnels if the backend takes more", o.routes[p.route])
-	case p.from.IsValid() && o.from[p.from] >= limits.perAddress:
-		status = http.StatusTooManyRequests
+	case p.from.IsValid() && o.from[p.from] >= limits.maxTunnelsPerAddress:
+		status, limit = http.StatusTooManyRequests, limitMaxTunnelsPerAddress
 		reason = fmt.Sprintf("%s has %d tunnels open; raise max_tunnels_per_address, or name it in trusted_proxies if it is a proxy of yours", groupName(p.from), o.from[p.from])
 	default:
 		o.all++
@@ -52,9 +54,10 @@ func (o *openTunnels) admit(x *exchange) (tunnelPlace, bool) {
 		}
 	}
 	o.mu.Unlock()
-	if reason == "" {
+	if limit == "" {
 		return p, true
 	}
+	x.server.hits.add(limit, x.client)
 	x.addField("Retry-After", retryTunnel)
 	x.failFor(diagnosis.TooMany, status, reason, "Too many connections are open. Try again shortly.")
 	return tunnelPlace{}, false
@@ -100,6 +103,3 @@ func groupName(p netip.Prefix) string {
 	}
 	return p.String()
 }
-
-// tunnelLimits are those of the configuration in effect.
-type tunnelLimits struct{ all, perAddress int }

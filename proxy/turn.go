@@ -10,9 +10,6 @@ import (
 	"wsfront/proxy/http1"
 )
 
-// requestLimits bound what a client may say before its request's body.
-var requestLimits = http1.Limits{Head: maxHeaderBytes}
-
 // maxDiscarded is how much of a request's body is read for nothing, so that the
 // connection can be kept.
 const maxDiscarded = 256 << 10
@@ -28,11 +25,13 @@ const answerBuffer = 32 << 10
 type turn struct {
 	exchange
 	c       *clientConn
+	limits  *limits // those in effect when it began
 	request http1.Request
 	length  int    // of the head
 	raw     []byte // the head, in the reader's buffer
 	head    []byte // the head, once the reader's buffer moves on
 	body    http1.Body
+	pace    bodyPace
 	stopped atomic.Bool
 
 	out     []byte // what goes out next
@@ -48,6 +47,7 @@ type turn struct {
 func (t *turn) begin(c *clientConn) {
 	t.c, t.server, t.down, t.req, t.secure, t.tls, t.peer, t.port = c, c.server, t, &t.request, c.listener.secure, c.version, c.peer, c.port
 	t.out, t.head, t.raw, t.chunked, t.asked, t.closing, t.taken, t.failure = t.out[:0], t.head[:0], nil, false, false, false, false, nil
+	t.limits, t.pace = t.server.limits.Load(), bodyPace{}
 	t.stopped.Store(false)
 }
 
@@ -57,7 +57,10 @@ func (t *turn) release() {
 	t.exchange.reset()
 	t.request.Reset()
 	t.c, t.raw = nil, nil
-	if cap(t.out) > 2*answerBuffer || cap(t.small) > 2*smallBody || cap(t.scratch) > maxKeptText {
+	if cap(t.small) > maxKeptBody {
+		t.small = nil
+	}
+	if cap(t.out) > 2*answerBuffer || cap(t.scratch) > maxKeptText {
 		return
 	}
 	s.turns.Put(t)
@@ -136,7 +139,7 @@ func (t *turn) keepHead() {
 	}
 	t.head = append(t.head, t.raw...)
 	t.request.Reset()
-	if _, err := t.request.Parse(t.head, requestLimits); err != nil {
+	if _, err := t.request.Parse(t.head, t.limits.head); err != nil {
 		panic("proxy: a head that was read cannot be read again: " + err.Error())
 	}
 	t.host, t.path = t.keepText(string(t.host)), t.keepText(string(t.path))
@@ -147,13 +150,13 @@ func (t *turn) keepHead() {
 func (t *turn) readHead() error {
 	c := t.c
 	for first := true; ; first = false {
-		n, err := t.request.Parse(c.reader.Buffered(), requestLimits)
+		n, err := t.request.Parse(c.reader.Buffered(), t.limits.head)
 		if n > 0 || err != nil {
 			t.length = n
 			return err
 		}
 		if first {
-			c.until = time.Now().Add(headerTimeout)
+			c.until = time.Now().Add(t.limits.HeaderTimeout)
 			_ = c.SetReadDeadline(c.until)
 		}
 		if err := c.reader.Fill(); err != nil {
@@ -169,13 +172,17 @@ func (t *turn) unreadable(err error) {
 	case errors.As(err, &malformed):
 		t.exchange.arrived(t.server.table.Load().trusted)
 		t.proto, t.request.Minor, t.closing = "-", 1, true
+		if limit := t.headLimit(malformed); limit != "" {
+			t.server.hits.add(limit, t.client)
+		}
 		t.fail(malformed.Status, malformed.Reason, unreadableHint)
 	case isTimeout(err):
 		// The wait may have moved what has come to another buffer.
 		t.request.Reset()
-		_, _ = t.request.Parse(t.c.reader.Buffered(), requestLimits) // as much as there is
+		_, _ = t.request.Parse(t.c.reader.Buffered(), t.limits.head) // as much as there is
 		t.exchange.arrived(t.server.table.Load().trusted)
 		t.proto, t.request.Minor, t.closing = "-", 1, true
+		t.server.hits.add(limitHeaderTimeout, t.client)
 		t.fail(http.StatusRequestTimeout, "", "The request took too long to arrive.")
 	default:
 		return // the client went away
@@ -242,11 +249,19 @@ func (t *turn) readBody() ([]byte, error) {
 	if t.stopped.Load() {
 		return nil, errBodyStopped
 	}
-	t.c.allowBody()
+	patience, limit := t.pace.patience(t.limits)
+	begin := time.Now()
+	ours := t.c.allowBody(begin, patience)
 	if t.stopped.Load() { // its deadline may have been lifted just now
 		return nil, errBodyStopped
 	}
-	return t.body.Next()
+	piece, err := t.body.Next()
+	t.pace.took(len(piece), time.Since(begin))
+	if ours && isTimeout(err) && !t.stopped.Load() {
+		t.server.hits.add(limit, t.client)
+		err = &slowBody{limit}
+	}
+	return piece, err
 }
 
 func (t *turn) trailer() []http1.Field { return t.body.Trailer }

@@ -20,8 +20,7 @@ import (
 // The buffer that a handshake was read into goes back to the pool with the
 // takeover, and to another connection from there. The log lines come later.
 func TestTurn_HeadOutlivesTheTakeover(t *testing.T) {
-	s := &Server{}
-	s.table.Store(&table{})
+	s := bareServer(nil)
 	for range 20 { // a pool may always forget what it was given
 		ours, theirs := net.Pipe()
 		defer ours.Close()
@@ -58,8 +57,7 @@ func TestTurn_HeadOutlivesTheTakeover(t *testing.T) {
 func TestTurn_LogOfAHeadThatTookTooLong(t *testing.T) {
 	for range 20 { // a pool may always forget what it was given
 		var log bytes.Buffer
-		s := &Server{access: accessLogTo(&log, AccessCombined)}
-		s.table.Store(&table{})
+		s := bareServer(accessLogTo(&log, AccessCombined))
 		ours, theirs := net.Pipe()
 		go io.Copy(io.Discard, theirs) // ended by ours
 		c := &clientConn{server: s, listener: &listener{}, Conn: ours}
@@ -110,7 +108,7 @@ func TestTurn_RestOfABodyIsReadForAWhileOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
 		defer theirs.Close()
-		c := &clientConn{server: &Server{}, listener: &listener{}, Conn: ours}
+		c := &clientConn{server: bareServer(nil), listener: &listener{}, Conn: ours}
 		c.reader.Reset(ours)
 		ended := make(chan struct{})
 		go func() { // ended by ours, awaited below

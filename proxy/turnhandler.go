@@ -113,14 +113,16 @@ func (t *turn) sendFrom(src *io.LimitedReader) (sent int64, err error) {
 func (t *turn) sendFile(to io.ReaderFrom, src *io.LimitedReader) (sent int64, err error) {
 	t.flush()
 	for src.N > 0 && t.failure == nil {
-		t.c.limitWrite()
+		t.c.beginWrite()
 		piece := io.LimitedReader{R: src.R, N: min(src.N, sendfilePiece)}
 		n, err := to.ReadFrom(&piece)
+		for step := n; isTimeout(err) && t.c.takes(int(step)); n += step {
+			step, err = to.ReadFrom(&piece)
+		}
+		t.c.wrote(err)
 		src.N -= n
 		sent += n
 		switch {
-		case n > 0 && isTimeout(err) && t.c.limitsWrites():
-			t.c.writeUntil = noDeadline // some of it went out: it has as long again
 		case isTimeout(err), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET), errors.Is(err, net.ErrClosed):
 			t.failure = err
 		case err != nil:

@@ -18,7 +18,7 @@ func pipedTurn(t *testing.T, head string) (x *turn, client net.Conn) {
 	ours, theirs := net.Pipe()
 	t.Cleanup(func() { ours.Close(); theirs.Close() })
 	go io.WriteString(theirs, crlf(head)) // ended by its reader
-	c := &clientConn{server: &Server{}, listener: &listener{}, Conn: ours}
+	c := &clientConn{server: bareServer(nil), listener: &listener{}, Conn: ours}
 	c.reader.Reset(ours)
 	x = new(turn)
 	x.begin(c)
@@ -39,11 +39,11 @@ func TestHandler_ClientThatStopsIsGivenUp(t *testing.T) {
 		limit      time.Duration
 		try        func(w http.ResponseWriter, r *http.Request) error
 	}{
-		{"takes nothing", "GET / HTTP/1.1\nHost: a", writeTimeout + deadlineSlack, func(w http.ResponseWriter, r *http.Request) error {
+		{"takes nothing", "GET / HTTP/1.1\nHost: a", DefaultWriteTimeout + deadlineSlack, func(w http.ResponseWriter, r *http.Request) error {
 			_, err := w.Write(make([]byte, 3*answerBuffer))
 			return err
 		}},
-		{"sends nothing", "POST / HTTP/1.1\nHost: a\nContent-Length: 5", bodyTimeout, func(w http.ResponseWriter, r *http.Request) error {
+		{"sends nothing", "POST / HTTP/1.1\nHost: a\nContent-Length: 5", DefaultBodyTimeout, func(w http.ResponseWriter, r *http.Request) error {
 			_, err := io.ReadAll(r.Body)
 			return err
 		}},

@@ -129,6 +129,7 @@ func (v *validator) server() {
 	v.accessLog()
 	v.count("max_tunnels", v.MaxTunnels)
 	v.count("max_tunnels_per_address", v.MaxTunnelsPerAddress)
+	v.limits()
 	v.duration("drain_timeout", v.DrainTimeout)
 }
 
@@ -187,11 +188,12 @@ func (c Config) withDefaults() Config {
 		c.AccessLog.Format = AccessCombined
 	}
 	if c.MaxTunnels == 0 {
-		c.MaxTunnels = tunnelsWithin(openFilesLimit())
+		c.MaxTunnels = pairsWithin(openFilesLimit())
 	}
 	if c.MaxTunnelsPerAddress == 0 {
 		c.MaxTunnelsPerAddress = DefaultMaxTunnelsPerAddress
 	}
+	c.Limits = c.Limits.withDefaults()
 	if c.DrainTimeout == 0 {
 		c.DrainTimeout = DefaultDrainTimeout
 	}

@@ -97,7 +97,7 @@ func TestTunnelsWithin_LeavesRoomBesideThem(t *testing.T) {
 		math.MaxInt64:     0, // "unlimited", signed
 		math.MaxUint64:    0,
 	} {
-		if got := tunnelsWithin(files); got != want {
+		if got := pairsWithin(files); got != want {
 			t.Errorf("%d files: %d tunnels, want %d", files, got, want)
 		}
 	}
@@ -105,7 +105,7 @@ func TestTunnelsWithin_LeavesRoomBesideThem(t *testing.T) {
 
 func TestDefaults_OfTunnels(t *testing.T) {
 	c := validConfig().withDefaults()
-	if c.MaxTunnels != tunnelsWithin(openFilesLimit()) || c.MaxTunnelsPerAddress != DefaultMaxTunnelsPerAddress {
+	if c.MaxTunnels != pairsWithin(openFilesLimit()) || c.MaxTunnelsPerAddress != DefaultMaxTunnelsPerAddress {
 		t.Errorf("%d in all, %d for each address", c.MaxTunnels, c.MaxTunnelsPerAddress)
 	}
 	c = Config{MaxTunnels: 10, MaxTunnelsPerAddress: 2}.withDefaults()

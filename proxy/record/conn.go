@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 )
@@ -141,7 +142,13 @@ func (c *Conn) refuse(err error) {
 
 // Write seals p and writes it, with one system call for as many records as fit
 // into 64 KiB. It holds a buffer until the connection has taken them.
-func (c *Conn) Write(p []byte) (int, error) {
+func (c *Conn) Write(p []byte) (int, error) { return c.WriteWhile(p, nil) }
+
+// WriteWhile is Write, but asks goOn at the write deadline, with the number of
+// bytes that the connection has taken since it was called or asked. If goOn
+// moves the deadline and returns true, writing goes on where it was: so a peer
+// that reads slowly can be told from one that does not read. goOn may be nil.
+func (c *Conn) WriteWhile(p []byte, goOn func(taken int) bool) (int, error) {
 	c.writeMu.Lock()
 	defer c.writeMu.Unlock()
 	if c.writeErr != nil {
@@ -149,7 +156,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	}
 	written := 0
 	for written < len(p) {
-		n, err := c.writeSome(p[written:])
+		n, err := c.writeSome(p[written:], goOn)
 		if err != nil {
 			c.writeErr = err
 			return written, err
@@ -160,7 +167,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 }
 
 // writeSome writes as many records of p as go into one buffer.
-func (c *Conn) writeSome(p []byte) (int, error) {
+func (c *Conn) writeSome(p []byte, goOn func(int) bool) (int, error) {
 	size := c.sizes.next()
 	records := (len(p) + size - 1) / size
 	// The second term is a KeyUpdate that may be due.
@@ -176,10 +183,16 @@ func (c *Conn) writeSome(p []byte) (int, error) {
 		n += m
 		size = c.sizes.sent(m)
 	}
-	if _, err := c.sock.Conn.Write(out); err != nil {
-		return 0, err
+	for {
+		taken, err := c.sock.Conn.Write(out)
+		if err == nil {
+			return n, nil
+		}
+		if goOn == nil || !errors.Is(err, os.ErrDeadlineExceeded) || !goOn(taken) {
+			return 0, err
+		}
+		out = out[taken:]
 	}
-	return n, nil
 }
 
 // CloseWrite tells the peer that nothing more will come, by close_notify and,

@@ -146,6 +146,12 @@ func TestParse_FullFileSetsEveryOption(t *testing.T) {
 		{"trusted_proxies", f.TrustedProxies[1].String(), "192.0.2.9/32"},
 		{"max_tunnels", f.MaxTunnels, 20000},
 		{"max_tunnels_per_address", f.MaxTunnelsPerAddress, 200},
+		{"limits", f.Limits, proxy.Limits{
+			HandshakeTimeout: 5 * time.Second, HeaderTimeout: 10 * time.Second, BodyTimeout: 20 * time.Second, IdleTimeout: 65 * time.Second, WriteTimeout: 45 * time.Second,
+			MaxHeader: 16 << 10, MaxHeaderFields: 80, MaxTarget: 4 << 10, MinBodyRate: 500, UploadBuffer: 128 << 10,
+			MaxConnections: 10000, MaxConnectionsPerAddress: 500, MaxHandshakes: 1000, MaxHandshakesPerSecond: 50,
+			MaxStreams: 50, MaxResets: 60, MaxContinuations: 4,
+		}},
 		{"drain_timeout", f.DrainTimeout, 20 * time.Second},
 		{"access_log", f.AccessLog, proxy.AccessLog{Format: proxy.AccessJSON, File: "/var/log/wsfront/access.log", Skip: []string{"/healthz", "/poll/"}}},
 		{"headers", s.Headers, proxy.Headers{Set: map[string]string{"X-Frame-Options": "DENY", "Referrer-Policy": "same-origin"},

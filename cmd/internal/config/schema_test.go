@@ -56,7 +56,7 @@ func TestSchema_AcceptsGoodFiles(t *testing.T) {
 func TestSchema_RefusesUnknownKeysAndWrongTypes(t *testing.T) {
 	schema := compileSchema(t)
 	for _, name := range []string{
-		"access-log-keys", "allow", "basic-auth", "durations", "just-a-word", "log", "many-at-once", "match-and-path", "no-sites", "not-a-mapping", "null-values", "numbers", "pools", "publish-keys", "redirect-status", "route-kinds", "schedules", "sites-a-mapping",
+		"access-log-keys", "allow", "basic-auth", "durations", "just-a-word", "limits", "log", "many-at-once", "match-and-path", "no-sites", "not-a-mapping", "null-values", "numbers", "pools", "publish-keys", "redirect-status", "route-kinds", "schedules", "sites-a-mapping",
 		"sizes", "syslog", "tls-cert-without-key", "tls-mapping-unknown-key", "tls-word", "trusted-proxies", "tunnel-mode", "tunnel-without-backend",
 		"unknown-keys", "wrong-types",
 	} {
@@ -179,6 +179,8 @@ func schemaOf(r *reflector.Reflector, typ reflect.Type) *reflector.Schema {
 		status, _ := long.Properties.Get("status")
 		status.Minimum, status.Maximum, status.Enum = "", "", []any{301, 302, 303, 307, 308, 403, 404, 410}
 		return &reflector.Schema{OneOf: []*reflector.Schema{{Type: "string"}, long}}
+	case reflect.TypeFor[proxy.ByteRate]():
+		return &reflector.Schema{OneOf: []*reflector.Schema{{Type: "integer", Minimum: "0", Maximum: "2147483647"}, words("off")}}
 	case reflect.TypeFor[proxy.TunnelMode]():
 		return words("raw", "message")
 	case reflect.TypeFor[proxy.AccessFormat]():
