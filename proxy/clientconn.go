@@ -75,6 +75,7 @@ func (c *clientConn) use(conn net.Conn) {
 // run serves a connection that was accepted, from its first byte until it ends
 // or is parked.
 func (c *clientConn) run() {
+	defer c.contain()
 	if c.listener.secure && !c.secure() || c.server.onlyNetHTTP && c.handOver() {
 		c.server.conns.done(c)
 		return
@@ -85,6 +86,7 @@ func (c *clientConn) run() {
 // serve serves requests until the connection ends or is parked. If the wait for
 // the first one has begun before, it ends at idleEnd.
 func (c *clientConn) serve(idleEnd time.Time) {
+	defer c.contain()
 	for {
 		switch c.await(idleEnd) {
 		case parked:

@@ -24,8 +24,9 @@ const (
 	// eventBackendUp: a backend that was left out can be reached again.
 	// Attributes: pool, backend.
 	eventBackendUp = "backend.up"
-	// eventPanic: a request ended by a panic, which ended nothing else.
-	// Attributes: id, panic, stack.
+	// eventPanic: a request, a connection or a tunnel ended by a panic, which
+	// ended nothing else. Attributes: id ("" for a connection without a request),
+	// panic, stack.
 	eventPanic = "request.panic"
 	// eventTunnelOpen: a backend answered 101. Attributes: id, client, site,
 	// route, backend.

@@ -70,7 +70,9 @@ func (t *turn) serve() (again bool) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			s.panicked(&t.exchange, cause)
-			s.finish(&t.exchange)
+			if t.site != nil { // else not even its head was there, of which a line could tell
+				s.finish(&t.exchange)
+			}
 			c.hangUp()
 			again = false
 		}
@@ -375,6 +377,7 @@ func (t *turn) watch(gone func()) func() {
 	done := make(chan struct{})
 	go func() { // ended by the deadline that stop sets, and awaited there
 		defer close(done)
+		defer t.contain(gone)
 		for {
 			switch err := t.c.reader.Fill(); {
 			case err == nil:
