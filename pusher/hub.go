@@ -50,6 +50,7 @@ type Hub struct {
 	stopping sync.Once
 	stop     chan struct{}  // closed when the goroutines are to end
 	running  sync.WaitGroup // those
+	panics   atomic.Uint64
 
 	mu       sync.Mutex // before client.mu, and never held while the broker is called
 	channels map[string]*channel
@@ -320,7 +321,13 @@ func (h *Hub) contain(c *client) {
 	}
 }
 
+// Panics is how many faults in this program there were since the start. Each
+// ended one client, and is in the log as push.panic. It may be called
+// concurrently.
+func (h *Hub) Panics() uint64 { return h.panics.Load() }
+
 func (h *Hub) fault(c *client, fault any) {
+	h.panics.Add(1)
 	h.log.LogAttrs(context.Background(), slog.LevelError, EventPanic, append(c.attrs(),
 		slog.Any("panic", fault), slog.String("stack", string(debug.Stack())))...)
 	c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "fault in this program"})

@@ -240,6 +240,9 @@ func TestHub_FaultInOneConnectionEndsThatOneAlone(t *testing.T) {
 		t.Fatal("the connection with the fault lives on")
 	}
 	s.log.await(t, EventPanic, "client=2", "panic=test", "stack=")
+	if n := s.Hub.Panics(); n != 1 {
+		t.Errorf("%d panics were counted", n)
+	}
 	eventually(t, "it has left", func() bool { return s.Subscribers("board") == 1 })
 	s.publishText("board", "still here")
 	expect(t, stays, websocket.TextMessage, "still here")
