@@ -8,8 +8,8 @@ const (
 	// eventListenUnused: an adopted socket fits no address of the configuration.
 	// Attributes: address, hint.
 	eventListenUnused = "listen.unused"
-	// eventAcceptFailed: there was no room for another connection. Attributes:
-	// address, error.
+	// eventAcceptFailed: there was no room for another connection; one line in 10 s
+	// at most. Attributes: address, error, count (of failures since the last line).
 	eventAcceptFailed = "accept.failed"
 	// eventRequestFailed: a request was answered with an error of our own.
 	// Attributes: id, client, site, route, backend, method, path, status,
@@ -72,6 +72,12 @@ const (
 	// eventAccessReopenFailed: the access log's file could not be opened anew; the
 	// one that was open is written on. Attributes: file, error, hint.
 	eventAccessReopenFailed = "access.reopen.failed"
+	// eventAccessWriteFailed: lines of the access log are being lost, as they cannot
+	// be written. Attributes: file ("" for the standard output), error, hint.
+	eventAccessWriteFailed = "access.write.failed"
+	// eventAccessWrite: they can be written again. Attributes: file, lost (how many
+	// lines).
+	eventAccessWrite = "access.write"
 	// eventCertRefused: a TLS handshake was refused for want of a certificate.
 	// Attributes: name, client, reason.
 	eventCertRefused = "cert.refused"

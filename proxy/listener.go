@@ -140,6 +140,10 @@ func (s *Server) Run(ctx context.Context) error {
 // there are too many, one that closes makes room again.
 const acceptPause = 100 * time.Millisecond
 
+// acceptTold is how often at most it is logged that no connection can be
+// accepted, as each pause ends with another failure.
+const acceptTold = 10 * time.Second
+
 // accept serves what arrives at an address, until it is closed.
 func (s *Server) accept(l *listener) error {
 	protocol := "http"
@@ -147,6 +151,8 @@ func (s *Server) accept(l *listener) error {
 		protocol = "https"
 	}
 	s.log.Info(eventListen, "address", l.Listener.Addr().String(), "protocol", protocol)
+	var told time.Time
+	failures := 0
 	for {
 		conn, err := l.Accept()
 		switch {
@@ -157,7 +163,10 @@ func (s *Server) accept(l *listener) error {
 			return nil
 		case isPassing(err):
 			l.full.Store(true)
-			s.log.Warn(eventAcceptFailed, "address", l.Listener.Addr().String(), "error", err.Error())
+			if failures++; time.Since(told) >= acceptTold {
+				s.log.Warn(eventAcceptFailed, "address", l.Listener.Addr().String(), "error", err.Error(), "count", failures)
+				told, failures = time.Now(), 0
+			}
 			select {
 			case <-time.After(acceptPause):
 			case <-s.stopping.Done():

@@ -70,7 +70,7 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	if s.certs, err = newCertificates(s.cfg, log); err != nil {
 		return nil, err
 	}
-	if s.access, err = newAccessLog(s.cfg.AccessLog, access); err != nil {
+	if s.access, err = newAccessLog(s.cfg.AccessLog, access, log); err != nil {
 		return nil, err
 	}
 	if s.relay, err = relay.NewEngine(); err != nil {
