@@ -185,6 +185,8 @@ func (c *backendFault) meet(t *testing.T, w faultWay) {
 	switch {
 	case c.status == 0 && got.cut == nil:
 		t.Errorf("a whole answer: %d %q", got.status, got.body)
+	case isTimeout(got.cut):
+		t.Errorf("the client was left waiting: %v", got.cut)
 	case c.status == 0 && w.major == 2 && !strings.Contains(got.cut.Error(), "stream error"):
 		t.Errorf("cut by %v, want the stream's end alone", got.cut)
 	case c.status != 0 && (got.cut != nil || got.status != c.status):
