@@ -43,13 +43,34 @@ func (s *Server) ReopenAccessLog() {
 	s.log.Info(eventAccessReopen, "file", path)
 }
 
+// print writes a line. One that cannot be written must not end the service, nor
+// fill the other log: it is told of when that begins, and when it is over. a.mu
+// is held.
+func (a *accessLog) print(line []byte) {
+	if a.torn { // what follows half a line would be lost with it
+		_, err := a.out.Write([]byte("\n"))
+		a.torn = err != nil
+	}
+	n, err := a.out.Write(line)
+	switch {
+	case err != nil:
+		a.torn = a.torn || n > 0
+		if a.lost++; a.lost == 1 {
+			a.log.Error(eventAccessWriteFailed, "file", a.path, "error", err.Error(), "hint", "make room there, or name another file by access_log.file; until then lines are lost")
+		}
+	case a.lost > 0:
+		a.log.Info(eventAccessWrite, "file", a.path, "lost", a.lost)
+		a.lost = 0
+	}
+}
+
 // redirect has the lines that follow go to another file. Each line goes whole
 // to the one or to the other.
 func (a *accessLog) redirect(f *os.File) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	_ = a.file.Close() // each line was written by a call of its own
-	a.out, a.file = f, f
+	a.out, a.file, a.torn = f, f, false
 }
 
 // close closes the file, once no line is to come.

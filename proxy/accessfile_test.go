@@ -54,7 +54,7 @@ func TestAccessFile_IsAppendedToAndRotated(t *testing.T) {
 func TestAccessFile_LinesStayWholeWhileItIsRotated(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "access.log")
-	a, err := newAccessLog(AccessLog{File: path, Format: AccessJSON}, nil)
+	a, err := newAccessLog(AccessLog{File: path, Format: AccessJSON}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

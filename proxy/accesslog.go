@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -42,6 +43,9 @@ type accessLog struct {
 	out  io.Writer
 	file *os.File // out, where that is a file of our own
 	path string   // of file
+	lost int      // lines since the last one that was written
+	torn bool     // half a line was written
+	log  *slog.Logger
 }
 
 // accessForm writes the three parts of a line. Only the middle one has to wait
@@ -65,9 +69,10 @@ var (
 	jsonForm     = accessForm{appendJSONHead, appendJSONFigures, appendJSONTail}
 )
 
-// newAccessLog opens the file, if there is one; else the lines go to out.
-func newAccessLog(cfg AccessLog, out io.Writer) (*accessLog, error) {
-	a := &accessLog{out: out, skip: cfg.Skip, lines: sync.Pool{New: func() any { return new([]byte) }}}
+// newAccessLog opens the file, if there is one; else the lines go to out. That
+// they cannot be written goes to log.
+func newAccessLog(cfg AccessLog, out io.Writer, log *slog.Logger) (*accessLog, error) {
+	a := &accessLog{log: log, out: out, skip: cfg.Skip, lines: sync.Pool{New: func() any { return new([]byte) }}}
 	if cfg.File != "" {
 		f, err := openAccessFile(cfg.File)
 		if err != nil {
@@ -102,7 +107,7 @@ func (a *accessLog) put(form func([]byte) []byte) {
 	line := a.lines.Get().(*[]byte)
 	*line = form((*line)[:0])
 	a.mu.Lock()
-	_, _ = a.out.Write(*line) // a log that cannot be written must not end the service
+	a.print(*line)
 	a.mu.Unlock()
 	if cap(*line) <= maxPooledLine {
 		a.lines.Put(line)

@@ -80,7 +80,7 @@ func setField(x *exchange, name string, values ...string) {
 
 // accessLogTo writes to out, which is no file.
 func accessLogTo(out io.Writer, format AccessFormat) *accessLog {
-	a, _ := newAccessLog(AccessLog{Format: format}, out)
+	a, _ := newAccessLog(AccessLog{Format: format}, out, nil)
 	return a
 }
 

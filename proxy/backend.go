@@ -174,6 +174,8 @@ func (b *backend) dialAdvice(err error) string {
 		return fmt.Sprintf("dial backend %s: no permission for the socket; give the user that runs wsfront write access to it", b.written)
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return fmt.Sprintf("dial backend %s: no such host %s; write a name that resolves, or an address", b.written, dns.Name)
+	case errors.As(err, &dns):
+		return fmt.Sprintf("dial backend %s: the address of %s could not be looked up (%s); does the name server of this machine answer? It is tried again with the next request", b.written, dns.Name, dns.Err)
 	case errors.As(err, &unverified):
 		return fmt.Sprintf("TLS to backend %s: %v; name its CA by backend_tls.ca, the name in its certificate by backend_tls.server_name, or give verification up by backend_tls.insecure_skip_verify", b.written, unverified.Err)
 	case errors.As(err, &record):

@@ -295,3 +295,16 @@ func TestForward_WordsOnAKeptConnectionAreNobodysAnswer(t *testing.T) {
 		})
 	}
 }
+
+func TestBackend_NameServerThatDoesNotAnswer(t *testing.T) {
+	b := &backend{written: "http://app.test:8080"}
+	for name, fault := range map[string]*net.DNSError{
+		"silent": {Err: "i/o timeout", Name: "app.test", IsTimeout: true},
+		"broken": {Err: "server misbehaving", Name: "app.test", IsTemporary: true},
+	} {
+		status, reason := b.explain(&net.OpError{Op: "dial", Net: "tcp", Err: fault})
+		if status != http.StatusBadGateway || !strings.Contains(reason, "the address of app.test could not be looked up ("+fault.Err+")") {
+			t.Errorf("%s: %d %s", name, status, reason)
+		}
+	}
+}

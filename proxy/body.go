@@ -240,6 +240,10 @@ func (u *upload) running() bool {
 
 func (u *upload) run() {
 	defer close(u.done)
+	defer u.body.x.contain(func() {
+		u.client = errFault
+		u.to.clientGone()
+	})
 	if u.body.streams {
 		if err := u.stream(); err != nil && !u.stopped.Load() {
 			u.client = err
@@ -320,6 +324,8 @@ func (x *exchange) bodyFailed(err error) {
 	case errors.Is(err, errBodyStorage):
 		x.fail(http.StatusServiceUnavailable, err.Error()+"; free space there, name another folder by TMPDIR, or set request_buffering: off",
 			"The upload could not be stored. Try again later.")
+	case errors.Is(err, errFault):
+		x.fail(http.StatusInternalServerError, err.Error(), "The request could not be passed on. Try again.")
 	case errors.As(err, &malformed):
 		x.fail(malformed.Status, "read the request body: "+malformed.Reason, "The request's body is malformed.")
 	case isGone(err):

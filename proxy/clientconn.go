@@ -79,6 +79,7 @@ func (c *clientConn) use(conn net.Conn) {
 // run serves a connection that was accepted, from its first byte until it ends
 // or is parked.
 func (c *clientConn) run() {
+	defer c.contain()
 	if c.listener.secure && !c.secure() {
 		c.server.conns.done(c)
 		return
@@ -89,6 +90,7 @@ func (c *clientConn) run() {
 // serve serves requests until the connection ends or is parked. If the wait for
 // the first one has begun before, it ends at idleEnd.
 func (c *clientConn) serve(idleEnd time.Time) {
+	defer c.contain()
 	for {
 		switch c.await(idleEnd) {
 		case parked:

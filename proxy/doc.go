@@ -91,4 +91,7 @@
 // failures of a pool's backends, has a lock. An exchange belongs to the goroutine
 // that serves it, and so does a connection to a backend until upstream.keep takes
 // it back. A tunnel belongs to the relay.
+//
+// A panic ends what the goroutine was for, a request, a connection or a tunnel,
+// and nothing else (panics.go).
 package proxy

@@ -8,8 +8,8 @@ const (
 	// eventListenUnused: an adopted socket fits no address of the configuration.
 	// Attributes: address, hint.
 	eventListenUnused = "listen.unused"
-	// eventAcceptFailed: there was no room for another connection. Attributes:
-	// address, error.
+	// eventAcceptFailed: there was no room for another connection; one line in 10 s
+	// at most. Attributes: address, error, count (of failures since the last line).
 	eventAcceptFailed = "accept.failed"
 	// eventRequestFailed: a request was answered with an error of our own.
 	// Attributes: id, client, site, route, backend, method, path, status,
@@ -24,8 +24,9 @@ const (
 	// eventBackendUp: a backend that was left out can be reached again.
 	// Attributes: pool, backend.
 	eventBackendUp = "backend.up"
-	// eventPanic: a request ended by a panic, which ended nothing else.
-	// Attributes: id, panic, stack.
+	// eventPanic: a request, a connection or a tunnel ended by a panic, which
+	// ended nothing else. Attributes: id ("" for a connection without a request),
+	// panic, stack.
 	eventPanic = "request.panic"
 	// eventTunnelOpen: a backend answered 101. Attributes: id, client, site,
 	// route, backend.
@@ -76,6 +77,12 @@ const (
 	// eventAccessReopenFailed: the access log's file could not be opened anew; the
 	// one that was open is written on. Attributes: file, error, hint.
 	eventAccessReopenFailed = "access.reopen.failed"
+	// eventAccessWriteFailed: lines of the access log are being lost, as they cannot
+	// be written. Attributes: file ("" for the standard output), error, hint.
+	eventAccessWriteFailed = "access.write.failed"
+	// eventAccessWrite: they can be written again. Attributes: file, lost (how many
+	// lines).
+	eventAccessWrite = "access.write"
 	// eventCertRefused: a TLS handshake was refused for want of a certificate.
 	// Attributes: name, client, reason.
 	eventCertRefused = "cert.refused"

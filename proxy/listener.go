@@ -135,6 +135,10 @@ const acceptPause = 100 * time.Millisecond
 // roomMade is how many idle connections are closed then.
 const roomMade = 16
 
+// acceptTold is how often at most it is logged that no connection can be
+// accepted, as each pause ends with another failure.
+const acceptTold = 10 * time.Second
+
 // accept serves what arrives at an address, until it is closed.
 func (s *Server) accept(l *listener) error {
 	protocol := "http"
@@ -142,6 +146,8 @@ func (s *Server) accept(l *listener) error {
 		protocol = "https"
 	}
 	s.log.Info(eventListen, "address", l.Listener.Addr().String(), "protocol", protocol)
+	var told time.Time
+	failures := 0
 	for {
 		conn, err := l.Accept()
 		switch {
@@ -153,7 +159,10 @@ func (s *Server) accept(l *listener) error {
 		case isPassing(err):
 			l.full.Store(true)
 			s.conns.makeRoom(roomMade)
-			s.log.Warn(eventAcceptFailed, "address", l.Listener.Addr().String(), "error", err.Error())
+			if failures++; time.Since(told) >= acceptTold {
+				s.log.Warn(eventAcceptFailed, "address", l.Listener.Addr().String(), "error", err.Error(), "count", failures)
+				told, failures = time.Now(), 0
+			}
 			select {
 			case <-time.After(acceptPause):
 			case <-s.stopping.Done():

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -55,5 +56,29 @@ func TestListener_ErrorsOfOneConnectionAreNotTheListeners(t *testing.T) {
 	stop()
 	if err := receive(t, ended); err != nil {
 		t.Error(err)
+	}
+}
+
+// Whoever waits for room is served when there is some, and the log is not filled
+// meanwhile.
+func TestListener_NoRoomIsToldOnce(t *testing.T) {
+	app, _ := answering(t, okAnswer)
+	s := listening(t, Route{Path: "/", App: app})
+	log := newLines()
+	s.log = slog.New(slog.NewTextHandler(log, nil))
+	s.listeners[0].Listener = &unlucky{s.listeners[0].Listener, []error{syscall.EMFILE, syscall.EMFILE, syscall.ENFILE}}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }() // ended by stop, awaited below
+	_, r := sendTo(t, s.listeners[0].Addr().String(), crlf("GET / HTTP/1.1\nHost: a\nConnection: close"))
+	if res, _ := readAnswer(t, r, "GET"); res.StatusCode != 200 {
+		t.Error(res.Status)
+	}
+	stop()
+	if err := receive(t, ended); err != nil {
+		t.Error(err)
+	}
+	if n := strings.Count(log.String(), eventAcceptFailed); n != 1 {
+		t.Errorf("%d lines:\n%s", n, log)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +37,7 @@ type Server struct {
 	turns         sync.Pool // of *turn
 	httpExchanges sync.Pool // of *httpExchange
 	date          dateCache
+	panics        atomic.Uint64
 
 	relay      *relay.Engine
 	tunnels    openTunnels
@@ -73,7 +73,7 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	if s.certs, err = newCertificates(s.cfg, log); err != nil {
 		return nil, err
 	}
-	if s.access, err = newAccessLog(s.cfg.AccessLog, access); err != nil {
+	if s.access, err = newAccessLog(s.cfg.AccessLog, access, log); err != nil {
 		return nil, err
 	}
 	if s.relay, err = relay.NewEngine(); err != nil {
@@ -182,16 +182,6 @@ func (s *Server) serve(x *exchange) {
 		return
 	}
 	x.route.handler.serve(x)
-}
-
-// panicked contains a panic in one exchange.
-func (s *Server) panicked(x *exchange, cause any) {
-	s.log.Error(eventPanic, "id", string(x.id[:]), "panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
-	x.reason, x.aborted = "panic", true
-	if t := &x.attempt; t.b != nil { // under way: what runs beside it must not outlive the exchange
-		t.end()
-		t.b.close()
-	}
 }
 
 // finish writes the log lines of an exchange that is over. That of a tunnel

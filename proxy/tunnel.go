@@ -186,7 +186,7 @@ func (t *tunnelEntry) attributes() []any {
 func (t *tunnelEntry) carryMessages(client, backend messagePeer, deflate bool) {
 	m := t.route.messages.carry(t.server.stopping, client, backend, deflate)
 	if m.Panic != "" {
-		t.server.log.Error(eventPanic, "id", string(t.id[:]), "panic", m.Panic, "stack", m.Stack)
+		t.server.notePanic(string(t.id[:]), m.Panic, []byte(m.Stack))
 	}
 	t.over(relay.Result{
 		FromClient: relay.Traffic{Bytes: m.FromClient, Messages: m.MessagesIn}, FromBackend: relay.Traffic{Bytes: m.ToClient, Messages: m.MessagesOut},
@@ -199,6 +199,10 @@ func (t *tunnelEntry) over(r relay.Result) {
 	t.place.leave()
 	t.route.pool.left(t.member, openTunnel)
 	reason := string(r.Reason)
+	var fault *relay.Panic
+	if errors.As(r.Err, &fault) {
+		t.server.notePanic(string(t.id[:]), fault.Value, fault.Stack)
+	}
 	if r.Err != nil {
 		reason += ": " + r.Err.Error()
 	}

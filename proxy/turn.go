@@ -73,7 +73,9 @@ func (t *turn) serve() (again bool) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			s.panicked(&t.exchange, cause)
-			s.finish(&t.exchange)
+			if t.site != nil { // else not even its head was there, of which a line could tell
+				s.finish(&t.exchange)
+			}
 			c.hangUp()
 			again = false
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
@@ -54,6 +55,16 @@ func TestTurn_HeadOutlivesTheTakeover(t *testing.T) {
 
 // A buffer that a part of a head was read into may be another connection's when
 // the wait for the rest is over.
+// A clock that was set back by years is believed at once.
+func TestDateCache_ClockSetBack(t *testing.T) {
+	var d dateCache
+	d.last.Store(&date{second: time.Now().AddDate(10, 0, 0).Unix(), text: []byte("Mon, 01 Jan 2046 00:00:00 GMT")})
+	got, err := http.ParseTime(string(d.now()))
+	if err != nil || time.Since(got).Abs() > time.Minute {
+		t.Errorf("%s, %v", got, err)
+	}
+}
+
 func TestTurn_LogOfAHeadThatTookTooLong(t *testing.T) {
 	for range 20 { // a pool may always forget what it was given
 		var log bytes.Buffer

@@ -32,6 +32,7 @@ func (t *turn) watch(gone func()) func() {
 	done := make(chan struct{})
 	go func() { // ended by the deadline that stop sets, and awaited there
 		defer close(done)
+		defer t.contain(gone)
 		for {
 			switch err := t.c.reader.Fill(); {
 			case err == nil:

@@ -70,6 +70,11 @@ const (
 	// EventStoreWarning (warn or error): the embedded store says that something
 	// is wrong with it.
 	EventStoreWarning = "push.store.warning"
+	// EventStoreBroken (error): the embedded store cannot be written, and no message
+	// can be published until it can. Attributes: error.
+	EventStoreBroken = "push.store.broken"
+	// EventStoreMended (info): the embedded store can be written again.
+	EventStoreMended = "push.store.mended"
 	// EventStoreDown (warn): the connection to the servers that keep the store
 	// is lost; it is made again by itself.
 	EventStoreDown = "push.store.down"

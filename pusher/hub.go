@@ -312,6 +312,11 @@ func (h *Hub) contain(c *client) {
 	}
 }
 
+// Panics is how many faults in this program there were since the start. Each
+// ended one client, and is in the log as push.panic. It may be called
+// concurrently.
+func (h *Hub) Panics() uint64 { return h.panics.Load() }
+
 func (h *Hub) fault(c *client, fault any) {
 	h.panics.Add(1)
 	h.log.LogAttrs(context.Background(), slog.LevelError, EventPanic, append(c.attrs(),

@@ -81,6 +81,3 @@ func (h *Hub) LimitHits() map[string]uint64 {
 	}
 	return all
 }
-
-// Panics is how many faults in this program ended a connection of a client.
-func (h *Hub) Panics() uint64 { return h.panics.Load() }

@@ -33,30 +33,37 @@ func (h *Hub) carryPiped(c *client, conn net.Conn) {
 }
 
 func (p *piped) read() {
+	defer p.hub.spare(p.client)
 	buf := make([]byte, pipeBuffer)
 	for {
 		n, err := p.conn.Read(buf)
-		p.mu.Lock()
-		func() {
-			defer p.hub.contain(p.client)
-			p.received(buf[:n])
-		}()
-		if err != nil {
-			p.ended(err)
-		}
-		for p.paused && p.state != gone {
-			p.resume.Wait()
-		}
-		over := p.state == gone
-		p.mu.Unlock()
-		if over {
+		if p.came(buf[:n], err) {
 			return
 		}
 	}
 }
 
+// came takes what was read, waits while it is too much, and reports whether the
+// connection is over.
+func (p *piped) came(b []byte, err error) (over bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	func() {
+		defer p.hub.contain(p.client)
+		p.received(b)
+		if err != nil {
+			p.ended(err)
+		}
+	}()
+	for p.paused && p.state != gone {
+		p.resume.Wait()
+	}
+	return p.state == gone
+}
+
 func (p *piped) send(b []byte) (rest int, keeps bool, err error) {
 	p.hub.running.Go(func() { // ends with the write, or when hangUp closes the connection
+		defer p.hub.spare(p.client)
 		_, err := p.conn.Write(b)
 		p.mu.Lock()
 		defer p.mu.Unlock()

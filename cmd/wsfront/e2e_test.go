@@ -37,6 +37,7 @@ func TestE2E(t *testing.T) {
 	t.Run("rsyslog", l.testRsyslog)
 	t.Run("import", l.testImport)
 	t.Run("import_founding", l.testImportFounding)
+	t.Run("faults", l.testFaults)
 	t.Run("crash", l.testCrash)
 	t.Run("history", l.testHistory)
 	t.Run("pages", l.testPages)

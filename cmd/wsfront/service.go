@@ -263,7 +263,7 @@ func (s *service) sources() metrics.Sources {
 	return metrics.Sources{
 		Version: version(),
 		Limits:  map[string]func() map[string]uint64{"front": s.front.LimitHits, "push": s.pushLimits},
-		Panics:  map[string]func() uint64{"push": s.hub.Panics, "publish": s.counts.Panics.Load},
+		Panics:  map[string]func() uint64{"front": s.front.Panics, "push": s.hub.Panics, "publish": s.counts.Panics.Load},
 	}
 }
 

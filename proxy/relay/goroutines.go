@@ -48,10 +48,13 @@ func (g *going) run() {
 	// would cut the tunnel later. An error means closed; the ways will see it.
 	_ = g.conns[client].SetDeadline(time.Time{})
 	_ = g.conns[backend].SetDeadline(time.Time{})
-	g.mu.Lock()
-	g.sooner = true
-	g.wake()
-	g.mu.Unlock()
+	func() {
+		defer g.guard()
+		g.locked(func() {
+			g.sooner = true
+			g.wake()
+		})
+	}()
 
 	var wg sync.WaitGroup
 	// The other way's end, the clock or the engine stops it by closing its
@@ -80,6 +83,7 @@ func (g *going) run() {
 
 // carry runs one way to its end, and draws the consequences for the tunnel.
 func (g *going) carry(s side) {
+	defer g.guard()
 	if len(g.early[s]) > 0 && !g.forward(s, g.early[s]) {
 		return
 	}
@@ -108,15 +112,16 @@ func (g *going) forward(s side, p []byte) bool {
 	g.writing[s.other()].Lock()
 	defer g.writing[s.other()].Unlock()
 	var out outbox
-	g.mu.Lock()
-	g.pass(s, p, g.engine.now(), &out)
-	// What was said may have been an answer that was waited for, or broken a
-	// rule, which has its consequences while the other side takes its time.
-	if g.ways[s].owing = len(out.bytes()) > 0; !g.ways[s].owing || g.sooner {
-		g.wake()
-	}
-	over := g.over
-	g.mu.Unlock()
+	var over bool
+	g.locked(func() {
+		g.pass(s, p, g.engine.now(), &out)
+		// What was said may have been an answer that was waited for, or broken a
+		// rule, which has its consequences while the other side takes its time.
+		if g.ways[s].owing = len(out.bytes()) > 0; !g.ways[s].owing || g.sooner {
+			g.wake()
+		}
+		over = g.over
+	})
 	return !over && g.write(s, &out)
 }
 
@@ -127,21 +132,21 @@ func (g *going) write(s side, out *outbox) bool {
 		return true
 	}
 	n, err := g.conns[s.other()].Write(p)
-	g.mu.Lock()
-	w := &g.ways[s]
-	w.bytes += int64(min(n, out.plain))
-	now := g.engine.now()
-	if n > 0 && out.plain > 0 {
-		g.moved = now
-	}
-	w.owing = err != nil
-	if err == nil {
-		if out.plain > 0 {
-			g.taken(s, now)
+	g.locked(func() {
+		w := &g.ways[s]
+		w.bytes += int64(min(n, out.plain))
+		now := g.engine.now()
+		if n > 0 && out.plain > 0 {
+			g.moved = now
 		}
-		g.wake() // a control frame may have waited for this
-	}
-	g.mu.Unlock()
+		w.owing = err != nil
+		if err == nil {
+			if out.plain > 0 {
+				g.taken(s, now)
+			}
+			g.wake() // a control frame may have waited for this
+		}
+	})
 	if err != nil {
 		g.abort(s.other(), fmt.Errorf("write to %s: %w", s.other(), err))
 	}
@@ -151,14 +156,15 @@ func (g *going) write(s side, out *outbox) bool {
 // passEnd tells the other side that s has ended.
 func (g *going) passEnd(s side) {
 	var out outbox
-	g.mu.Lock()
-	g.sourceEnded(s, g.engine.now())
-	g.last(s, &out)
-	// The clock comes first: CloseWrite of TLS may itself wait for a peer that
-	// does not read.
-	g.wake()
-	closing := g.closing != nil
-	g.mu.Unlock()
+	var closing bool
+	g.locked(func() {
+		g.sourceEnded(s, g.engine.now())
+		g.last(s, &out)
+		// The clock comes first: CloseWrite of TLS may itself wait for a peer that
+		// does not read.
+		g.wake()
+		closing = g.closing != nil
+	})
 	g.writing[s.other()].Lock()
 	defer g.writing[s.other()].Unlock()
 	// A tunnel that is closing ends whole.
@@ -175,17 +181,37 @@ func (g *going) startPut(s side) {
 	}
 	g.putting[s] = true
 	g.puts.Go(func() { // ends with its write, as forward's does; run waits for it
+		defer g.guard()
 		g.writing[s.other()].Lock()
 		defer g.writing[s.other()].Unlock()
 		var out outbox
-		g.mu.Lock()
-		g.putting[s] = false
-		g.put(s, g.engine.now(), &out)
-		g.ways[s].owing = len(out.bytes()) > 0
-		g.wake()
-		g.mu.Unlock()
+		g.locked(func() {
+			g.putting[s] = false
+			g.put(s, g.engine.now(), &out)
+			g.ways[s].owing = len(out.bytes()) > 0
+			g.wake()
+		})
 		g.write(s, &out)
 	})
+}
+
+// locked calls f with g.mu held, and leaves it unlocked if f panics.
+func (g *going) locked(f func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f()
+}
+
+// guard ends a tunnel of which a goroutine panicked, and only that; it is
+// deferred where g.mu is not held.
+func (g *going) guard() {
+	if cause := recover(); cause != nil {
+		fault := newPanic(cause)
+		g.locked(func() {
+			g.cut(Failed, fault)
+			g.hangUp()
+		})
+	}
 }
 
 func (g *going) abort(s side, err error) {
@@ -201,15 +227,7 @@ func (g *going) abort(s side, err error) {
 func (g *going) wake() {
 	g.progress(g.engine.now())
 	if g.over {
-		for s, c := range g.conns {
-			if g.polite {
-				// run closes it once its reader has ended. An error means that
-				// it is closed.
-				_ = c.SetReadDeadline(time.Unix(1, 0))
-			} else {
-				hangUp(c, g.resets(side(s)))
-			}
-		}
+		g.hangUp()
 		return
 	}
 	g.startPut(client)
@@ -217,6 +235,20 @@ func (g *going) wake() {
 	if g.sooner {
 		g.sooner = false
 		g.setClock()
+	}
+}
+
+// hangUp closes both connections of a tunnel that is over, which ends its ways.
+// g.mu is held.
+func (g *going) hangUp() {
+	for s, c := range g.conns {
+		if g.polite {
+			// run closes it once its reader has ended. An error means that it is
+			// closed.
+			_ = c.SetReadDeadline(time.Unix(1, 0))
+		} else {
+			hangUp(c, g.resets(side(s)))
+		}
 	}
 }
 
@@ -237,6 +269,7 @@ func (g *going) setClock() {
 // ring is called by the clock. It does nothing once the tunnel is over, so that
 // its end need not wait for it.
 func (g *going) ring() {
+	defer g.guard()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.over {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -223,7 +222,7 @@ func (l *loop) lookUp(now int64) {
 // unlocks the tunnel.
 func (l *loop) guard(lt *looped) {
 	if r := recover(); r != nil {
-		lt.cut(Failed, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+		lt.cut(Failed, newPanic(r))
 		l.end(lt)
 	}
 	lt.mu.Unlock()

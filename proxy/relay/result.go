@@ -1,6 +1,10 @@
 package relay
 
-import "time"
+import (
+	"fmt"
+	"runtime/debug"
+	"time"
+)
 
 // Reason says what ended a tunnel. Its text is stable, for logs.
 type Reason string
@@ -47,7 +51,8 @@ type Result struct {
 	Reason Reason
 
 	// Err is the failure behind ClientAborted, BackendAborted or Failed, and a
-	// *frame.Violation behind ClientViolated and BackendViolated. It is nil if
+	// *frame.Violation behind ClientViolated and BackendViolated; behind Failed
+	// it may be a *Panic. It is nil if
 	// that side simply went away (reset, broken pipe, a FIN within a TLS
 	// record), and for every other Reason.
 	Err error
@@ -71,3 +76,14 @@ type Stats struct {
 	// Opened is when the tunnel began, Moved when a byte last moved in it.
 	Opened, Moved time.Time
 }
+
+// Panic is a fault in this program that ended one tunnel.
+type Panic struct {
+	Value any // that it panicked with
+	Stack []byte
+}
+
+// newPanic is called by what has recovered from value.
+func newPanic(value any) *Panic { return &Panic{value, debug.Stack()} }
+
+func (p *Panic) Error() string { return fmt.Sprintf("panic: %v", p.Value) }

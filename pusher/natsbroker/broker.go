@@ -44,6 +44,7 @@ type Broker struct {
 	stored atomic.Uint64
 
 	closing sync.Once
+	mending sync.WaitGroup
 }
 
 var _ pusher.Broker = (*Broker)(nil)
@@ -73,6 +74,7 @@ func (b *Broker) open(ctx context.Context) (err error) {
 		if b.server, err = startEmbedded(b.options, b.log); err != nil {
 			return err
 		}
+		b.mending.Go(func() { b.server.mend(b.ctx) }) // ended by Close, awaited there
 	}
 	if b.conn, err = b.connect(); err != nil {
 		return err
@@ -145,6 +147,7 @@ func (b *Broker) Close() error {
 			b.conn.Close()
 		}
 		b.watch.end()
+		b.mending.Wait()
 		b.server.stop()
 	})
 	return nil

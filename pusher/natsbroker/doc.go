@@ -22,6 +22,9 @@
 //	            subscription; Watch's function gets it in order, and what a
 //	            missing number shows to be lost is read from the stream
 //	head.go     Next, Last and Head read the stream directly
+//	mend.go     after a write to the store has failed, as on a full disk, another
+//	            server inside takes the place of the one that would take no message
+//	            any more
 //	trim.go     the stream itself drops what is too old or too much by number or
 //	            in total; the bytes of a channel are counted here
 //

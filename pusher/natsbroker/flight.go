@@ -73,6 +73,9 @@ func (b *Broker) sole() bool { return b.server != nil }
 // what depends on the message before.
 func (b *Broker) send(ctx context.Context, name string, m *nats.Msg, r record) (pubAck, error) {
 	for range maxConflicts {
+		if err := b.server.failing(); err != nil { // it would not answer
+			return pubAck{}, err
+		}
 		f, err := b.takeOff(ctx, name, m, r)
 		if err != nil {
 			return pubAck{}, err

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -29,10 +31,17 @@ const (
 	startPatience = time.Minute
 )
 
-// embedded is a server inside the process, and the lock on its folder.
+// embedded is a server inside the process, and the lock on its folder. The
+// server is another one after its store could not be written: see mend.go.
 type embedded struct {
-	*server.Server
-	lock *os.File
+	options *server.Options
+	log     *slog.Logger
+	lock    *os.File
+	broken  chan error // holds why the store takes no more messages
+
+	mu     sync.Mutex
+	server *server.Server
+	fault  error // not nil while it is broken
 }
 
 // startEmbedded runs a server on the store in o.Dir. It listens to no port,
@@ -46,7 +55,7 @@ func startEmbedded(o Options, log *slog.Logger) (*embedded, error) {
 	if o.Sync == SyncAlways {
 		interval = defaultSync // for what is not a message
 	}
-	s, err := server.NewServer(&server.Options{
+	e := &embedded{log: log, lock: lock, broken: make(chan error, 1), options: &server.Options{
 		ServerName: "wsfront",
 		DontListen: true,
 		NoSigs:     true,
@@ -60,20 +69,40 @@ func startEmbedded(o Options, log *slog.Logger) (*embedded, error) {
 		MaxPending:         maxPending,
 		SyncInterval:       interval,
 		SyncAlways:         o.Sync == SyncAlways,
-	})
-	if err != nil {
+	}}
+	if err := e.start(); err != nil {
 		lock.Close()
-		return nil, fmt.Errorf("embedded NATS server: %w", err)
-	}
-	s.SetLoggerV2(serverLog{log}, false, false, false)
-	s.Start()
-	e := &embedded{s, lock}
-	if !s.ReadyForConnections(startPatience) || !s.JetStreamEnabled() {
-		e.stop()
-		return nil, fmt.Errorf("embedded NATS server: the store in %s does not start; the log says why (%s)",
-			o.Dir, pusher.EventStoreWarning)
+		return nil, err
 	}
 	return e, nil
+}
+
+func (e *embedded) start() error {
+	options := *e.options // the server adds to them
+	s, err := server.NewServer(&options)
+	if err != nil {
+		return fmt.Errorf("embedded NATS server: %w", err)
+	}
+	s.SetLoggerV2(serverLog{e}, false, false, false)
+	s.Start()
+	if !s.ReadyForConnections(startPatience) || !s.JetStreamEnabled() {
+		s.Shutdown()
+		s.WaitForShutdown()
+		return fmt.Errorf("embedded NATS server: the store in %s does not start; the log says why (%s)",
+			e.options.StoreDir, pusher.EventStoreWarning)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.server = s
+	return nil
+}
+
+// InProcessConn connects to the server that there is now.
+func (e *embedded) InProcessConn() (net.Conn, error) {
+	e.mu.Lock()
+	s := e.server
+	e.mu.Unlock()
+	return s.InProcessConn()
 }
 
 // stop returns when everything is on the disk.
@@ -81,8 +110,7 @@ func (e *embedded) stop() {
 	if e == nil {
 		return
 	}
-	e.Shutdown()
-	e.WaitForShutdown()
+	e.shutdown()
 	e.lock.Close()
 }
 
@@ -107,15 +135,26 @@ func lockFolder(dir string) (*os.File, error) {
 	return f, nil
 }
 
+// shutdown ends the server that there is now.
+func (e *embedded) shutdown() {
+	e.mu.Lock()
+	s := e.server
+	e.mu.Unlock()
+	s.Shutdown()
+	s.WaitForShutdown()
+}
+
 // serverLog passes on what the embedded server warns of.
-type serverLog struct{ log *slog.Logger }
+type serverLog struct{ *embedded }
 
 func (l serverLog) Warnf(format string, v ...any) {
 	l.log.Warn(pusher.EventStoreWarning, "detail", fmt.Sprintf(format, v...))
 }
 
 func (l serverLog) Errorf(format string, v ...any) {
-	l.log.Error(pusher.EventStoreWarning, "detail", fmt.Sprintf(format, v...))
+	detail := fmt.Sprintf(format, v...)
+	l.log.Error(pusher.EventStoreWarning, "detail", detail)
+	l.judge(detail)
 }
 
 func (l serverLog) Fatalf(format string, v ...any) { l.Errorf(format, v...) }
