@@ -39,14 +39,15 @@ type Server struct {
 	httpExchanges sync.Pool // of *httpExchange
 	date          dateCache
 
-	relay    *relay.Engine
-	tunnels  openTunnels
-	limits   atomic.Pointer[tunnelLimits]
-	messages sync.WaitGroup  // of tunnels of mode message
-	stopping context.Context // done when shutdown begins
-	stop     context.CancelFunc
-	closing  atomic.Bool // no connection is accepted any more
-	draining atomic.Bool // no request follows another on a connection
+	relay        *relay.Engine
+	tunnels      openTunnels
+	limits       atomic.Pointer[tunnelLimits]
+	messages     sync.WaitGroup  // of tunnels of mode message
+	messagesOpen atomic.Int64    // how many these are
+	stopping     context.Context // done when shutdown begins
+	stop         context.CancelFunc
+	closing      atomic.Bool // no connection is accepted any more
+	draining     atomic.Bool // no request follows another on a connection
 
 	passwordChecks chan struct{} // has a place for each that may be under way
 	passwordPoll   time.Duration // shortened by tests, before Run
@@ -66,7 +67,6 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.table.Store(t)
 	if s.certs, err = newCertificates(s.cfg, log); err != nil {
 		return nil, err
 	}
@@ -85,6 +85,8 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	s.tunnels.routes, s.tunnels.from = map[string]int{}, map[netip.Prefix]int{}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.setLimits(s.cfg)
+	t.succeed(nil, s.stopping)
+	s.table.Store(t)
 	return s, nil
 }
 
@@ -92,8 +94,11 @@ func (s *Server) setLimits(cfg Config) {
 	s.limits.Store(&tunnelLimits{all: cfg.MaxTunnels, perAddress: cfg.MaxTunnelsPerAddress})
 }
 
-// Reload puts another configuration into effect. Requests and tunnels under
-// way are not touched. When it returns an error, the old configuration goes on
+// Reload puts another configuration into effect. Requests under way are not
+// touched, nor are tunnels and the clients of a Resident, unless their route is
+// gone: they are then sent away, within half of DrainTimeout. A route is the same
+// as before while its site has kept one of its hosts, and it has the same Path or
+// Match and is of the same kind, wherever it leads. When it returns an error, the old configuration goes on
 // serving: the new one has mistakes, or changes a field that needs a restart.
 func (s *Server) Reload(cfg Config) error {
 	if err := cfg.Validate(); err != nil {
@@ -115,7 +120,10 @@ func (s *Server) Reload(cfg Config) error {
 	}
 	s.cfg = cfg
 	s.setLimits(cfg)
-	s.table.Swap(t).close()
+	t.succeed(s.table.Load(), s.stopping)
+	before := s.table.Swap(t)
+	before.end(t, s.relay, cfg.DrainTimeout/2)
+	before.close()
 	s.log.Info(eventReload, "sites", len(t.sites))
 	return nil
 }

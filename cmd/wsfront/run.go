@@ -14,8 +14,9 @@ func newRun() *cobra.Command {
 		Use:   "run",
 		Short: "Serve, by a configuration file or by flags",
 		Long: `Serves until it is told to stop. SIGHUP, or wsfront reload, reads the
-configuration file again: open requests and tunnels are not touched, and a file
-with mistakes is refused while the old configuration goes on serving. Both, and
+configuration file again: open requests are not touched, nor are tunnels unless
+their route is gone, and a file with mistakes is refused while the old configuration goes on
+serving. Both, and
 SIGUSR1 alone, open the file of access_log anew, as logrotate needs it. SIGINT
 and SIGTERM let open requests finish, for as long as drain_timeout says.
 
