@@ -3,7 +3,6 @@ package proxy
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -48,6 +47,9 @@ type Server struct {
 	stop         context.CancelFunc
 	closing      atomic.Bool // no connection is accepted any more
 	draining     atomic.Bool // no request follows another on a connection
+	holding      holding
+	giveWay      sync.Once // closes givenWay
+	givenWay     chan struct{}
 
 	passwordChecks chan struct{} // has a place for each that may be under way
 	passwordPoll   time.Duration // shortened by tests, before Run
@@ -62,7 +64,7 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg.withDefaults(), log: log, passwordPoll: filePollInterval, passwordChecks: make(chan struct{}, maxPasswordChecks())}
+	s := &Server{cfg: cfg.withDefaults(), log: log, passwordPoll: filePollInterval, givenWay: make(chan struct{}), passwordChecks: make(chan struct{}, maxPasswordChecks())}
 	t, err := newTable(s.cfg)
 	if err != nil {
 		return nil, err
@@ -234,6 +236,3 @@ func (s *Server) logFailure(x *exchange) {
 	}
 	s.log.Warn(eventRequestFailed, attributes...)
 }
-
-// errCut says that shutdown did not wait for everything to end by itself.
-var errCut = errors.New("requests were still open at the end of drain_timeout, and were cut")

@@ -144,6 +144,7 @@ func TestReload_ThousandTimesWithAThousandTunnels(t *testing.T) {
 				if clients[i], res = f.handshake("/", ""); res.StatusCode != http.StatusSwitchingProtocols {
 					t.Fatal(res.Status)
 				}
+				_ = clients[i].conn.SetDeadline(time.Now().Add(time.Minute))
 			}
 			echo := func() {
 				t.Helper()

@@ -130,6 +130,7 @@ func (v *validator) server() {
 	v.count("max_tunnels", v.MaxTunnels)
 	v.count("max_tunnels_per_address", v.MaxTunnelsPerAddress)
 	v.duration("drain_timeout", v.DrainTimeout)
+	v.duration("upgrade_drain", v.UpgradeDrain)
 }
 
 func (v *validator) acme() {
@@ -194,6 +195,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.DrainTimeout == 0 {
 		c.DrainTimeout = DefaultDrainTimeout
+	}
+	if c.UpgradeDrain == 0 {
+		c.UpgradeDrain = DefaultUpgradeDrain
 	}
 	return c
 }

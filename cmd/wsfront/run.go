@@ -29,24 +29,7 @@ stops, and for WatchdogSec= that it is alive.`,
   wsfront run --tls internal --host app.test --app http://127.0.0.1:8000 --tunnel /chat=ws://127.0.0.1:9000`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			file, err := f.file(cmd)
-			if err != nil {
-				return err
-			}
-			s, err := newService(file, f.publish, cmd.OutOrStdout(), cmd.ErrOrStderr())
-			if err != nil {
-				return inFlags(file.Explain(err), file, "--push")
-			}
-			if f.config != "" {
-				s.reload = func() error {
-					file, err := f.file(cmd)
-					if err != nil {
-						return err
-					}
-					return s.apply(file)
-				}
-			}
-			return s.run(cmd.Context())
+			return serve(cmd, func() (*config.File, error) { return f.file(cmd) }, f.publish, "--push", func() bool { return f.config != "" })
 		},
 	}
 	f.add(cmd)

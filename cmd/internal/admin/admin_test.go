@@ -15,7 +15,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func start(t *testing.T, state string, reload func() error) {
 	t.Helper()
-	s, err := Listen(state, reload)
+	s, err := Listen(state, Orders{Reload: reload, Upgrade: reload}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestListen_ReplacesASocketLeftBehindButNotALiveOne(t *testing.T) {
 	if info, err := os.Stat(Socket(state)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("socket: %v, %v", info, err)
 	}
-	if _, err := Listen(state, nil); err == nil || !strings.Contains(err.Error(), "another wsfront runs") {
+	if _, err := Listen(state, Orders{}, false); err == nil || !strings.Contains(err.Error(), "another wsfront runs") {
 		t.Fatalf("second server: %v", err)
 	}
 }

@@ -42,8 +42,8 @@ type Server struct {
 	conns    map[*quick]struct{}
 }
 
-// Listen binds host:port or unix:/path for api. A fault in it goes to log.
-func Listen(address string, api http.Handler, log *slog.Logger) (*Server, error) {
+// Listen binds host:port or unix:/path, for New.
+func Listen(address string) (net.Listener, error) {
 	network := "tcp"
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		network, address = "unix", path
@@ -61,6 +61,12 @@ func Listen(address string, api http.Handler, log *slog.Logger) (*Server, error)
 			return nil, fmt.Errorf("make the publish socket private: %w", err)
 		}
 	}
+	return l, nil
+}
+
+// New makes the server of api at a socket of Listen, or one that another process
+// handed over. A fault in api goes to log. Close it, or run it.
+func New(l net.Listener, api http.Handler, log *slog.Logger) *Server {
 	return &Server{
 		listener: l,
 		api:      api,
@@ -71,7 +77,7 @@ func Listen(address string, api http.Handler, log *slog.Logger) (*Server, error)
 		},
 		handed: newHanded(l.Addr()),
 		conns:  map[*quick]struct{}{},
-	}, nil
+	}
 }
 
 // Address is where it listens.
