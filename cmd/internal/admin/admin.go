@@ -98,6 +98,10 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
+// ErrUnknownOrder is for an order that a server of an earlier version does not
+// know.
+var ErrUnknownOrder = errors.New("the server that runs is of a version that does not know this; restart it")
+
 // Reload orders the server of a state folder to read its configuration again.
 // The error is the server's own, or says that none runs.
 func Reload(ctx context.Context, state string) error {
@@ -144,6 +148,9 @@ func order(ctx context.Context, state, method, path string, within time.Duration
 	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return fmt.Errorf("read the server's answer: %w", err)
+	}
+	if resp.StatusCode == http.StatusNotFound {
+		return ErrUnknownOrder
 	}
 	if resp.StatusCode != http.StatusOK {
 		return errors.New(strings.TrimSpace(string(answer)))
