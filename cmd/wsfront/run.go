@@ -15,10 +15,14 @@ func newRun() *cobra.Command {
 		Short: "Serve, by a configuration file or by flags",
 		Long: `Serves until it is told to stop. SIGHUP, or wsfront reload, reads the
 configuration file again: open requests are not touched, nor are tunnels unless
-their route is gone, and a file with mistakes is refused while the old configuration goes on
-serving. Both, and
-SIGUSR1 alone, open the file of access_log anew, as logrotate needs it. SIGINT
-and SIGTERM let open requests finish, for as long as drain_timeout says.
+their route is gone, and a file with mistakes is refused while the old
+configuration goes on serving. Both, and SIGUSR1 alone, open the file of
+access_log anew, as logrotate needs it. SIGUSR2, or wsfront upgrade, has the
+program that is installed now take this one's place.
+SIGINT and SIGTERM let open requests finish, for as long as drain_timeout says.
+
+The exit status is 0 after such an end, 3 if something was still open and had to
+be cut, and 1 after a failure.
 
 Under systemd, sockets that a socket unit opened are served where their address
 is one of the configuration, and the service tells when it is ready, reloads and
