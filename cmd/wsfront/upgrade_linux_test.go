@@ -187,6 +187,29 @@ func TestUpgrade_FailureLeavesTheOldProcessServing(t *testing.T) {
 	}
 	u.await("msg=upgrade.failed reason=\"the new process is not ready: ")
 	u.edit("nonsense: true", site)
+
+	// A program that ends without a word.
+	binary, kept := filepath.Join(u.dir, "wsfront"), filepath.Join(u.dir, "kept")
+	if err := os.Rename(binary, kept); err != nil {
+		t.Fatal(err)
+	}
+	relink := func(to string) {
+		_ = os.Remove(binary)
+		if err := os.Symlink(to, binary); err != nil {
+			t.Fatal(err)
+		}
+	}
+	relink("/bin/false")
+	if err := u.order(); err == nil || !strings.Contains(err.Error(), "ended before it served") {
+		t.Errorf("upgraded to another program: %v", err)
+	}
+	relink(filepath.Join(u.dir, "nothing"))
+	if err := u.order(); err == nil || !strings.Contains(err.Error(), "start the new process") {
+		t.Errorf("upgraded to nothing: %v", err)
+	}
+	if err := errors.Join(os.Remove(binary), os.Rename(kept, binary)); err != nil {
+		t.Fatal(err)
+	}
 	if err := u.publish(t.Context(), "nothing has happened"); err != nil {
 		t.Fatal(err)
 	}

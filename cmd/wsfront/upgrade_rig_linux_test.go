@@ -23,7 +23,7 @@ import (
 
 // upgrading is a wsfront whose place others take, in a folder of its own.
 type upgrading struct {
-	t          *testing.T
+	t          testing.TB
 	dir        string
 	http, api  string // addresses
 	first      *exec.Cmd
@@ -31,8 +31,8 @@ type upgrading struct {
 }
 
 // startUpgrading starts wsfront with these lines in its file, a push service at
-// /push, an echo at /echo, and pages.
-func startUpgrading(t *testing.T, lines ...string) *upgrading {
+// /push, an echo at /echo, an app that takes uploads at /upload, and pages.
+func startUpgrading(t testing.TB, lines ...string) *upgrading {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -40,8 +40,15 @@ func startUpgrading(t *testing.T, lines ...string) *upgrading {
 	}
 	u := &upgrading{t: t, dir: t.TempDir(), http: freeAddress(t), api: freeAddress(t)}
 	binary := filepath.Join(u.dir, "wsfront") // the name makes this test wsfront: see TestMain
-	if err := os.Symlink(self, binary); err != nil {
-		t.Fatal(err)
+	// A file of its own, so that another program can be put in its place.
+	if os.Link(self, binary) != nil { // on another file system
+		text, err := os.ReadFile(self)
+		if err == nil {
+			err = os.WriteFile(binary, text, 0o700)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	echo := httptest.NewServer(http.HandlerFunc(echoSocket))
 	t.Cleanup(echo.Close)
@@ -53,6 +60,7 @@ func startUpgrading(t *testing.T, lines ...string) *upgrading {
 	defer log.Close()
 	u.first = exec.Command(binary, "run", "--config", "wsfront.yaml")
 	u.first.Dir, u.first.Stderr = u.dir, log
+	u.first.Env = append(os.Environ(), "PATH="+u.dir) // a program that was started by its name is looked for again
 	if err := u.first.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -73,6 +81,7 @@ sites:
     routes:
       - {path: /push, push: {channel: board}}
       - {path: /echo, tunnel: "ws://%[3]s"}
+      - {path: /upload, app: "http://%[3]s"}
       - {path: /, files: %[1]s}
 %[4]s
 `, u.dir, u.http, echo, strings.Join(lines, "\n"))
@@ -84,7 +93,7 @@ sites:
 	}
 }
 
-// add writes a line behind the file.
+// edit changes the file.
 func (u *upgrading) edit(old, new string) {
 	u.t.Helper()
 	name := filepath.Join(u.dir, "wsfront.yaml")
@@ -248,7 +257,12 @@ func (u *upgrading) publish(ctx context.Context, text string) error {
 	return ctx.Err()
 }
 
+// echoSocket echoes what comes by a WebSocket, and takes uploads.
 func echoSocket(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost {
+		_, _ = io.Copy(io.Discard, r.Body)
+		return
+	}
 	conn, err := (&websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}).Upgrade(w, r, nil)
 	if err != nil {
 		return // it has been answered

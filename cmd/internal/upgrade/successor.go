@@ -7,8 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -79,14 +81,38 @@ func (p Program) Start(sockets []Socket) (*Successor, error) {
 	if err != nil {
 		return nil, errors.Join(err, own.Close())
 	}
-	cmd := &exec.Cmd{
-		Path: p.path, Args: p.args, Dir: p.dir, Stdout: os.Stdout, Stderr: os.Stderr, ExtraFiles: files,
-		Env: append(inheritable(os.Environ()), environment+"="+string(text)), SysProcAttr: attributes(),
-	}
-	if err := cmd.Start(); err != nil {
+	process, err := p.start(append(inheritable(os.Environ()), environment+"="+string(text)), files)
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start the new process: %w", err), own.Close())
 	}
-	return &Successor{line: own, process: cmd.Process}, nil
+	return &Successor{line: own, process: process}, nil
+}
+
+// start is os.StartProcess, which cannot be used: by File.Fd it would make the
+// sockets blocking, in this process as well, and to accept then holds up whoever
+// closes them until somebody connects.
+func (p Program) start(environment []string, files []*os.File) (*os.Process, error) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close()
+	descriptors := []uintptr{null.Fd(), uintptr(syscall.Stdout), uintptr(syscall.Stderr)}
+	for _, f := range files {
+		raw, err := f.SyscallConn()
+		if err == nil {
+			err = raw.Control(func(fd uintptr) { descriptors = append(descriptors, fd) })
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	pid, err := syscall.ForkExec(p.path, p.args, &syscall.ProcAttr{Dir: p.dir, Env: environment, Files: descriptors, Sys: attributes()})
+	runtime.KeepAlive(files)
+	if err != nil {
+		return nil, &os.PathError{Op: "run", Path: p.path, Err: err}
+	}
+	return os.FindProcess(pid)
 }
 
 // inheritable is the environment without what is meant for one process alone:
