@@ -64,6 +64,12 @@ type Config struct {
 	// DrainTimeout is how long open requests may take to finish at shutdown,
 	// and tunnels to answer their Close, before they are cut. Default 10s.
 	DrainTimeout time.Duration `yaml:"drain_timeout"`
+
+	// UpgradeDrain is how long the old process of an upgrade keeps its tunnels,
+	// and open requests, while the new one serves whoever comes. Then it ends as
+	// at any shutdown, within DrainTimeout. It ends earlier when all is over by
+	// itself, and at the next upgrade. Default 1h.
+	UpgradeDrain time.Duration `yaml:"upgrade_drain"`
 }
 
 // Addresses is a list of listening addresses. In the configuration file a
@@ -424,6 +430,7 @@ const (
 	DefaultMaxBody         = 100 << 20
 	DefaultResponseTimeout = 60 * time.Second
 	DefaultDrainTimeout    = 10 * time.Second
+	DefaultUpgradeDrain    = time.Hour
 
 	DefaultMaxTunnelsPerAddress = 1000
 )

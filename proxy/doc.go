@@ -87,7 +87,8 @@
 // addresses, or takes sockets that somebody else opened (adopt.go); Run serves,
 // and ends every goroutine that it began before it returns. Reload swaps the
 // routing table, which never changes once it is made: requests and tunnels under
-// way keep the one they began with. What does change, the open exchanges and
+// way keep the one they began with; tunnels and the clients of a push service
+// end with their route (tenure.go). What does change, the open exchanges and
 // failures of a pool's backends, has a lock. An exchange belongs to the goroutine
 // that serves it, and so does a connection to a backend until upstream.keep takes
 // it back. A tunnel belongs to the relay.

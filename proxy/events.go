@@ -43,6 +43,9 @@ const (
 	eventLimitReached = "limit.reached"
 	// eventShutdown: the server stops. Attributes: drain_timeout.
 	eventShutdown = "shutdown"
+	// eventUpgradeDrain: another process serves the addresses; this one has only to
+	// end what is open. Attributes: upgrade_drain.
+	eventUpgradeDrain = "upgrade.drain"
 	// eventReload: a new configuration is in effect. Attributes: sites, routes.
 	eventReload = "config.reload"
 	// eventHTTPServer: a message of net/http about a connection. Attributes:

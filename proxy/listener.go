@@ -92,8 +92,8 @@ func (s *Server) newListener(l net.Listener, secure bool) *listener {
 
 // Run serves until ctx is done, then lets open requests finish and says goodbye
 // to tunnels, for DrainTimeout at most, and returns when everything it began
-// has ended. It returns an error if a listener failed, or if something had to
-// be cut.
+// has ended. After GiveWay that begins when UpgradeDrain is over. It returns an
+// error if a listener failed, or ErrCut if something had to be cut.
 func (s *Server) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.Background())
 	defer stop()
@@ -110,14 +110,21 @@ func (s *Server) Run(ctx context.Context) error {
 		wg.Go(func() { failed <- l.serveHTTP() })
 	}
 	var err error
+	parting, part := context.WithCancel(ctx) // done when tunnels are to go
+	defer part()
 	select {
 	case <-ctx.Done():
+	case <-s.givenWay:
+		var cancel context.CancelFunc
+		within := s.upgradeDrain()
+		s.log.Info(eventUpgradeDrain, "upgrade_drain", within)
+		parting, cancel = context.WithTimeout(parting, within)
+		defer cancel()
 	case err = <-failed:
+		part()
 	}
-	timeout := s.drainTimeout()
-	s.log.Info(eventShutdown, "drain_timeout", timeout)
 	stop() // first, or ACME might bind for a challenge the ports that drain gives up
-	if cut := s.drain(timeout); err == nil {
+	if cut := s.drain(parting); err == nil {
 		err = cut
 	}
 	wg.Wait()
@@ -156,6 +163,8 @@ func (s *Server) accept(l *listener) error {
 			s.conns.begin(s, l, conn)
 		case s.closing.Load():
 			return nil
+		case errors.Is(err, os.ErrDeadlineExceeded): // set by Hold
+			s.holding.wait()
 		case isPassing(err):
 			l.full.Store(true)
 			s.conns.makeRoom(roomMade)
@@ -194,53 +203,6 @@ func isPassing(err error) bool {
 func (l *listener) serveHTTP() error {
 	if err := l.http.Serve(l.handover); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve %s: %w", l.Listener.Addr(), err)
-	}
-	return nil
-}
-
-// drainTimeout is that of the configuration in effect.
-func (s *Server) drainTimeout() time.Duration {
-	s.reloading.Lock()
-	defer s.reloading.Unlock()
-	return s.cfg.DrainTimeout
-}
-
-// drain ends the service: no new connections, idle ones closed once those that
-// have just come have said what they want, tunnels told to go, open requests
-// finished or, after timeout, cut as the tunnels are.
-func (s *Server) drain(timeout time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	s.closing.Store(true)
-	for _, l := range s.listeners {
-		l.Close()
-	}
-	s.conns.newcomers.wait(min(timeout, newcomerGrace))
-	s.draining.Store(true)
-	s.stop()
-	var cut atomic.Bool
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if s.conns.drain(ctx) != nil {
-			cut.Store(true)
-		}
-	})
-	wg.Go(func() { _ = s.relay.Shutdown(ctx) }) // tunnels may never end by themselves: to cut them is no failure
-	for _, l := range s.listeners {
-		wg.Go(func() {
-			if l.http.Shutdown(ctx) != nil {
-				l.http.Close()
-				cut.Store(true)
-			}
-		})
-	}
-	wg.Wait()
-	// A handshake that was just being answered has become a tunnel after the
-	// others had been told. No request is open now that could become one more.
-	_ = s.relay.Shutdown(ctx)
-	s.messages.Wait()
-	if cut.Load() {
-		return errCut
 	}
 	return nil
 }

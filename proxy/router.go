@@ -39,6 +39,7 @@ type route struct {
 	path     string         // of the App or Tunnel, which replaces Path; "" keeps the request's
 	handler  handler        // of requests; nil for tunnel routes
 	tunnel   tunnelTerms
+	tenures  []*tenure      // of what outlives a request, the first for what comes; nil where nothing does
 	messages *messageTunnel // nil but for tunnels of mode message
 	folder   *files         // of a route with Fallthrough; nil for others
 	guard    *guard         // nil for a route that asks for no password

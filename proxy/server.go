@@ -3,7 +3,6 @@ package proxy
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -48,10 +47,14 @@ type Server struct {
 	// addresses of loopback, before Run.
 	addressGroup func(netip.Addr) netip.Prefix
 	messages     sync.WaitGroup  // of tunnels of mode message
+	messagesOpen atomic.Int64    // how many these are
 	stopping     context.Context // done when shutdown begins
 	stop         context.CancelFunc
 	closing      atomic.Bool // no connection is accepted any more
 	draining     atomic.Bool // no request follows another on a connection
+	holding      holding
+	giveWay      sync.Once // closes givenWay
+	givenWay     chan struct{}
 
 	passwordChecks chan struct{} // has a place for each that may be under way
 	passwordPoll   time.Duration // shortened by tests, before Run
@@ -64,12 +67,14 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg.withDefaults(), log: log, hits: newLimitHits(log), addressGroup: addressGroup, passwordPoll: filePollInterval, passwordChecks: make(chan struct{}, maxPasswordChecks())}
+	s := &Server{
+		cfg: cfg.withDefaults(), log: log, hits: newLimitHits(log), addressGroup: addressGroup, givenWay: make(chan struct{}),
+		passwordPoll: filePollInterval, passwordChecks: make(chan struct{}, maxPasswordChecks()),
+	}
 	t, err := newTable(s.cfg)
 	if err != nil {
 		return nil, err
 	}
-	s.table.Store(t)
 	if s.certs, err = newCertificates(s.cfg, log); err != nil {
 		return nil, err
 	}
@@ -88,11 +93,16 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	s.tunnels.routes, s.tunnels.from = map[string]int{}, map[netip.Prefix]int{}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.limits.Store(newLimits(s.cfg))
+	t.succeed(nil, s.stopping)
+	s.table.Store(t)
 	return s, nil
 }
 
-// Reload puts another configuration into effect. Requests and tunnels under
-// way are not touched. When it returns an error, the old configuration goes on
+// Reload puts another configuration into effect. Requests under way are not
+// touched, nor are tunnels and the clients of a Resident, unless their route is
+// gone: they are then sent away, within half of DrainTimeout. A route is the same
+// as before while its site has kept one of its hosts, and it has the same Path or
+// Match and is of the same kind, wherever it leads. When it returns an error, the old configuration goes on
 // serving: the new one has mistakes, or changes a field that needs a restart.
 func (s *Server) Reload(cfg Config) error {
 	if err := cfg.Validate(); err != nil {
@@ -114,7 +124,10 @@ func (s *Server) Reload(cfg Config) error {
 	}
 	s.cfg = cfg
 	s.limits.Store(newLimits(cfg))
-	s.table.Swap(t).close()
+	t.succeed(s.table.Load(), s.stopping)
+	before := s.table.Swap(t)
+	before.end(t, s.relay, cfg.DrainTimeout/2)
+	before.close()
 	s.log.Info(eventReload, "sites", len(t.sites))
 	return nil
 }
@@ -215,6 +228,3 @@ func (s *Server) logFailure(x *exchange) {
 	}
 	s.log.Warn(eventRequestFailed, attributes...)
 }
-
-// errCut says that shutdown did not wait for everything to end by itself.
-var errCut = errors.New("requests were still open at the end of drain_timeout, and were cut")

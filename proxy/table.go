@@ -88,9 +88,6 @@ func (t *table) newRoute(s *site, at string, c Route) (*route, error) {
 	if err != nil {
 		return nil, inField(field, err)
 	}
-	if rt.pool != nil {
-		rt.tunnel = newTunnelTerms(&rt.Route)
-	}
 	if c.App != "" {
 		rt.handler = forwarder{}
 	}

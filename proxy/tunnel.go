@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -156,7 +157,7 @@ func (s *Server) open(x *exchange, b *backendConn, place tunnelPlace) bool {
 	// Keep-alive probes need no word here: the net package sends them on
 	// connections it accepts and dials, and so finds peers that vanished.
 	if x.route.messages != nil {
-		s.messages.Go(func() { // ended by the peers or by s.stopping, awaited by drain
+		s.messages.Go(func() { // ended by the peers, or with the tenure, awaited by drain
 			t.carryMessages(messagePeer{client.Conn, early.FromClient}, messagePeer{b.Conn, early.FromBackend}, deflate)
 		})
 		return true
@@ -184,7 +185,9 @@ func (t *tunnelEntry) attributes() []any {
 
 // carryMessages is the life of a tunnel of mode message.
 func (t *tunnelEntry) carryMessages(client, backend messagePeer, deflate bool) {
-	m := t.route.messages.carry(t.server.stopping, client, backend, deflate)
+	of, leave := t.server.messageTunnel(t.route.tenures[0].over)
+	defer leave()
+	m := t.route.messages.carry(of, client, backend, deflate)
 	if m.Panic != "" {
 		t.server.notePanic(string(t.id[:]), m.Panic, []byte(m.Stack))
 	}
@@ -192,6 +195,23 @@ func (t *tunnelEntry) carryMessages(client, backend messagePeer, deflate bool) {
 		FromClient: relay.Traffic{Bytes: m.FromClient, Messages: m.MessagesIn}, FromBackend: relay.Traffic{Bytes: m.ToClient, Messages: m.MessagesOut},
 		Reason: relay.Reason(m.Reason), CloseCode: m.Code, ClosedBy: m.ClosedBy, Duration: m.Duration,
 	})
+}
+
+// messageTunnel counts a tunnel of mode message until leave is called. The
+// context is that in which it lives: it is done in a moment of its own after
+// over is, as the relay's tunnels each end in one.
+func (s *Server) messageTunnel(over context.Context) (of context.Context, leave func()) {
+	s.messagesOpen.Add(1)
+	of, end := context.WithCancelCause(context.Background())
+	stop := context.AfterFunc(over, func() {
+		spread := relay.Spread(int(s.messagesOpen.Load()), s.drainTimeout()/2)
+		time.AfterFunc(rand.N(spread+1), func() { end(context.Cause(over)) }) // later it does nothing
+	})
+	return of, func() {
+		stop()
+		end(nil)
+		s.messagesOpen.Add(-1)
+	}
 }
 
 // over is called when both connections are closed.
@@ -220,7 +240,7 @@ func (t *tunnelEntry) over(r relay.Result) {
 // on: all tunnels share them.
 type tunnelTerms struct{ plain, compressed, unknown *relay.Options }
 
-func newTunnelTerms(r *Route) tunnelTerms {
+func newTunnelTerms(r *Route, group *relay.Group) tunnelTerms {
 	terms := func(compressed, unknown bool) *relay.Options {
 		rules := frame.Rules{
 			Compression: compressed, AnyReserved: unknown,
@@ -228,7 +248,7 @@ func newTunnelTerms(r *Route) tunnelTerms {
 		}
 		f := &relay.Frames{FromClient: rules, FromBackend: rules}
 		f.FromClient.MessageRate, f.FromClient.Burst = float64(r.MessageRate), r.MessageRate
-		return &relay.Options{IdleTimeout: r.IdleTimeout, MaxLifetime: r.MaxLifetime, Ping: r.Ping, Frames: f}
+		return &relay.Options{IdleTimeout: r.IdleTimeout, MaxLifetime: r.MaxLifetime, Ping: r.Ping, Frames: f, Group: group}
 	}
 	return tunnelTerms{plain: terms(false, false), compressed: terms(true, false), unknown: terms(true, true)}
 }

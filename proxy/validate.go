@@ -131,6 +131,7 @@ func (v *validator) server() {
 	v.count("max_tunnels_per_address", v.MaxTunnelsPerAddress)
 	v.limits()
 	v.duration("drain_timeout", v.DrainTimeout)
+	v.duration("upgrade_drain", v.UpgradeDrain)
 }
 
 func (v *validator) acme() {
@@ -196,6 +197,9 @@ func (c Config) withDefaults() Config {
 	c.Limits = c.Limits.withDefaults()
 	if c.DrainTimeout == 0 {
 		c.DrainTimeout = DefaultDrainTimeout
+	}
+	if c.UpgradeDrain == 0 {
+		c.UpgradeDrain = DefaultUpgradeDrain
 	}
 	return c
 }

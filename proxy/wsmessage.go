@@ -20,6 +20,7 @@ import (
 	"github.com/koding/websocketproxy"
 
 	"wsfront/proxy/frame"
+	"wsfront/proxy/relay"
 )
 
 // Mode message: the client's WebSocket ends here, and another one of ours leads
@@ -218,7 +219,13 @@ func (m *messageTunnel) carry(ctx context.Context, client, backend messagePeer, 
 	defer r.cut()
 	// Neither callback needs to be waited for: once the tunnel has ended it
 	// finds nothing to do.
-	defer context.AfterFunc(ctx, func() { r.end(frontEnds("drained", websocket.CloseGoingAway)) })()
+	defer context.AfterFunc(ctx, func() {
+		reason := string(relay.Drained)
+		if cause := context.Cause(ctx); cause == errRouteRemoved {
+			reason = cause.Error()
+		}
+		r.end(frontEnds(reason, websocket.CloseGoingAway))
+	})()
 	r.setClock()
 	r.library(deflate).ServeHTTP(&madeUpAnswer{conn: &r.ends[frame.FromClient]}, madeUpRequest(deflate))
 	// The library returns when one of its goroutines has ended. Each ends when

@@ -140,8 +140,11 @@ func (c *client) start(l line) {
 	c.heard = c.hub.ticks.Load()
 	c.watch()
 	c.hub.tellConnect(c)
-	if c.hub.leaving() {
+	switch {
+	case c.hub.leaving():
 		c.finish(c.form.bye(goodbyeCode, goodbyeReason), ending{code: goodbyeCode, reason: goodbyeReason}, false)
+	case c.info.endpoint.retired():
+		c.finish(c.form.bye(retiredCode, retiredReason), ending{code: retiredCode, reason: retiredReason}, false)
 	}
 	c.d.kick(c)
 }

@@ -26,6 +26,9 @@ type endpoint struct {
 	byToken  Authorizer // nil without tokens
 	byApp    Authorizer // nil if the app is not asked
 	token    TokenAuth  // where byToken finds them
+
+	standings []*standing // the first for those who come; fixed once requests come
+	succeeds  bool        // these are another one's
 }
 
 // Endpoint makes the handler of one URL at which clients connect: WebSockets
@@ -36,7 +39,9 @@ type endpoint struct {
 //
 // The handler returns when a WebSocket stands, which then lives on by itself; it
 // stays for as long as an event stream or a poll does. A handler may be dropped
-// for another, as a reloaded configuration does: clients that came by it stay.
+// for another, as a reloaded configuration does: clients that came by it stay. It
+// has the methods of the proxy's Resident, so that they leave when the
+// configuration has no place for them any more.
 func (h *Hub) Endpoint(e Endpoint) (http.Handler, error) {
 	if err := e.Validate(); err != nil {
 		return nil, err
@@ -50,6 +55,8 @@ func (h *Hub) Endpoint(e Endpoint) (http.Handler, error) {
 		inbound:  cmp.Or(e.Inbound, InboundDrop),
 		origins:  newOrigins(e.Origins),
 		maxNames: cmp.Or(e.MaxChannels, defaultMaxChannels),
+
+		standings: []*standing{{}},
 	}
 	if err := made.authorizeBy(e); err != nil {
 		return nil, err

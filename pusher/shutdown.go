@@ -64,14 +64,21 @@ func (h *Hub) sayGoodbye(ctx context.Context) {
 	if deadline, ok := ctx.Deadline(); ok {
 		longest = max(0, time.Until(deadline)/2)
 	}
-	clients := h.clock.all()
+	// Should the wait be over, nobody is left, or all are about to be cut off.
+	tell(h.clock.all(), longest, func(moment time.Time) bool { return h.restUntil(ctx, moment) }, (*client).goodbye)
+}
+
+// tell has each client told to go: the only one at once, several each at a random
+// time within partingStep for each further one, but at most within longest. rest
+// waits for such a moment; when it reports false, nobody is told any more.
+func tell(clients []*client, longest time.Duration, rest func(time.Time) bool, what func(*client)) {
 	spread := min(longest, time.Duration(max(0, len(clients)-1))*partingStep)
 	began := time.Now()
 	for i, at := range partingTimes(len(clients), spread) {
-		if !h.restUntil(ctx, began.Add(at)) {
-			return // nobody is left, or all are about to be cut off
+		if !rest(began.Add(at)) {
+			return
 		}
-		clients[i].goodbye()
+		what(clients[i])
 	}
 }
 

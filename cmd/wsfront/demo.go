@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -65,7 +66,7 @@ func (d *demo) run(ctx context.Context) error {
 	defer server.Close()
 
 	file := d.file(app.Addr().String())
-	s, err := newService(file, publishFlags{}, io.Discard, io.Discard)
+	s, err := newService(file, publishFlags{}, nil, io.Discard, io.Discard)
 	if err != nil {
 		return inFlags(err, file, "")
 	}
@@ -73,8 +74,10 @@ func (d *demo) run(ctx context.Context) error {
 	if err := d.greet(); err != nil {
 		return err
 	}
-	wg.Go(func() { d.tick(ctx, s.hub) }) // ends with ctx, as s.run does
-	err = s.run(ctx)
+	wg.Go(func() { d.tick(ctx, s.push.hub) })           // ends with ctx, as s.run does
+	if err = s.run(ctx); errors.Is(err, proxy.ErrCut) { // a page that was open still
+		err = nil
+	}
 	d.out.printf("\n  Goodbye.\n")
 	return err
 }

@@ -60,20 +60,13 @@ func (in *inputs) close() {
 	}
 }
 
-// startInputs runs the inputs until the service ends, which one that fails also
-// brings about.
-func (s *service) startInputs() {
-	start := func(run func(context.Context) error) {
-		s.wg.Go(func() { // ends with s.parts; run waits
-			if err := run(s.parts); err != nil {
-				s.stop(err)
-			}
-		})
+// start has goes run the inputs, until they are told to end; one that fails ends
+// the service.
+func (in *inputs) start(goes func(run func(context.Context) error)) {
+	for _, l := range in.logs {
+		goes(l.Run)
 	}
-	for _, l := range s.inputs.logs {
-		start(l.Run)
-	}
-	for _, timed := range s.inputs.schedules {
-		start(timed.Run)
+	for _, timed := range in.schedules {
+		goes(timed.Run)
 	}
 }

@@ -39,7 +39,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			io.WriteString(stderr, "wsfront: ")
 		}
 		io.WriteString(stderr, err.Error()+"\n")
-		return 1
+		return statusOf(err)
 	}
 	return 0
 }

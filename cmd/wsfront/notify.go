@@ -5,12 +5,23 @@ import (
 	"time"
 )
 
-// tellManager tells systemd that the service serves, and when it stops doing so.
-// Connections are queued already, and all that is left is to accept them.
+// tellManager tells systemd that the service serves, and that it is alive, for as
+// long as this is the process that counts. Connections are queued
+// already, and all that is left is to accept them. At an upgrade the process
+// before this one is told first.
 func (s *service) tellManager() {
+	s.before.Serving()
 	s.manager.Ready(s.serving())
+	s.manager.Watch(s.main, s.front.Alive)
+	<-s.main.Done()
+}
+
+// tellEnd tells systemd that the service ends.
+func (s *service) tellEnd() {
 	<-s.parts.Done()
-	s.manager.Stopping(s.drainTimeout() + cutTime)
+	if s.main.Err() == nil {
+		s.manager.Stopping(s.drainTimeout() + cutTime)
+	}
 }
 
 // cutTime is how long the process may take to end after drain_timeout.

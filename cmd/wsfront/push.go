@@ -46,11 +46,7 @@ func newPush() *cobra.Command {
 			if err := file.Validate(); err != nil {
 				return inFlags(err, file, "--path")
 			}
-			s, err := newService(file, publish, cmd.OutOrStdout(), cmd.ErrOrStderr())
-			if err != nil {
-				return inFlags(err, file, "--path")
-			}
-			return s.run(cmd.Context())
+			return serve(cmd, func() (*config.File, error) { return file, nil }, publish, "--path", func() bool { return false })
 		},
 	}
 	flags := cmd.Flags()

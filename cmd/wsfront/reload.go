@@ -65,6 +65,42 @@ and the old configuration goes on serving.`,
 	return cmd
 }
 
+func newUpgrade() *cobra.Command {
+	var f stateFlags
+	cmd := &cobra.Command{
+		Use:   "upgrade",
+		Short: "Have the program that is installed now take the running server's place",
+		Long: `Starts the program anew, from where the running server was started and with the
+same arguments, and has it take that server's place without a port being closed
+for a moment; SIGUSR2 does the same. The new process reads the configuration
+anew, also what a reload does not take, and gets the listening sockets. If it
+does not serve, the exit status is 1, the reason is printed, and the old one
+goes on.
+
+Once the new process serves, the old one accepts no more. Open requests finish,
+tunnels stay for upgrade_drain (1 h), then it says goodbye to them and ends.
+There are never more than two that do so: an upgrade has older ones end at once.
+Push clients are told to connect again, which is to the new process, and resume;
+a history in memory is lost, as by a restart.
+
+In a container, start a new container instead: with its first process it ends.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			file, err := f.file()
+			if err != nil {
+				return err
+			}
+			if err := admin.Upgrade(cmd.Context(), file.StateDir()); err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), "upgraded")
+			return nil
+		},
+	}
+	f.add(cmd)
+	return cmd
+}
+
 func newHealth() *cobra.Command {
 	var f stateFlags
 	cmd := &cobra.Command{

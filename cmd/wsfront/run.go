@@ -14,10 +14,15 @@ func newRun() *cobra.Command {
 		Use:   "run",
 		Short: "Serve, by a configuration file or by flags",
 		Long: `Serves until it is told to stop. SIGHUP, or wsfront reload, reads the
-configuration file again: open requests and tunnels are not touched, and a file
-with mistakes is refused while the old configuration goes on serving. Both, and
-SIGUSR1 alone, open the file of access_log anew, as logrotate needs it. SIGINT
-and SIGTERM let open requests finish, for as long as drain_timeout says.
+configuration file again: open requests are not touched, nor are tunnels unless
+their route is gone, and a file with mistakes is refused while the old
+configuration goes on serving. Both, and SIGUSR1 alone, open the file of
+access_log anew, as logrotate needs it. SIGUSR2, or wsfront upgrade, has the
+program that is installed now take this one's place.
+SIGINT and SIGTERM let open requests finish, for as long as drain_timeout says.
+
+The exit status is 0 after such an end, 3 if something was still open and had to
+be cut, and 1 after a failure.
 
 Under systemd, sockets that a socket unit opened are served where their address
 is one of the configuration, and the service tells when it is ready, reloads and
@@ -28,24 +33,7 @@ stops, and for WatchdogSec= that it is alive.`,
   wsfront run --tls internal --host app.test --app http://127.0.0.1:8000 --tunnel /chat=ws://127.0.0.1:9000`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			file, err := f.file(cmd)
-			if err != nil {
-				return err
-			}
-			s, err := newService(file, f.publish, cmd.OutOrStdout(), cmd.ErrOrStderr())
-			if err != nil {
-				return inFlags(file.Explain(err), file, "--push")
-			}
-			if f.config != "" {
-				s.reload = func() error {
-					file, err := f.file(cmd)
-					if err != nil {
-						return err
-					}
-					return s.apply(file)
-				}
-			}
-			return s.run(cmd.Context())
+			return serve(cmd, func() (*config.File, error) { return f.file(cmd) }, f.publish, "--push", func() bool { return f.config != "" })
 		},
 	}
 	f.add(cmd)

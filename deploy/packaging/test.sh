@@ -111,6 +111,8 @@ upgrade() {
   "$1" "$2"
   served || fail "not served after the upgrade"
   [ "$(pid)" != "$before" ] || fail "the old version runs on"
+  inside systemctl is-active -q wsfront || fail "systemd lost it"
+  inside journalctl -u wsfront --no-pager | grep -q "msg=upgrade.done pid=$(pid)" || fail "it was restarted, not upgraded"
   inside grep -q /websocket /etc/wsfront/wsfront.yaml || fail "the configuration is another one"
   echo >&"$to"
   cat <&"$from" >"$work/client"

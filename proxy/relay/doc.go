@@ -5,7 +5,8 @@
 //
 // # The walk of the bytes
 //
-//	engine.go         an Engine starts tunnels, lists them, drains and cuts them
+//	engine.go         an Engine starts tunnels, lists and cuts them
+//	drain.go          has them all go, or those of a group
 //	loop_linux.go     an event loop waits for the sockets of its tunnels and,
 //	                  for each that is ready,
 //	move_linux.go     reads once, opens the records of TLS, has the tunnel say

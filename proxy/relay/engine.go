@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"math/rand/v2"
 	"net"
 	"slices"
 	"sync"
@@ -117,6 +116,8 @@ func (e *Engine) begin(t *Tunnel, m mover, o *Options, done func(Result)) bool {
 		t.cut(Canceled, nil)
 	case e.draining:
 		t.endBy(now, Drained)
+	case o.Group != nil && o.Group.over:
+		t.endBy(now, o.Group.why)
 	}
 	return !e.cutting
 }
@@ -181,52 +182,6 @@ func (e *Engine) snapshot() []*Tunnel {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.AppendSeq(make([]*Tunnel, 0, len(e.live)), maps.Keys(e.live))
-}
-
-const (
-	// drainStep is the time that each tunnel adds to that over which Shutdown
-	// spreads their ends: clients that are sent away come back at once, and not
-	// all of them are to come back at the same time. Few of them are no crowd,
-	// and nobody who stops a server with few should wait for it.
-	drainStep = 10 * time.Millisecond
-	// drainSpread is the longest such time where Shutdown's context has no
-	// deadline.
-	drainSpread = 5 * time.Second
-)
-
-// Shutdown closes the tunnels that live, as Tunnel.Close does, with 1001, and
-// from now on each one as it begins: the only one at once, several each at a random
-// time within 10 ms for each further one, but at most within the first half of
-// what ctx leaves (5 s if it has no deadline). It returns nil once all have
-// ended and their done functions have returned; called again, it does so
-// for those that began meanwhile. When ctx is done before, the rest is cut, and
-// its error returned after they have ended. Run goes on until its own context is
-// done.
-func (e *Engine) Shutdown(ctx context.Context) error {
-	longest := drainSpread
-	if deadline, ok := ctx.Deadline(); ok {
-		longest = max(0, time.Until(deadline)/2)
-	}
-	e.mu.Lock()
-	e.draining = true
-	e.mu.Unlock()
-	live := e.snapshot()
-	spread := min(longest, time.Duration(max(0, len(live)-1))*drainStep)
-	for _, t := range live {
-		at := e.now() + rand.Int64N(int64(spread)+1)
-		t.mu.Lock()
-		t.endBy(at, Drained)
-		t.mover.wake()
-		t.mu.Unlock()
-	}
-	select {
-	case <-e.ended():
-		return nil
-	case <-ctx.Done():
-	}
-	e.cutAll()
-	<-e.ended()
-	return ctx.Err()
 }
 
 func (e *Engine) cutAll() {

@@ -43,6 +43,10 @@ type Options struct {
 	// tunnel cut. Pings and their pongs are no movement for IdleTimeout. Zero or
 	// less: never. It needs Frames.
 	Ping time.Duration
+
+	// Group is what the tunnels can be ended by, apart from all others; see
+	// Engine.Dissolve. Options may share one. Nil: none.
+	Group *Group
 }
 
 // Frames are the rules for what each side sends. Where a side breaks one, it is

@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func start(t *testing.T, state string, reload func() error) {
 	t.Helper()
-	s, err := Listen(state, reload, http.HandlerFunc(someMetrics))
+	s, err := Listen(state, Orders{Reload: reload, Upgrade: reload}, http.HandlerFunc(someMetrics), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,53 @@ func TestListen_ReplacesASocketLeftBehindButNotALiveOne(t *testing.T) {
 	if info, err := os.Stat(Socket(state)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("socket: %v, %v", info, err)
 	}
-	if _, err := Listen(state, nil, nil); err == nil || !strings.Contains(err.Error(), "another wsfront runs") {
+	if _, err := Listen(state, Orders{}, nil, false); err == nil || !strings.Contains(err.Error(), "another wsfront runs") {
 		t.Fatalf("second server: %v", err)
+	}
+}
+
+func TestOrders_OfALaterVersion(t *testing.T) {
+	state := t.TempDir()
+	l, err := net.Listen("unix", Socket(state))
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := &http.Server{Handler: http.NotFoundHandler()}
+	ended := make(chan error, 1)
+	go func() { ended <- old.Serve(l) }() // ended by Close, awaited below
+	if err := Upgrade(t.Context(), state); !errors.Is(err, ErrUnknownOrder) {
+		t.Error(err)
+	}
+	old.Close()
+	<-ended
+}
+
+// The process whose place is taken does not take the new one's socket along.
+func TestListen_SuccessorReplacesALiveSocket(t *testing.T) {
+	state := t.TempDir()
+	old, err := Listen(state, Orders{}, nil, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.KeepSocket(true)
+	next, err := Listen(state, Orders{}, nil, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 2)
+	go func() { done <- next.Run(ctx) }() // both end with their contexts, awaited below
+	ended, end := context.WithCancel(t.Context())
+	end()
+	go func() { done <- old.Run(ended) }()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if err := Health(t.Context(), state); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

@@ -153,6 +153,7 @@ func TestParse_FullFileSetsEveryOption(t *testing.T) {
 			MaxStreams: 50, MaxResets: 60, MaxContinuations: 4,
 		}},
 		{"drain_timeout", f.DrainTimeout, 20 * time.Second},
+		{"upgrade_drain", f.UpgradeDrain, 2 * time.Hour},
 		{"access_log", f.AccessLog, proxy.AccessLog{Format: proxy.AccessJSON, File: "/var/log/wsfront/access.log", Skip: []string{"/healthz", "/poll/"}}},
 		{"headers", s.Headers, proxy.Headers{Set: map[string]string{"X-Frame-Options": "DENY", "Referrer-Policy": "same-origin"},
 			Add: map[string]string{"Link": "</style.css>; rel=preload"}, Remove: []string{"X-Powered-By"}}},

@@ -36,10 +36,11 @@ func (j *journal) count(text string) int {
 func startCounted(t *testing.T, most int, api http.HandlerFunc) (at string, counts *Counts, log *journal) {
 	t.Helper()
 	log, counts = &journal{}, &Counts{}
-	s, err := Listen("127.0.0.1:0", api, most, counts, slog.New(slog.NewTextHandler(log, nil)))
+	l, err := Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := New(l, api, most, counts, slog.New(slog.NewTextHandler(log, nil)))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }() // ended below

@@ -55,9 +55,8 @@ type Server struct {
 	conns    map[*quick]struct{}
 }
 
-// Listen binds host:port or unix:/path for api, and takes up to most connections at
-// a time. What became of them goes to counts, a fault in api to log as well.
-func Listen(address string, api http.Handler, most int, counts *Counts, log *slog.Logger) (*Server, error) {
+// Listen binds host:port or unix:/path, for New.
+func Listen(address string) (net.Listener, error) {
 	network := "tcp"
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		network, address = "unix", path
@@ -75,6 +74,13 @@ func Listen(address string, api http.Handler, most int, counts *Counts, log *slo
 			return nil, fmt.Errorf("make the publish socket private: %w", err)
 		}
 	}
+	return l, nil
+}
+
+// New makes the server of api at a socket of Listen, or one that another process
+// handed over. It takes up to most connections at a time. What became of them goes
+// to counts, a fault in api to log as well. Close it, or run it.
+func New(l net.Listener, api http.Handler, most int, counts *Counts, log *slog.Logger) *Server {
 	s := &Server{
 		listener: l,
 		api:      api,
@@ -89,7 +95,7 @@ func Listen(address string, api http.Handler, most int, counts *Counts, log *slo
 		ReadTimeout: requestTimeout, WriteTimeout: requestTimeout, MaxHeaderBytes: maxHead,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
-	return s, nil
+	return s
 }
 
 // answer has the API answer a request that came in either way. A fault ends its

@@ -24,10 +24,11 @@ const testConnections = 100
 // start serves api until the test ends, and returns its address and what ends it.
 func start(t *testing.T, address string, api http.Handler) (at string, stop func()) {
 	t.Helper()
-	s, err := Listen(address, api, testConnections, &Counts{}, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	l, err := Listen(address)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := New(l, api, testConnections, &Counts{}, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }() // ended by stop
@@ -237,14 +238,15 @@ func TestServer_FaultEndsOneConnection(t *testing.T) {
 }
 
 func BenchmarkPublish(b *testing.B) {
-	s, err := Listen("127.0.0.1:0", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	l, err := Listen("127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := New(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header()["Content-Type"] = []string{"application/json"}
 		_, _ = io.WriteString(w, `{"channel":"board","subscribers":1,"position":"abcdefgh.1"}`)
 	}), testConnections, &Counts{}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		b.Fatal(err)
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()

@@ -4,7 +4,7 @@
 //
 //	sockets.go   takes the sockets that systemd opened (LISTEN_FDS,
 //	             sd_listen_fds(3)); the rest of their way is proxy.Server.Adopt
-//	manager.go   tells how the service is: ready, reloading, stopping
+//	manager.go   tells how the service is: ready, reloading, succeeded, stopping
 //	             (NOTIFY_SOCKET, sd_notify(3))
 //	watchdog.go  tells that it is alive, as long as it is (WATCHDOG_USEC,
 //	             sd_watchdog_enabled(3))

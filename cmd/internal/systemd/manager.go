@@ -29,6 +29,10 @@ func (m *Manager) Reloading() {
 	m.tell(daemon.SdNotifyReloading, strings.TrimSpace(daemon.SdNotifyMonotonicUsec()))
 }
 
+// Succeed tells that another process is the service from now on, which then tells
+// how it is.
+func (m *Manager) Succeed(pid int) { m.tell(daemon.SdNotifyReady, fmt.Sprintf("MAINPID=%d", pid)) }
+
 // Stopping tells that the service ends, within the given time. systemd grants
 // that, even if its own TimeoutStopSec= is shorter.
 func (m *Manager) Stopping(within time.Duration) {

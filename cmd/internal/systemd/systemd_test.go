@@ -48,11 +48,13 @@ func TestManager_TellsHowTheServiceIs(t *testing.T) {
 	m.Ready("serving at [::]:443")
 	m.Reloading()
 	m.Ready("refused: line 1\nWATCHDOG=1")
+	m.Succeed(1234)
 	m.Stopping(15 * time.Second)
 	for _, want := range []string{
 		`READY=1\nSTATUS=serving at \[::\]:443`,
 		`RELOADING=1\nMONOTONIC_USEC=[1-9]\d*`,
 		`READY=1\nSTATUS=refused: line 1 \.\.\.`,
+		`READY=1\nMAINPID=1234`,
 		`STOPPING=1\nEXTEND_TIMEOUT_USEC=15000000\nSTATUS=ending: what is open has 15s`,
 	} {
 		if got := told(); !regexp.MustCompile("^" + want + "$").MatchString(got) {

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"syscall"
+
+	"wsfront/cmd/internal/admin"
+	"wsfront/cmd/internal/config"
+	"wsfront/cmd/internal/metrics"
+	"wsfront/pusher"
+)
+
+// apply puts a new configuration into effect, or returns why not.
+func (s *service) apply(file *config.File) error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	switch {
+	case !reflect.DeepEqual(file.Push, s.file.Push):
+		return fmt.Errorf("config reload not supported for push: old=%+v, new=%+v; restart instead", s.file.Push, file.Push)
+	case file.Log != s.file.Log:
+		return fmt.Errorf("config reload not supported for log: old=%+v, new=%+v; restart instead", s.file.Log, file.Log)
+	}
+	if s.push == nil {
+		return errors.New("the push service has ended: this server is shutting down")
+	}
+	cfg, err := file.Proxy(s.push.hub.Endpoint)
+	if err != nil {
+		return err
+	}
+	// The first push route brings the publish API along. It is bound before and
+	// served after the front has taken the configuration, so that a refusal of
+	// either leaves everything as it was.
+	first := file.HasPush() && s.push.publish == nil
+	if first {
+		if err := s.push.openPublish(s, file); err != nil {
+			return err
+		}
+	}
+	if err := s.front.Reload(cfg); err != nil {
+		if first {
+			s.push.closePublish()
+		}
+		return file.Explain(err)
+	}
+	if s.file = file; first {
+		s.push.startPublish(s)
+	}
+	return nil
+}
+
+// reloadLogged is reload, with a refusal in the log: SIGHUP gives no other
+// answer.
+func (s *service) reloadLogged() error {
+	s.ordering.Lock()
+	defer s.ordering.Unlock()
+	if s.after != nil {
+		return errSucceeded
+	}
+	s.manager.Reloading()
+	err := errors.New("this server runs by flags; restart it to change them")
+	if s.reload != nil {
+		err = s.reload()
+	}
+	// After a refusal as well: whoever rotates the log does not know of it.
+	s.reopen()
+	if err != nil {
+		s.log.Error(eventReloadRefused, "problem", err.Error())
+		s.manager.Ready("the last reload was refused: " + err.Error())
+		return err
+	}
+	s.manager.Ready(s.serving())
+	return nil
+}
+
+// reopen opens the access log anew, here and where the process before this one
+// still writes to it.
+func (s *service) reopen() {
+	s.front.ReopenAccessLog()
+	s.before.Reopen()
+}
+
+// takeSignals reloads at each SIGHUP, opens the access log anew at each SIGUSR1,
+// and has another process take the place of this one at SIGUSR2.
+func (s *service) takeSignals(orders <-chan os.Signal) {
+	for {
+		select {
+		case <-s.parts.Done():
+			return
+		case order := <-orders: // the log has how it went
+			switch order {
+			case syscall.SIGUSR1:
+				s.reopen()
+			case syscall.SIGUSR2:
+				_ = s.upgrade()
+			default:
+				_ = s.reloadLogged()
+			}
+		}
+	}
+}
+
+// takeOrders serves wsfront reload, upgrade, health and metrics until the service ends or
+// has a successor. A server that cannot have its socket serves all the same.
+func (s *service) takeOrders(state string) {
+	orders, err := admin.Listen(state, admin.Orders{Reload: s.reloadLogged, Upgrade: s.upgrade}, metrics.Handler(s.sources()), s.before != nil)
+	if err != nil {
+		s.log.Warn(eventNoAdmin, "reason", err.Error())
+		return
+	}
+	ctx, stop := context.WithCancel(s.parts)
+	s.orders, s.stopOrders = orders, stop
+	s.wg.Go(func() { // ends with s.parts or stopOrders; run waits
+		defer stop()
+		if err := orders.Run(ctx); err != nil {
+			s.log.Warn(eventNoAdmin, "reason", err.Error())
+		}
+	})
+}
+
+// sources are the parts that metrics tell of.
+func (s *service) sources() metrics.Sources {
+	return metrics.Sources{
+		Version: version(),
+		Limits:  map[string]func() map[string]uint64{"front": s.front.LimitHits, "push": s.pushLimits},
+		Panics:  map[string]func() uint64{"front": s.front.Panics, "push": s.pushPanics, "publish": s.counts.Panics.Load},
+	}
+}
+
+// hub is that of the push service that runs, or nil.
+func (s *service) hub() *pusher.Hub {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	if s.push == nil {
+		return nil
+	}
+	return s.push.hub
+}
+
+// pushLimits are those of the file's section push.
+func (s *service) pushLimits() map[string]uint64 {
+	hub := s.hub()
+	if hub == nil {
+		return nil
+	}
+	all := hub.LimitHits()
+	all["publish.max_connections"] = s.counts.Refused.Load()
+	return all
+}
+
+func (s *service) pushPanics() uint64 {
+	hub := s.hub()
+	if hub == nil {
+		return 0
+	}
+	return hub.Panics()
+}
