@@ -8,7 +8,7 @@
 # processors. RACE=1 builds wsfront with the race detector.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-need=$(( 3 * (${TUNNELS:-5000} + ${PUSH:-2000}) + 1000 ))
+need=$(( 2 * ${TUNNELS:-5000} + ${PUSH:-2000} + 1000 )) # of each of the two processes
 ulimit -n "$(ulimit -Hn)"
 if [ "$(ulimit -n)" != unlimited ] && [ "$(ulimit -n)" -lt "$need" ]; then
   echo "testdata/soak.sh: needs $need open files, and may have $(ulimit -n); raise the hard limit, or ask for less by TUNNELS= and PUSH=" >&2
