@@ -69,7 +69,7 @@ func soak(ctx context.Context, o options) (bool, error) {
 	c := &counts{}
 
 	// What is made once, pools and caches, is made before the start is measured.
-	warm, cancel := context.WithTimeout(ctx, 10*time.Second)
+	warm, cancel := lasting(ctx, 10*time.Second)
 	load(warm, f, &counts{}, nil, options{tunnels: 20, pushClients: 20, reload: time.Second, kill: time.Hour})
 	cancel()
 	steady.cut()
@@ -80,7 +80,7 @@ func soak(ctx context.Context, o options) (bool, error) {
 	}
 	fmt.Printf("start: %v\n", start)
 
-	under, cancel := context.WithTimeout(ctx, o.duration)
+	under, cancel := lasting(ctx, o.duration)
 	defer cancel()
 	var peak usage
 	var wg sync.WaitGroup
@@ -96,6 +96,14 @@ func soak(ctx context.Context, o options) (bool, error) {
 	fmt.Print(table(start, peak, end))
 	fmt.Print(c)
 	return end.backAt(start) && c.clean(o), ctx.Err()
+}
+
+// lasting is a context that ends after d, and has no deadline: net.Dialer would
+// report its end as a time-out before ctx.Err tells why.
+func lasting(ctx context.Context, d time.Duration) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	end := time.AfterFunc(d, cancel)
+	return ctx, func() { end.Stop(); cancel() }
 }
 
 // watch asks the front for its usage each second, and returns the most of each.
