@@ -13,9 +13,9 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// http2Client plays the client of a case: it writes each frame as the case has
+// http2Player plays the client of a case: it writes each frame as the case has
 // it, legal or not.
-type http2Client struct {
+type http2Player struct {
 	conn    net.Conn
 	backend *scriptedBackend
 	reader  *http2Reader
@@ -28,8 +28,8 @@ type http2Client struct {
 	sent    int // frames
 }
 
-// dialHTTP2 connects as a browser would that wants HTTP/2.
-func dialHTTP2(addr string) (net.Conn, error) {
+// dialPlayer connects as a browser would that wants HTTP/2.
+func dialPlayer(addr string) (net.Conn, error) {
 	d := &net.Dialer{Timeout: patience}
 	conn, err := tls.DialWithDialer(d, "tcp", addr, &tls.Config{ServerName: "app.test", InsecureSkipVerify: true, NextProtos: []string{"h2"}})
 	if err != nil {
@@ -43,14 +43,14 @@ func dialHTTP2(addr string) (net.Conn, error) {
 }
 
 // playHTTP2 plays a case through the front at addr.
-func playHTTP2(addr string, c http2Case, b *scriptedBackend) (*http2Client, error) {
-	conn, err := dialHTTP2(addr)
+func playHTTP2(addr string, c http2Case, b *scriptedBackend) (*http2Player, error) {
+	conn, err := dialPlayer(addr)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(patience))
-	k := &http2Client{conn: conn, backend: b, reader: newHTTP2Reader(conn)}
+	k := &http2Player{conn: conn, backend: b, reader: newHTTP2Reader(conn)}
 	k.encoder = hpack.NewEncoder(&k.block)
 	var wg sync.WaitGroup
 	wg.Go(k.reader.run) // ended by conn.Close, awaited below
@@ -60,7 +60,7 @@ func playHTTP2(addr string, c http2Case, b *scriptedBackend) (*http2Client, erro
 	return k, err
 }
 
-func (k *http2Client) play(c http2Case) error {
+func (k *http2Player) play(c http2Case) error {
 	frames := c.frames
 	if frames[0].do == "manual" {
 		frames = frames[1:]
@@ -84,7 +84,7 @@ func (k *http2Client) play(c http2Case) error {
 	return k.findFate(len(c.goAway) > 0)
 }
 
-func (k *http2Client) steps(steps []http2Step) error {
+func (k *http2Player) steps(steps []http2Step) error {
 	for _, s := range steps {
 		if err := k.step(s); err != nil {
 			return err
@@ -93,7 +93,7 @@ func (k *http2Client) steps(steps []http2Step) error {
 	return nil
 }
 
-func (k *http2Client) step(s http2Step) error {
+func (k *http2Player) step(s http2Step) error {
 	switch s.relative {
 	case "next":
 		s.stream = k.last + 1 + k.last%2
@@ -140,7 +140,7 @@ func (k *http2Client) step(s http2Step) error {
 }
 
 // payload makes that of a frame with a name.
-func (k *http2Client) payload(s http2Step) []byte {
+func (k *http2Player) payload(s http2Step) []byte {
 	p := slices.Clone(s.payload)
 	long := func(n uint32) []byte { return []byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)} }
 	switch s.do {
@@ -169,7 +169,7 @@ func (k *http2Client) payload(s http2Step) []byte {
 
 // headerBlock encodes the fields of a frame behind what the frame before left,
 // and takes as much as the frame is to have.
-func (k *http2Client) headerBlock(s http2Step) []byte {
+func (k *http2Player) headerBlock(s http2Step) []byte {
 	for _, f := range s.fields {
 		if f.raw != nil {
 			k.block.Write(f.raw)
@@ -189,12 +189,12 @@ func (k *http2Client) headerBlock(s http2Step) []byte {
 
 // frame writes a frame. Errors are no matter: a closed connection is noticed by
 // the reader.
-func (k *http2Client) frame(kind http2.FrameType, flags http2.Flags, stream uint32, payload []byte) {
+func (k *http2Player) frame(kind http2.FrameType, flags http2.Flags, stream uint32, payload []byte) {
 	k.sent++
 	k.write(appendFrame(nil, kind, flags, stream, payload))
 }
 
-func (k *http2Client) write(p []byte) {
+func (k *http2Player) write(p []byte) {
 	k.reader.writing.Lock()
 	defer k.reader.writing.Unlock()
 	_, _ = k.conn.Write(p)
@@ -207,7 +207,7 @@ func appendFrame(p []byte, kind http2.FrameType, flags http2.Flags, stream uint3
 }
 
 // awaitStream waits until nothing more can come on a stream.
-func (k *http2Client) awaitStream(id uint32) error {
+func (k *http2Player) awaitStream(id uint32) error {
 	r := k.reader
 	return r.await(fmt.Sprintf("stream %d is over", id), func() bool {
 		got := r.streams[id]
@@ -217,7 +217,7 @@ func (k *http2Client) awaitStream(id uint32) error {
 
 // findFate asks once more when the script is over, unless the connection is to
 // end.
-func (k *http2Client) findFate(ends bool) error {
+func (k *http2Player) findFate(ends bool) error {
 	r := k.reader
 	isOver := func() bool { return r.over }
 	if !ends {

@@ -48,7 +48,7 @@ func TestConformanceHTTP2_CorpusIsLargeEnough(t *testing.T) {
 func (c http2Case) play(pool rigs) string {
 	g := <-pool.free
 	defer func() { pool.free <- g }()
-	var k *http2Client
+	var k *http2Player
 	s := c.script.clone()
 	seen, err := g.with(s, func(b *scriptedBackend) (err error) {
 		k, err = playHTTP2(g.addr, c, b)
@@ -68,7 +68,7 @@ func (c http2Case) play(pool rigs) string {
 }
 
 // verdict lists what is not as the case says.
-func (c http2Case) verdict(k *http2Client, seen []*seenRequest) (mistakes []string) {
+func (c http2Case) verdict(k *http2Player, seen []*seenRequest) (mistakes []string) {
 	r := k.reader
 	mistakes = append(mistakes, r.mistakes...)
 	wrong := func(format string, args ...any) { mistakes = append(mistakes, fmt.Sprintf(format, args...)) }
@@ -174,7 +174,7 @@ func (s *http2Stream) String() string {
 }
 
 // describe is the exchange, for failures.
-func (k *http2Client) describe(seen []*seenRequest) string {
+func (k *http2Player) describe(seen []*seenRequest) string {
 	r := k.reader
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d frames sent, then %s, GOAWAY %q", k.sent, k.fate, r.goAway)
