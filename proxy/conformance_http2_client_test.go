@@ -81,7 +81,7 @@ func (k *http2Player) play(c http2Case) error {
 			}
 		}
 	}
-	return k.findFate(len(c.goAway) > 0)
+	return k.findFate(!slices.Contains(c.then, "kept"))
 }
 
 func (k *http2Player) steps(steps []http2Step) error {
@@ -191,7 +191,15 @@ func (k *http2Player) headerBlock(s http2Step) []byte {
 // the reader.
 func (k *http2Player) frame(kind http2.FrameType, flags http2.Flags, stream uint32, payload []byte) {
 	k.sent++
-	k.write(appendFrame(nil, kind, flags, stream, payload))
+	p := appendFrame(nil, kind, flags, stream, payload)
+	r := k.reader
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	r.within = flags&http2.FlagHeadersEndHeaders == 0 && (kind == http2.FrameHeaders || kind == http2.FrameContinuation)
+	if !r.within {
+		p, r.held = append(p, r.held...), nil
+	}
+	_, _ = k.conn.Write(p)
 }
 
 func (k *http2Player) write(p []byte) {

@@ -16,7 +16,6 @@ func knownHTTP2() map[string]string {
 			"streams that are reset by their own mistake", "malformed requests without end", "CONTINUATION without end",
 			"empty CONTINUATION without end", "a header list beyond 32 KiB", "101 fields", "a path beyond 8 KiB", "SETTINGS without end",
 			"PING without end", "PRIORITY without end", "empty DATA without end", "a method of 40 letters"},
-		"net/http drops DATA of a stream that it has closed, by whatever window": {"DATA beyond the window of the connection"},
 		"net/http takes a mistake of the connection for one of the stream, or the reverse": {
 			"HEADERS whose padding is all there is, and more", "PRIORITY of four bytes"},
 		"net/http refuses a setting that stands twice": {"INITIAL_WINDOW_SIZE twice in one frame"},

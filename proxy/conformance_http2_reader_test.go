@@ -22,6 +22,8 @@ type http2Reader struct {
 	framer  *http2.Framer
 	decoder *hpack.Decoder
 	writing sync.Mutex // of the connection, by the client too
+	within  bool       // a header block has begun, and nothing may come between (RFC 9113 §6.10)
+	held    []byte     // frames that wait for its end
 
 	noticeBoard
 	streams  map[uint32]*http2Stream
@@ -103,7 +105,12 @@ func (r *http2Reader) run() {
 func (r *http2Reader) reply(kind http2.FrameType, flags http2.Flags, payload []byte) {
 	r.writing.Lock()
 	defer r.writing.Unlock()
-	_, _ = r.conn.Write(appendFrame(nil, kind, flags, 0, payload))
+	p := appendFrame(nil, kind, flags, 0, payload)
+	if r.within {
+		r.held = append(r.held, p...)
+		return
+	}
+	_, _ = r.conn.Write(p)
 }
 
 func (r *http2Reader) wrong(format string, args ...any) {
