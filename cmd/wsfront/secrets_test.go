@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -238,6 +239,22 @@ func TestSecrets_AreTheirOwnersAlone(t *testing.T) {
 	for _, name := range []string{"publish.key", "root.key", "admin.sock"} {
 		if !found[name] {
 			t.Errorf("%s was not looked at", name)
+		}
+	}
+}
+
+// The service of the packages may do what it needs, and nothing else.
+func TestUnit_RunsUnprivileged(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "deploy", "packaging", "wsfront.service"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(text), "\n")
+	for _, want := range []string{"User=wsfront", "Group=wsfront", "UMask=0027", "StateDirectoryMode=0700", "NoNewPrivileges=yes", "ProtectSystem=strict",
+		"AmbientCapabilities=CAP_NET_BIND_SERVICE", "CapabilityBoundingSet=CAP_NET_BIND_SERVICE", "PrivateTmp=yes", "PrivateDevices=yes",
+		"MemoryDenyWriteExecute=yes", "RestrictNamespaces=yes", "SystemCallFilter=@system-service"} {
+		if !slices.Contains(lines, want) {
+			t.Errorf("the unit does not say %s", want)
 		}
 	}
 }
