@@ -24,6 +24,7 @@ func (l *lab) plainFront(t *testing.T) *front {
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		time.Sleep(50 * time.Millisecond)
+		w.Header().Set("X-Content-Type-Options", "nosniff") // testssl.sh asks for it, and it is the app's to say
 		_, _ = io.WriteString(w, strings.Repeat("a page of the app\n", 100))
 	}))
 	t.Cleanup(app.Close)
