@@ -65,16 +65,21 @@ type scriptedBackend struct {
 	script    script
 	wg        sync.WaitGroup
 
+	noticeBoard // of what follows
+	seen        []*seenRequest
+	open        map[net.Conn]bool
+	busy        int // replies under way
+	closed      bool
+}
+
+// noticeBoard guards what several goroutines see, and wakes who waits for it.
+type noticeBoard struct {
 	mu      sync.Mutex
-	changed chan struct{} // closed and renewed whenever something is seen, or a reply is done
-	seen    []*seenRequest
-	open    map[net.Conn]bool
-	busy    int // replies under way
-	closed  bool
+	changed chan struct{} // closed and renewed by each update
 }
 
 func newScriptedBackend(s script) (*scriptedBackend, error) {
-	b := &scriptedBackend{script: s, changed: make(chan struct{}), open: map[net.Conn]bool{}}
+	b := &scriptedBackend{script: s, noticeBoard: noticeBoard{changed: make(chan struct{})}, open: map[net.Conn]bool{}}
 	var err error
 	if b.app, err = listenApart(); err != nil {
 		return nil, err
@@ -114,7 +119,7 @@ func (b *scriptedBackend) close() error {
 }
 
 // await waits for a condition on what mu guards.
-func (b *scriptedBackend) await(what string, condition func() bool) error {
+func (b *noticeBoard) await(what string, condition func() bool) error {
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	for {
@@ -133,7 +138,7 @@ func (b *scriptedBackend) await(what string, condition func() bool) error {
 }
 
 // update changes what mu guards.
-func (b *scriptedBackend) update(change func()) {
+func (b *noticeBoard) update(change func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	change()

@@ -93,15 +93,29 @@ func echoBody(w http.ResponseWriter, r *http.Request) {
 
 // run plays a script. split cuts what the client sends into writes; nil leaves
 // it whole.
-func (g *rig) run(s script, split func(string) []string) (_ *observation, err error) {
+func (g *rig) run(s script, split func(string) []string) (*observation, error) {
+	if split == nil {
+		split = func(text string) []string { return []string{text} }
+	}
+	o := &observation{}
+	seen, err := g.with(s, func(b *scriptedBackend) error {
+		c := &scriptedClient{script: s, dial: dialFront(g.addr, g.secure), backend: b, split: split, o: o}
+		return c.run()
+	})
+	o.seen = seen
+	return o, err
+}
+
+// with puts the script's own backends behind the front while play plays its
+// client, and returns what they saw.
+func (g *rig) with(s script, play func(*scriptedBackend) error) (seen []*seenRequest, err error) {
 	b, err := newScriptedBackend(s)
 	if err != nil {
 		return nil, err
 	}
-	o := &observation{}
 	defer func() {
 		err = errors.Join(err, b.close())
-		o.seen = b.seen
+		seen = b.seen
 	}()
 	app, push := b.app.Addr().String(), b.push.Addr().String()
 	for _, reply := range b.script.replies {
@@ -110,16 +124,9 @@ func (g *rig) run(s script, split func(string) []string) (_ *observation, err er
 		}
 	}
 	if err := g.server.Reload(g.config(s.config, app, push)); err != nil {
-		return o, err
+		return nil, err
 	}
-	if split == nil {
-		split = func(text string) []string { return []string{text} }
-	}
-	c := &scriptedClient{script: s, dial: dialFront(g.addr, g.secure), backend: b, split: split, o: o}
-	if err := c.run(); err != nil {
-		return o, err
-	}
-	return o, nil
+	return nil, play(b)
 }
 
 // scheme is what the client writes in its URLs.

@@ -78,15 +78,21 @@ func (c conformanceCase) verdict(o *observation, scheme string) (mistakes []stri
 	if o.raw != c.raw {
 		wrong("through the tunnel came %s, want %s", quoteShort(o.raw), quoteShort(c.raw))
 	}
-	if len(o.seen) != len(c.sees) {
-		wrong("the backend saw %d requests, want %d", len(o.seen), len(c.sees))
+	return append(mistakes, seenMistakes(c.sees, o.seen, scheme)...)
+}
+
+// seenMistakes lists what a backend saw that it must not have, and the reverse.
+func seenMistakes(want []wantRequest, seen []*seenRequest, scheme string) (mistakes []string) {
+	wrong := func(format string, args ...any) { mistakes = append(mistakes, fmt.Sprintf(format, args...)) }
+	if len(seen) != len(want) {
+		wrong("the backend saw %d requests, want %d", len(seen), len(want))
 	}
-	for i := range min(len(o.seen), len(c.sees)) {
-		for _, m := range c.sees[i].compare(o.seen[i], scheme) {
+	for i := range min(len(seen), len(want)) {
+		for _, m := range want[i].compare(seen[i], scheme) {
 			wrong("request %d: %s", i+1, m)
 		}
 	}
-	for i, q := range o.seen {
+	for i, q := range seen {
 		if q.malformed != "" {
 			wrong("request %d is malformed: %s", i+1, q.malformed)
 		}

@@ -16,7 +16,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 # libjs-jquery is only recommended by python3-django, whose admin links to it.
-packages=(apache2 libapache2-mod-wsgi-py3 python3-django libjs-jquery gunicorn nginx haproxy caddy python3-websockets chromium libnss3-tools curl openssl rsyslog bsdutils)
+packages=(apache2 libapache2-mod-wsgi-py3 python3-django libjs-jquery gunicorn nginx haproxy caddy python3-websockets chromium libnss3-tools curl openssl rsyslog bsdutils testssl.sh)
 missing=()
 # Another Node than Debian's will do, and its npm would not go with Debian's.
 command -v npm >/dev/null || packages+=(nodejs npm)

@@ -20,7 +20,7 @@ const patience = 60 * time.Second
 
 // TestE2E drives the built binary with the true neighbours: Apache with
 // mod_wsgi, gunicorn, nginx, HAProxy, Caddy, Chromium, curl, Python, Node, rsyslog,
-// and pebble as the CA. testdata/e2e.sh installs them and runs it. Nothing is skipped: what is missing is a failure.
+// h2spec, testssl.sh, and pebble as the CA. testdata/e2e.sh installs them and runs it. Nothing is skipped: what is missing is a failure.
 func TestE2E(t *testing.T) {
 	l := newLab(t)
 	t.Run("modwsgi", l.testFoundingModWSGI)
@@ -44,6 +44,8 @@ func TestE2E(t *testing.T) {
 	t.Run("clients", l.testClients)
 	t.Run("script_client", l.testScriptClient)
 	t.Run("doctor", l.testDoctor)
+	t.Run("h2spec", l.testH2spec)
+	t.Run("testssl", l.testTestssl)
 }
 
 // lab is what all tests share. It is not changed after newLab, but for ports,
@@ -63,7 +65,7 @@ func newLab(t *testing.T) *lab {
 	if os.Getuid() != 0 {
 		t.Fatal("the end-to-end tests start Apache as Debian does, drop to other users and mount a small disk: run testdata/e2e.sh as root")
 	}
-	for _, program := range []string{"apache2", "gunicorn", "nginx", "haproxy", "caddy", "chromium", "certutil", "curl", "setpriv", "unshare", "mount", "rsyslogd", "logger", "node"} {
+	for _, program := range []string{"apache2", "gunicorn", "nginx", "haproxy", "caddy", "chromium", "certutil", "curl", "setpriv", "unshare", "mount", "rsyslogd", "logger", "node", "testssl"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Fatalf("%v; testdata/e2e.sh installs what is missing", err)
 		}

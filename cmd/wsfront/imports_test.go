@@ -48,7 +48,7 @@ var onlyIn = map[string][]string{
 	"github.com/caddyserver/certmagic": {"proxy/acme.go"},
 	"github.com/coreos/go-systemd/v22": {"cmd/internal/systemd"},
 	"github.com/go-jose/go-jose/v4":    {"pusher/token.go", "pusher/claims.go", "pusher/jwks.go"},
-	"github.com/gorilla/websocket":     {"pusher", "proxy/wsmessage.go"},
+	"github.com/gorilla/websocket":     {"pusher", "proxy/wsmessage.go", "testdata/soak"},
 	"github.com/koding/websocketproxy": {"proxy/wsmessage.go"},
 	"github.com/spf13/cobra":           {"cmd/wsfront"},
 	"go.yaml.in/yaml/v3":               {"cmd/internal/config"},
