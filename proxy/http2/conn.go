@@ -90,9 +90,9 @@ func (c *Conn) Serve() error {
 	c.idleSince = time.Now()
 	c.greet()
 	c.mu.Unlock()
-	err := c.read()
-	c.end(err)
+	c.end(c.read())
 	c.handlers.Wait()
+	err := c.cause // the first of them
 	if errors.Is(err, errIdle) || errors.Is(err, errDone) || errors.Is(err, io.EOF) || errors.Is(err, ErrClosed) {
 		return nil
 	}

@@ -107,8 +107,11 @@ func (c *Conn) begin() {
 	c.began = time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if ends := c.began.Add(c.server.cfg.HeaderTimeout); c.deadline.IsZero() || ends.Before(c.deadline) {
-		c.deadlineIs(ends)
+	// No deadline is ever later than IdleTimeout from now: one that is over is
+	// set anew, but the end of a stream sets none.
+	cfg := &c.server.cfg
+	if look := c.began.Add(min(cfg.HeaderTimeout, cfg.IdleTimeout)); c.deadline.IsZero() || look.Before(c.deadline) {
+		c.deadlineIs(look)
 	}
 }
 
