@@ -36,6 +36,7 @@ type Conn struct {
 
 	mu      sync.Mutex
 	streams map[uint32]*Stream // until the Handler has returned
+	open    int                // of those that are open as the client sees it, or were reset
 	lastID  uint32             // the highest that the client has begun
 	ignored ignored
 	cause   error // why it ends; nil while it does not

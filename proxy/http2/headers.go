@@ -106,7 +106,9 @@ func (c *Conn) request(begin *pending, p []byte) error {
 		return c.skip(p) // RFC 9113 §6.8: the client knows that nobody will answer
 	}
 	c.lastID = begin.stream
-	if len(c.streams) >= cfg.MaxStreams {
+	// Handlers have little to do behind the end of an answer, so there are no
+	// more than a few of them beside those of open streams.
+	if c.open >= cfg.MaxStreams || len(c.streams) >= 4*cfg.MaxStreams {
 		if err := c.skip(p); err != nil {
 			return err
 		}
@@ -130,6 +132,8 @@ func (c *Conn) request(begin *pending, p []byte) error {
 		c.streams = map[uint32]*Stream{}
 	}
 	c.streams[s.id] = s
+	s.counted = true
+	c.open++
 	c.handlers.Add(1)
 	go s.run() // ends with its Handler, which fail wakes; Serve waits for it
 	return nil
@@ -157,5 +161,6 @@ func (c *Conn) takeTrailer(s *Stream, begin *pending, p []byte) error {
 	}
 	s.received = true
 	s.reader.wake()
+	c.whole(s)
 	return nil
 }

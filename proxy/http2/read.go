@@ -297,6 +297,7 @@ func (c *Conn) takeData(p []byte, skip int) error {
 	if d.ends && d.length == 0 && d.padding == 0 {
 		s.received = true
 		s.reader.wake()
+		c.whole(s)
 	}
 	return nil
 }

@@ -18,11 +18,29 @@ type front struct {
 	conns chan *Conn // as they come
 	ended chan error // what Serve returned
 
-	mu   sync.Mutex
-	hits map[Limit]int
+	mu     sync.Mutex
+	hits   map[Limit]int
+	writes [][]byte // what each Write has written
 }
 
-func newFront(t testing.TB, cfg Config) *front {
+// noted notes what is written.
+type noted struct {
+	net.Conn
+	f *front
+}
+
+func (c noted) Write(p []byte) (int, error) {
+	c.f.mu.Lock()
+	c.f.writes = append(c.f.writes, append([]byte(nil), p...))
+	c.f.mu.Unlock()
+	return c.Conn.Write(p)
+}
+
+func newFront(t testing.TB, cfg Config) *front { return newFrontOver(t, cfg, nil) }
+
+// newFrontOver is newFront over connections that wrap has changed, if it is not
+// nil.
+func newFrontOver(t testing.TB, cfg Config, wrap func(*front, net.Conn) net.Conn) *front {
 	t.Helper()
 	f := &front{t: t, conns: make(chan *Conn, 10000), ended: make(chan error, 10000), hits: map[Limit]int{}}
 	cfg.Hit = func(l Limit) {
@@ -44,6 +62,9 @@ func newFront(t testing.TB, cfg Config) *front {
 			nc, err := l.Accept()
 			if err != nil {
 				return
+			}
+			if wrap != nil {
+				nc = wrap(f, nc)
 			}
 			c := s.NewConn(nc)
 			mu.Lock()

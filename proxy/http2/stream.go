@@ -42,6 +42,7 @@ type Stream struct {
 	reader, writer              waiter
 	readDeadline, writeDeadline time.Time
 
+	counted       bool // in conn.open
 	received      bool // END_STREAM
 	got           int64
 	receiveWindow int64
@@ -110,6 +111,7 @@ func (c *Conn) finished(s *Stream) {
 		c.ignored.add(s.id)
 	}
 	c.dropBody(s)
+	c.uncount(s)
 	delete(c.streams, s.id)
 	if len(c.streams) == 0 {
 		c.idleSince = time.Now()
@@ -288,8 +290,25 @@ func (s *Stream) End(trailer []http1.Field) error {
 		c.out = appendFrameHead(c.out, 0, frameData, flagEndStream, s.id)
 	}
 	s.ended = true
+	c.whole(s)
 	c.kick()
 	return nil
+}
+
+// whole is called when one side has ended. A stream whose request and answer
+// are whole is not open any more: the client may begin another one when it has
+// seen the end, which may be before the Handler has returned. c.mu is held.
+func (c *Conn) whole(s *Stream) {
+	if s.ended && s.received {
+		c.uncount(s)
+	}
+}
+
+func (c *Conn) uncount(s *Stream) {
+	if s.counted {
+		s.counted = false
+		c.open--
+	}
 }
 
 // Reset ends the stream at once, in a way that shows that something is missing.
