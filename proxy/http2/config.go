@@ -12,10 +12,10 @@ type Config struct {
 	// not use the Stream after it has returned. A stream that it has not ended
 	// is reset.
 	Handler func(*Stream)
-	// Hit is told the name of each limit when it is reached. It is called while
-	// the connection is locked: it must not wait, nor call back. Default:
-	// nobody is told.
-	Hit func(Limit)
+	// Hit is told the name of each limit when it is reached, and the owner of the
+	// connection. It is called while the connection is locked: it must not wait,
+	// nor call back. Default: nobody is told.
+	Hit func(owner any, limit Limit)
 
 	MaxStreams       int           // open at a time; a reset one is open until its Handler has returned; default 100
 	MaxHeader        int           // bytes of a decoded header block, as SETTINGS_MAX_HEADER_LIST_SIZE counts; default 32 KiB
@@ -81,7 +81,7 @@ type Server struct {
 // NewServer makes a Server.
 func NewServer(cfg Config) *Server {
 	if cfg.Hit == nil {
-		cfg.Hit = func(Limit) {}
+		cfg.Hit = func(any, Limit) {}
 	}
 	defaultTo(&cfg.MaxStreams, 100)
 	defaultTo(&cfg.MaxHeader, 32<<10)

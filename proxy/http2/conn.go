@@ -22,6 +22,7 @@ var (
 // so does one that runs while there is something to write.
 type Conn struct {
 	server *Server
+	owner  any
 	nc     net.Conn
 	reader http1.Reader
 
@@ -75,8 +76,10 @@ const (
 )
 
 // NewConn makes a connection of one whose client is about to send its preface.
-func (s *Server) NewConn(nc net.Conn) *Conn {
-	c := &Conn{server: s, nc: nc, receiveWindow: connWindow, sendWindow: defaultWindow, initialWindow: defaultWindow}
+// The owner is whatever Handler and Hit know it by. If nc has a method Await()
+// error, which returns when a Read would not wait, no buffer is held meanwhile.
+func (s *Server) NewConn(nc net.Conn, owner any) *Conn {
+	c := &Conn{server: s, owner: owner, nc: nc, receiveWindow: connWindow, sendWindow: defaultWindow, initialWindow: defaultWindow}
 	c.decoder.max = tableSize
 	c.flushed.L = &c.mu
 	c.reader.Reset(nc)
@@ -99,6 +102,9 @@ func (c *Conn) Serve() error {
 	}
 	return err
 }
+
+// hit tells of a limit that was reached.
+func (c *Conn) hit(l Limit) { c.server.cfg.Hit(c.owner, l) }
 
 // greet sends what a server begins with (RFC 9113 §3.4). c.mu is held.
 func (c *Conn) greet() {
@@ -246,14 +252,14 @@ func (c *Conn) due() error {
 	case len(c.streams) == 0:
 		next = c.idleSince.Add(cfg.IdleTimeout)
 		if !now.Before(next) {
-			cfg.Hit(HitIdleTimeout)
+			c.hit(HitIdleTimeout)
 			return errIdle
 		}
 	}
 	if !c.began.IsZero() {
 		ends := c.began.Add(cfg.HeaderTimeout)
 		if !now.Before(ends) {
-			cfg.Hit(HitHeaderTimeout)
+			c.hit(HitHeaderTimeout)
 			return broken(EnhanceYourCalm, "a preface, a frame or a header block that does not end")
 		}
 		if ends.Before(next) {

@@ -33,8 +33,8 @@
 //
 // Work: a client that resets streams, or begins such as have to be reset, more
 // often than it lets them be answered, meets MaxResets (CVE-2023-44487,
-// CVE-2025-8671); one that sends PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty
-// DATA or frames that nobody knows for no reason, MaxControlFrames; one that
+// CVE-2025-8671); one that sends PING, SETTINGS, PRIORITY, small
+// WINDOW_UPDATE, empty DATA or frames that nobody knows for no reason, MaxControlFrames; one that
 // does not read the answers to them may have 16 KiB of them.
 //
 // Time: HeaderTimeout for the preface, a header block, and a frame that is not

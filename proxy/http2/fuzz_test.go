@@ -56,7 +56,7 @@ func FuzzConn(f *testing.F) {
 			}
 			echo(s)
 		}})
-		c := s.NewConn(&bytesConn{in: io.MultiReader(bytes.NewReader([]byte(preface)), bytes.NewReader(in))})
+		c := s.NewConn(&bytesConn{in: io.MultiReader(bytes.NewReader([]byte(preface)), bytes.NewReader(in))}, nil)
 		err := c.Serve()
 		var fault *ConnError
 		if err != nil && !errors.As(err, &fault) && !errors.Is(err, io.ErrUnexpectedEOF) {

@@ -40,11 +40,11 @@ func (c *Conn) continuation(h *frameHead, p []byte) error {
 		return broken(ProtocolError, "CONTINUATION of nothing")
 	}
 	if b.frames++; b.frames > cfg.MaxContinuations {
-		cfg.Hit(HitContinuations)
+		c.hit(HitContinuations)
 		return broken(EnhanceYourCalm, "too many CONTINUATION frames")
 	}
 	if len(b.fragment)+len(p) > 2*cfg.MaxHeader {
-		cfg.Hit(HitHeader)
+		c.hit(HitHeader)
 		return broken(EnhanceYourCalm, "a header block that is too long")
 	}
 	b.fragment = append(b.fragment, p...)
@@ -112,7 +112,7 @@ func (c *Conn) request(begin *pending, p []byte) error {
 		if err := c.skip(p); err != nil {
 			return err
 		}
-		cfg.Hit(HitStreams)
+		c.hit(HitStreams)
 		return c.refuse(nil, begin.stream, RefusedStream)
 	}
 	s := c.server.streams.Get().(*Stream)
@@ -126,7 +126,7 @@ func (c *Conn) request(begin *pending, p []byte) error {
 	}
 	s.received = begin.endStream
 	if s.TooLarge != "" {
-		cfg.Hit(s.TooLarge)
+		c.hit(s.TooLarge)
 	}
 	if c.streams == nil {
 		c.streams = map[uint32]*Stream{}

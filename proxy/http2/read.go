@@ -161,9 +161,10 @@ func (c *Conn) controlFrame(h *frameHead, p []byte) error {
 	if c.cause != nil {
 		return c.cause
 	}
-	if !c.controls.take(c.server.cfg.MaxControlFrames) {
-		c.server.cfg.Hit(HitControlFrames)
-		return broken(EnhanceYourCalm, "too many frames that ask for nothing")
+	if h.kind != frameWindowUpdate || len(p) != 4 || window(p)&maxWindow < usefulUpdate {
+		if err := c.countControl(); err != nil {
+			return err
+		}
 	}
 	switch h.kind {
 	case framePriority:
@@ -252,9 +253,10 @@ func (c *Conn) beginData(h *frameHead) error {
 		return broken(FlowControlError, "more DATA than the connection's window")
 	}
 	c.receiveWindow -= int64(h.length)
-	if c.data.length == 0 && !c.data.ends && !c.controls.take(c.server.cfg.MaxControlFrames) {
-		c.server.cfg.Hit(HitControlFrames)
-		return broken(EnhanceYourCalm, "too many frames that ask for nothing")
+	if c.data.length == 0 && !c.data.ends {
+		if err := c.countControl(); err != nil {
+			return err
+		}
 	}
 	c.credit(int64(h.length - c.data.length))
 	s := c.streams[h.stream]
@@ -324,9 +326,23 @@ func (c *Conn) countReset() error {
 	if c.resets.take(c.server.cfg.MaxResets) {
 		return nil
 	}
-	c.server.cfg.Hit(HitResets)
+	c.hit(HitResets)
 	return broken(EnhanceYourCalm, "too many resets")
 }
+
+// countControl counts a frame that asks for nothing. c.mu is held.
+func (c *Conn) countControl() error {
+	if c.controls.take(c.server.cfg.MaxControlFrames) {
+		return nil
+	}
+	c.hit(HitControlFrames)
+	return broken(EnhanceYourCalm, "too many frames that ask for nothing")
+}
+
+// usefulUpdate is from how many bytes on a WINDOW_UPDATE is not counted: a
+// window has room for so few of them that they do no harm, while a client that
+// takes a large answer quickly sends them by the thousand.
+const usefulUpdate = 1 << 10
 
 // window reads the number of a WINDOW_UPDATE or a setting.
 func window(p []byte) int64 { return int64(binary.BigEndian.Uint32(p)) }

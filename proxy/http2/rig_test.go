@@ -43,7 +43,7 @@ func newFront(t testing.TB, cfg Config) *front { return newFrontOver(t, cfg, nil
 func newFrontOver(t testing.TB, cfg Config, wrap func(*front, net.Conn) net.Conn) *front {
 	t.Helper()
 	f := &front{t: t, conns: make(chan *Conn, 10000), ended: make(chan error, 10000), hits: map[Limit]int{}}
-	cfg.Hit = func(l Limit) {
+	cfg.Hit = func(_ any, l Limit) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.hits[l]++
@@ -66,7 +66,7 @@ func newFrontOver(t testing.TB, cfg Config, wrap func(*front, net.Conn) net.Conn
 			if wrap != nil {
 				nc = wrap(f, nc)
 			}
-			c := s.NewConn(nc)
+			c := s.NewConn(nc, nil)
 			mu.Lock()
 			open = append(open, c)
 			mu.Unlock()

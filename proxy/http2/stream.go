@@ -97,6 +97,7 @@ func (c *Conn) finished(s *Stream) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.gone = nil
+	defer c.kick()
 	switch {
 	case s.closed:
 	case !s.ended:
@@ -139,8 +140,8 @@ func (s *Stream) fail(err error) {
 	}
 }
 
-// ID is the stream's number.
-func (s *Stream) ID() uint32 { return s.id }
+// Owner is that of the connection.
+func (s *Stream) Owner() any { return s.conn.owner }
 
 // Err is why nothing can be read or written any more, nil while it can. It may
 // be called concurrently.
@@ -206,7 +207,7 @@ func (s *Stream) Interim(status int, fields []http1.Field) error {
 }
 
 // WriteHead begins the answer. It waits for room at most, not until it is
-// written: Flush or End see to that.
+// written: Flush sees to that, or the Handler's end.
 func (s *Stream) WriteHead(status int, fields []http1.Field) error {
 	c := s.conn
 	c.mu.Lock()
@@ -253,10 +254,9 @@ func (s *Stream) Write(p []byte) (written int, err error) {
 	return written, nil
 }
 
-// updatesForData is how many WINDOW_UPDATE frames a client may send for a DATA
-// frame: most send fewer than two, some one for each 4 KiB, for stream and
-// connection.
-const updatesForData = 8
+// updatesForData is how many WINDOW_UPDATE frames of few bytes a client may send
+// for a DATA frame: for the stream and for the connection.
+const updatesForData = 2
 
 // Flush sends what was written. It does not wait until it is sent.
 func (s *Stream) Flush() {
@@ -265,8 +265,8 @@ func (s *Stream) Flush() {
 	s.conn.kick()
 }
 
-// End ends the answer and sends what was written. It waits at most for room for
-// a trailer.
+// End ends the answer. It waits at most for room for a trailer. The end is sent
+// by Flush, or when the Handler returns.
 func (s *Stream) End(trailer []http1.Field) error {
 	c := s.conn
 	c.mu.Lock()
@@ -291,7 +291,6 @@ func (s *Stream) End(trailer []http1.Field) error {
 	}
 	s.ended = true
 	c.whole(s)
-	c.kick()
 	return nil
 }
 

@@ -97,7 +97,7 @@ func (c *Conn) allowWrite() {
 func (c *Conn) brokenOff(err error) {
 	c.writeErr = err
 	if c.cause == nil && isTimeout(err) {
-		c.server.cfg.Hit(HitWriteTimeout)
+		c.hit(HitWriteTimeout)
 	}
 	c.fail(err)
 	c.wakeReader()
@@ -171,7 +171,7 @@ func (s *Stream) turn(want int) (int, error) {
 		}
 		c.kick() // what was sent must be out before it can be taken
 		if s.writer.wait(&c.mu, until) && until.Equal(shut) && s.failed == nil {
-			c.server.cfg.Hit(HitWriteTimeout)
+			c.hit(HitWriteTimeout)
 			c.resetStream(s, Cancel)
 			s.fail(ErrTimeout)
 		}
@@ -247,7 +247,7 @@ func (c *Conn) appendGoAway(last uint32, code Code) {
 // answered counts the bytes of an answer to a control frame. c.mu is held.
 func (c *Conn) answered(n int) error {
 	if c.control += n; c.control > controlLimit {
-		c.server.cfg.Hit(HitControlFrames)
+		c.hit(HitControlFrames)
 		return broken(EnhanceYourCalm, "answers to control frames are not read")
 	}
 	c.kick()
