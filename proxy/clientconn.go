@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"wsfront/proxy/http1"
+	"wsfront/proxy/http2"
 	"wsfront/proxy/record"
 )
 
@@ -33,8 +34,9 @@ const (
 	unreadableHint = "This is not a request that this server understands."
 )
 
-// clientConn is a client's connection that speaks HTTP/1.1 to our own reader.
-// Between requests it holds no buffer, and after parkAfter no goroutine either.
+// clientConn is a client's connection. Between requests of HTTP/1.1 it holds no
+// buffer, and after parkAfter no goroutine either; one of HTTP/2 is the package
+// http2's.
 type clientConn struct {
 	net.Conn
 	server     *Server
@@ -53,6 +55,7 @@ type clientConn struct {
 	limits                sync.Mutex
 	theirRead, theirWrite bool
 
+	streams *http2.Conn // if it speaks HTTP/2; the lock of clientConns guards it
 	version uint16      // of TLS, 0 for none
 	isNew   bool        // see settle
 	parked  bool        // in that list of clientConns, whose lock guards it
@@ -138,9 +141,8 @@ func (c *clientConn) secure() bool {
 	c.server.conns.replace(c, conn)
 	switch state.NegotiatedProtocol {
 	case "h2":
-		if !c.listener.handover.give(conn) {
-			_ = conn.Close()
-		}
+		c.version = state.Version
+		c.serveStreams(conn)
 		return false
 	case "", "http/1.1":
 		c.version = state.Version

@@ -76,7 +76,9 @@ func (s *clientConns) drain(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
 	for c := s.active.first; c != nil; c = c.next {
-		if c.idle.Load() {
+		if c.streams != nil {
+			c.streams.Shutdown()
+		} else if c.idle.Load() {
 			_ = c.SetReadDeadline(aLongTimeAgo)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"wsfront/proxy/diagnosis"
+	"wsfront/proxy/http2"
 	"wsfront/proxy/record"
 	"wsfront/proxy/relay"
 )
@@ -32,12 +33,13 @@ type Server struct {
 	securePort string // where redirects lead; "" when no address has TLS
 	reloading  sync.Mutex
 
-	accepter      *record.Accepter // of TLS, for all listeners
-	conns         clientConns
-	turns         sync.Pool // of *turn
-	httpExchanges sync.Pool // of *httpExchange
-	date          dateCache
-	panics        atomic.Uint64
+	accepter     *record.Accepter // of TLS, for all listeners
+	conns        clientConns
+	turns        sync.Pool // of *turn
+	streams      sync.Pool // of *stream
+	streamServer atomic.Pointer[http2.Server]
+	date         dateCache
+	panics       atomic.Uint64
 
 	relay      *relay.Engine
 	tunnels    openTunnels
@@ -84,7 +86,8 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	s.accepter = record.NewAccepter(s.certs.tlsConfig())
 	s.conns.newcomers.none = make(chan struct{}, 1)
 	s.turns.New = func() any { return new(turn) }
-	s.httpExchanges.New = func() any { return new(httpExchange) }
+	s.streams.New = func() any { return new(stream) }
+	s.streamServer.Store(s.newStreamServer())
 	s.tunnels.routes, s.tunnels.from = map[string]int{}, map[netip.Prefix]int{}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.limits.Store(newLimits(s.cfg))

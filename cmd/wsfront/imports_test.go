@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"cmd/internal/heap":         {},
 	"cmd/internal/metrics":      {},
 	"cmd/internal/publishd":     {"proxy/http1"},
-	"proxy":                     {"proxy/diagnosis", "proxy/http1", "proxy/record", "proxy/frame", "proxy/relay", "proxy/park"},
+	"proxy":                     {"proxy/diagnosis", "proxy/http1", "proxy/http2", "proxy/record", "proxy/frame", "proxy/relay", "proxy/park"},
 	"proxy/diagnosis":           {},
 	"proxy/http1":               {},
 	"proxy/http2":               {"proxy/http1"},

@@ -206,6 +206,18 @@ func (s *Stream) Interim(status int, fields []http1.Field) error {
 	return nil
 }
 
+// Continue asks the client for the body that it waits to be asked for (RFC 9110
+// §10.1.1). It never waits, and may be called concurrently.
+func (s *Stream) Continue() {
+	c := s.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.failed == nil && !s.begun && !s.received {
+		s.appendHead(100, nil, 0)
+		c.kick()
+	}
+}
+
 // WriteHead begins the answer. It waits for room at most, not until it is
 // written: Flush sees to that, or the Handler's end.
 func (s *Stream) WriteHead(status int, fields []http1.Field) error {
