@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ type stream struct {
 	head    []http1.Field // of the answer
 	ending  []http1.Field // its trailer
 	ended   bool
+	copying []byte // what sendFrom reads into
 	failure error
 
 	limits    sync.Mutex
@@ -169,6 +171,26 @@ func (t *stream) write(p []byte) {
 }
 
 func (t *stream) flush() { t.s.Flush() }
+
+// sendFrom is that of sourceSender.
+func (t *stream) sendFrom(src *io.LimitedReader) (sent int64, err error) {
+	if t.copying == nil {
+		t.copying = make([]byte, copyPiece)
+	}
+	for src.N > 0 && err == nil && t.failure == nil {
+		var n int
+		n, err = src.Read(t.copying)
+		t.write(t.copying[:n])
+		sent += int64(n)
+	}
+	if err == nil || err == io.EOF {
+		err = t.failure
+	}
+	return sent, err
+}
+
+// copyPiece is how much of a file is read at once: a frame.
+const copyPiece = 16 << 10
 
 // end only notes that the answer is whole, which finish says: by then the
 // backend's connection is free for the client's next request.
