@@ -87,10 +87,10 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	s.conns.newcomers.none = make(chan struct{}, 1)
 	s.turns.New = func() any { return new(turn) }
 	s.streams.New = func() any { return new(stream) }
-	s.streamServer.Store(s.newStreamServer())
 	s.tunnels.routes, s.tunnels.from = map[string]int{}, map[netip.Prefix]int{}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.limits.Store(newLimits(s.cfg))
+	s.streamServer.Store(s.newStreamServer(s.cfg.Limits))
 	return s, nil
 }
 
@@ -117,6 +117,7 @@ func (s *Server) Reload(cfg Config) error {
 	}
 	s.cfg = cfg
 	s.limits.Store(newLimits(cfg))
+	s.streamServer.Store(s.newStreamServer(cfg.Limits))
 	s.table.Swap(t).close()
 	s.log.Info(eventReload, "sites", len(t.sites))
 	return nil

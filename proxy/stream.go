@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"wsfront/proxy/http1"
@@ -25,7 +26,10 @@ type stream struct {
 	copying []byte // what sendFrom reads into
 	failure error
 
-	limits    sync.Mutex
+	limits    *limits // those in effect when it began
+	pace      bodyPace
+	stopped   atomic.Bool
+	deadlines sync.Mutex
 	theirRead bool // a handler has set the read deadline
 }
 
@@ -59,6 +63,8 @@ func (s *Server) serveStream(hs *http2.Stream) {
 func (t *stream) begin(c *clientConn, s *http2.Stream) {
 	t.s, t.server, t.down, t.req, t.secure, t.tls = s, c.server, t, &t.request, true, c.version
 	t.peer, t.port, t.proto = c.peer, c.port, "HTTP/2.0"
+	t.limits, t.pace = t.server.limits.Load(), bodyPace{}
+	t.stopped.Store(false)
 }
 
 // release gives the stream back, with nothing of the request in it.
@@ -69,7 +75,10 @@ func (t *stream) release() {
 	clear(t.parts.Fields)
 	clear(t.head)
 	t.s, t.parts, t.ending, t.ended, t.failure, t.theirRead = nil, http1.Parts{Fields: t.parts.Fields[:0]}, nil, false, nil, false
-	if cap(t.small) <= 2*smallBody && cap(t.scratch) <= maxKeptText && cap(t.cookies) <= maxKeptText {
+	if cap(t.small) > maxKeptBody {
+		t.small = nil
+	}
+	if cap(t.scratch) <= maxKeptText && cap(t.cookies) <= maxKeptText {
 		s.streams.Put(t)
 	}
 }
@@ -80,7 +89,7 @@ func (t *stream) readHead() error {
 	t.parts.Method, t.parts.Path, t.parts.Authority = h.Method, h.Path, h.Authority
 	t.parts.ContentLength, t.parts.HasBody = h.ContentLength, h.HasBody
 	t.joinCookies(h.Fields)
-	err := t.request.Assemble(&t.parts, requestLimits)
+	err := t.request.Assemble(&t.parts, t.limits.head)
 	if h.TooLarge != "" {
 		err = &http1.Error{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: "the head is too long; see " + string(h.TooLarge)}
 	}
@@ -116,6 +125,9 @@ func (t *stream) joinCookies(fields []http1.Field) {
 func (t *stream) unreadable(err error) {
 	var malformed *http1.Error
 	if errors.As(err, &malformed) {
+		if malformed.Status == http.StatusRequestURITooLong {
+			t.server.hits.add(limitMaxTarget, t.client)
+		}
 		t.fail(malformed.Status, malformed.Reason, unreadableHint)
 	}
 }
@@ -123,12 +135,27 @@ func (t *stream) unreadable(err error) {
 // The request's body, as downstream.
 
 func (t *stream) readBody() ([]byte, error) {
-	t.limits.Lock()
-	if !t.theirRead {
-		t.s.SetReadDeadline(time.Now().Add(bodyTimeout))
+	patience, limit := t.pace.patience(t.limits)
+	begin := time.Now()
+	ours := t.allowBody(begin.Add(patience))
+	piece, err := t.s.ReadBody()
+	t.pace.took(len(piece), time.Since(begin))
+	if ours && isTimeout(err) && !t.stopped.Load() {
+		t.server.hits.add(limit, t.client)
+		err = &slowBody{limit}
 	}
-	t.limits.Unlock()
-	return t.s.ReadBody()
+	return piece, err
+}
+
+// allowBody sets until when the next piece of the body may come, unless a
+// handler has done so, which it reports.
+func (t *stream) allowBody(until time.Time) (ours bool) {
+	t.deadlines.Lock()
+	defer t.deadlines.Unlock()
+	if !t.theirRead {
+		t.s.SetReadDeadline(until)
+	}
+	return !t.theirRead
 }
 
 func (t *stream) trailer() []http1.Field { return t.s.Trailer() }
@@ -136,7 +163,10 @@ func (t *stream) trailer() []http1.Field { return t.s.Trailer() }
 // duplex does nothing: each stream has two directions.
 func (t *stream) duplex() {}
 
-func (t *stream) stopBody() { t.s.StopBody() }
+func (t *stream) stopBody() {
+	t.stopped.Store(true)
+	t.s.StopBody()
+}
 
 func (t *stream) proceed() { t.s.Continue() }
 
@@ -217,8 +247,8 @@ func (t *stream) watch(gone func()) func() { return t.s.Watch(gone) }
 func (t *stream) closeAfter() {}
 
 func (t *stream) setReadDeadline(until time.Time) error {
-	t.limits.Lock()
-	defer t.limits.Unlock()
+	t.deadlines.Lock()
+	defer t.deadlines.Unlock()
 	t.theirRead = true
 	t.s.SetReadDeadline(until)
 	return nil

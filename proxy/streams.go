@@ -7,15 +7,37 @@ import (
 	"wsfront/proxy/http2"
 )
 
-// newStreamServer makes what serves connections of HTTP/2.
-func (s *Server) newStreamServer() *http2.Server {
+// controlFrames is how many frames that ask for nothing are allowed for each
+// reset that is: they cost a tenth of one at most.
+const controlFrames = 10
+
+// newStreamServer makes what serves connections of HTTP/2 within limits.
+func (s *Server) newStreamServer(l Limits) *http2.Server {
 	return http2.NewServer(http2.Config{
-		Handler:       s.serveStream,
-		HeaderTimeout: headerTimeout,
-		IdleTimeout:   idleTimeout,
-		WriteTimeout:  writeTimeout,
-		MaxHeader:     maxHeaderBytes,
+		Handler:          s.serveStream,
+		Hit:              hitOverStreams,
+		MaxStreams:       l.MaxStreams,
+		MaxHeader:        int(l.MaxHeader),
+		MaxHeaderFields:  l.MaxHeaderFields,
+		MaxContinuations: l.MaxContinuations,
+		MaxResets:        l.MaxResets,
+		MaxControlFrames: controlFrames * l.MaxResets,
+		HeaderTimeout:    l.HeaderTimeout,
+		IdleTimeout:      l.IdleTimeout,
+		WriteTimeout:     l.WriteTimeout,
 	})
+}
+
+// hitOverStreams counts a limit that a connection of HTTP/2 has reached.
+func hitOverStreams(owner any, limit http2.Limit) {
+	c := owner.(*clientConn)
+	switch limit {
+	case http2.HitIdleTimeout: // everybody does
+	case http2.HitControlFrames:
+		c.server.hits.add(limitMaxResets, c.peer)
+	default:
+		c.server.hits.add(string(limit), c.peer)
+	}
 }
 
 // serveStreams serves a connection whose client has chosen HTTP/2, until it ends.
