@@ -209,3 +209,36 @@ func TestStream_BodyBeyondMaxBody(t *testing.T) {
 	default:
 	}
 }
+
+func TestStream_LimitsAreCounted(t *testing.T) {
+	app, _ := answering(t, okAnswer)
+	cfg := Config{Limits: Limits{MaxResets: 5}, Sites: []Site{{Hosts: []string{"*"}, TLS: TLS{Mode: TLSOff}, Routes: []Route{{Path: "/", App: app}}}}}
+	f := serveConfig(t, cfg)
+	for _, send := range []func(c *http2Client) error{
+		func(c *http2Client) error {
+			_ = c.begin("te=gzip", true)
+			return nil
+		},
+		func(c *http2Client) error { return c.WritePing(false, [8]byte{}) },
+	} {
+		c := dialHTTP2(t, f)
+		before := f.LimitHits()[limitMaxResets]
+		for range 60 {
+			if send(c) != nil {
+				break // it is closed by now
+			}
+		}
+		for gone := false; !gone; {
+			fr, err := c.ReadFrame()
+			c.check(err)
+			g, ok := fr.(*http2.GoAwayFrame)
+			if gone = ok; ok && g.ErrCode != http2.ErrCodeEnhanceYourCalm {
+				t.Errorf("GOAWAY %v", g.ErrCode)
+			}
+		}
+		if after := f.LimitHits()[limitMaxResets]; after != before+1 {
+			t.Errorf("max_resets was reached %d times, then %d", before, after)
+		}
+	}
+	f.log.await(t, "limit.reached", "max_resets")
+}

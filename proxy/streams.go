@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"crypto/tls"
-	"net"
 
 	"wsfront/proxy/http2"
 )
@@ -24,6 +23,7 @@ func (s *Server) newStreamServer(l Limits) *http2.Server {
 		MaxControlFrames: controlFrames * l.MaxResets,
 		HeaderTimeout:    l.HeaderTimeout,
 		IdleTimeout:      l.IdleTimeout,
+		RestAfter:        parkAfter + deadlineSlack,
 		WriteTimeout:     l.WriteTimeout,
 	})
 }
@@ -40,20 +40,32 @@ func hitOverStreams(owner any, limit http2.Limit) {
 	}
 }
 
-// serveStreams serves a connection whose client has chosen HTTP/2, until it ends.
-func (c *clientConn) serveStreams(conn net.Conn) {
-	if tc, ok := conn.(*tls.Conn); ok {
-		if below, ok := tc.NetConn().(awaited); ok {
-			conn = awaitedTLS{tc, &tlsSource{tc, below, false}}
-		}
+// speakHTTP2 begins with HTTP/2 on a connection.
+func (c *clientConn) speakHTTP2() {
+	conn := c.Conn
+	if source, ok := c.source.(*tlsSource); ok {
+		conn = awaitedTLS{source.conn, source}
 	}
 	// From now on GOAWAY sees to it that no request is lost.
 	c.settle()
-	if h := c.server.streamServer.Load().NewConn(conn, c); c.server.conns.speaks(c, h) {
-		_ = h.Serve() // whatever ends it is the client's to know
-	} else {
-		_ = conn.Close()
+	if !c.server.conns.speaks(c, c.server.streamServer.Load().NewConn(conn, c)) {
+		c.end()
+		return
 	}
+	c.serveStreams()
+}
+
+// serveStreams serves a connection of HTTP/2 until it ends or is parked.
+func (c *clientConn) serveStreams() {
+	// Whatever ends it is the client's to know.
+	resting, _ := c.streams.Serve(true)
+	if resting {
+		if c.park(c.streams.IdleEnd()) {
+			return // another goroutine may have it by now
+		}
+		_, _ = c.streams.Serve(false)
+	}
+	c.end()
 }
 
 // speaks notes that a connection speaks HTTP/2. It reports false if there are to

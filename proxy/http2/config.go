@@ -25,6 +25,7 @@ type Config struct {
 	MaxControlFrames int           // frames that ask for nothing within 10 s, beyond those that the data explains; default 1000
 	HeaderTimeout    time.Duration // for the preface, and for a frame or a header block that has begun; default 20 s
 	IdleTimeout      time.Duration // of a connection without a stream; default 75 s
+	RestAfter        time.Duration // without a stream before Serve returns, if it may; default 2 s
 	WriteTimeout     time.Duration // for the client to take what is written, at a time 64 KiB or little more; default 60 s
 }
 
@@ -91,6 +92,7 @@ func NewServer(cfg Config) *Server {
 	defaultTo(&cfg.MaxControlFrames, 1000)
 	defaultTo(&cfg.HeaderTimeout, 20*time.Second)
 	defaultTo(&cfg.IdleTimeout, 75*time.Second)
+	defaultTo(&cfg.RestAfter, 2*time.Second)
 	defaultTo(&cfg.WriteTimeout, 60*time.Second)
 	s := &Server{cfg: cfg}
 	s.streams.New = func() any { return newStream() }

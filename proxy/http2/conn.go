@@ -15,6 +15,7 @@ var (
 	ErrClosed = errors.New("the connection is closed")
 
 	errIdle = errors.New("no request for idle_timeout")
+	errRest = errors.New("no request for a while")
 	errDone = errors.New("all streams have ended")
 )
 
@@ -28,7 +29,9 @@ type Conn struct {
 
 	// Serve's own.
 	decoder  decoder
-	settled  bool     // the client's first SETTINGS frame has come
+	greeted  bool
+	prefaced bool     // the client's preface has come
+	settled  bool     // and its first SETTINGS frame
 	data     dataLeft // of a DATA frame that has begun
 	pending  pending  // of a header block that has begun
 	scratch  block    // of a header block that nobody needs
@@ -63,6 +66,7 @@ type Conn struct {
 	leaving   leaving
 	graceEnds time.Time
 	idleSince time.Time
+	mayRest   bool
 	handlers  sync.WaitGroup
 }
 
@@ -89,13 +93,58 @@ func (s *Server) NewConn(nc net.Conn, owner any) *Conn {
 // Serve serves until the connection has ended and all Handlers have returned,
 // and closes it. The error says why it ended, and is nil if that was in order;
 // *ConnError if the client has to be blamed, or a limit was reached.
-func (c *Conn) Serve() error {
-	c.mu.Lock()
-	c.idleSince = time.Now()
-	c.greet()
-	c.mu.Unlock()
-	c.end(c.read())
+//
+// If mayRest is set, it returns early, with resting set, when the connection has
+// been without a stream for RestAfter and holds nothing but itself. It is to be
+// called again when there is something to read, when IdleEnd has come, or after
+// a Shutdown.
+func (c *Conn) Serve(mayRest bool) (resting bool, err error) {
+	err = c.begins(mayRest)
+	if err == nil {
+		err = c.read()
+	}
+	if err == errRest {
+		return true, nil
+	}
+	c.end(err)
 	c.handlers.Wait()
+	return false, c.inOrder()
+}
+
+// begins prepares for reading, the first time or after a rest.
+func (c *Conn) begins(mayRest bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.greeted {
+		c.greeted, c.mayRest = true, mayRest
+		c.idleSince = time.Now()
+		c.greet()
+		return nil
+	}
+	c.mayRest = false // there was something to wake it
+	err := c.judge()
+	if c.mayRest = mayRest; err == nil {
+		c.restSoon()
+	}
+	return err
+}
+
+// restSoon has due called when the connection may rest. c.mu is held.
+func (c *Conn) restSoon() {
+	if at := time.Now().Add(c.server.cfg.RestAfter); c.mayRest && c.deadline.After(at) {
+		c.deadlineIs(at)
+	}
+}
+
+// IdleEnd is when a connection that rests has been idle for IdleTimeout.
+func (c *Conn) IdleEnd() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.idleSince.Add(c.server.cfg.IdleTimeout)
+}
+
+// inOrder is why the connection has ended, or nil if that was in order.
+func (c *Conn) inOrder() error {
 	err := c.cause // the first of them
 	if errors.Is(err, errIdle) || errors.Is(err, errDone) || errors.Is(err, io.EOF) || errors.Is(err, ErrClosed) {
 		return nil
@@ -236,6 +285,11 @@ func (c *Conn) deadlineIs(t time.Time) {
 func (c *Conn) due() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.judge()
+}
+
+// judge is due. c.mu is held.
+func (c *Conn) judge() error {
 	now, cfg := time.Now(), &c.server.cfg
 	if c.cause != nil {
 		return c.cause
@@ -254,6 +308,13 @@ func (c *Conn) due() error {
 		if !now.Before(next) {
 			c.hit(HitIdleTimeout)
 			return errIdle
+		}
+		if c.mayRest && c.began.IsZero() && c.data.length+c.data.padding == 0 && !c.flushing && len(c.out) == 0 {
+			rest := c.idleSince.Add(cfg.RestAfter)
+			if !now.Before(rest) {
+				return errRest
+			}
+			next = rest
 		}
 	}
 	if !c.began.IsZero() {

@@ -57,7 +57,7 @@ func FuzzConn(f *testing.F) {
 			echo(s)
 		}})
 		c := s.NewConn(&bytesConn{in: io.MultiReader(bytes.NewReader([]byte(preface)), bytes.NewReader(in))}, nil)
-		err := c.Serve()
+		_, err := c.Serve(false)
 		var fault *ConnError
 		if err != nil && !errors.As(err, &fault) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("Serve returned %v", err)

@@ -26,8 +26,11 @@ type pending struct {
 
 // read reads frames until the connection ends, which it returns the cause of.
 func (c *Conn) read() error {
-	if err := c.readPreface(); err != nil {
-		return err
+	if !c.prefaced {
+		if err := c.readPreface(); err != nil {
+			return err
+		}
+		c.prefaced = true
 	}
 	for {
 		b, err := c.need(frameHeadLen)

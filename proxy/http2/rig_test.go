@@ -71,7 +71,10 @@ func newFrontOver(t testing.TB, cfg Config, wrap func(*front, net.Conn) net.Conn
 			open = append(open, c)
 			mu.Unlock()
 			f.conns <- c
-			wg.Go(func() { f.ended <- c.Serve() }) // ended by Close below
+			wg.Go(func() { // ended by Close below
+				_, err := c.Serve(false)
+				f.ended <- err
+			})
 		}
 	})
 	t.Cleanup(func() {

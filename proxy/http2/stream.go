@@ -116,6 +116,7 @@ func (c *Conn) finished(s *Stream) {
 	delete(c.streams, s.id)
 	if len(c.streams) == 0 {
 		c.idleSince = time.Now()
+		c.restSoon()
 		if c.leaving == gone {
 			c.wakeReader()
 		}
