@@ -57,6 +57,7 @@ func (c *clientConn) speakHTTP2() {
 
 // serveStreams serves a connection of HTTP/2 until it ends or is parked.
 func (c *clientConn) serveStreams() {
+	defer c.contain()
 	// Whatever ends it is the client's to know.
 	resting, _ := c.streams.Serve(true)
 	if resting {

@@ -92,13 +92,21 @@ func (s *Server) NewConn(nc net.Conn, owner any) *Conn {
 
 // Serve serves until the connection has ended and all Handlers have returned,
 // and closes it. The error says why it ended, and is nil if that was in order;
-// *ConnError if the client has to be blamed, or a limit was reached.
+// *ConnError if the client has to be blamed, or a limit was reached. A panic of
+// nc's passes through.
 //
 // If mayRest is set, it returns early, with resting set, when the connection has
 // been without a stream for RestAfter and holds nothing but itself. It is to be
 // called again when there is something to read, when IdleEnd has come, or after
 // a Shutdown.
 func (c *Conn) Serve(mayRest bool) (resting bool, err error) {
+	defer func() {
+		if cause := recover(); cause != nil { // nothing of it must outlive this
+			c.Close()
+			c.handlers.Wait()
+			panic(cause)
+		}
+	}()
 	err = c.begins(mayRest)
 	if err == nil {
 		err = c.read()
