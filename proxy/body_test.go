@@ -226,7 +226,7 @@ func TestForward_SmallBodyIsAwaitedBeforeTheBackendIsAsked(t *testing.T) {
 func TestBody_TempFileHasNoName(t *testing.T) {
 	folder := t.TempDir()
 	t.Setenv("TMPDIR", folder)
-	x := &httpExchange{exchange: exchange{server: bareServer(nil), route: &route{Route: Route{MaxBody: 4 << 20}}}}
+	x := &referenceExchange{exchange: exchange{server: bareServer(nil), route: &route{Route: Route{MaxBody: 4 << 20}}}}
 	x.r = &http.Request{Body: io.NopCloser(bytes.NewReader(make([]byte, 2<<20)))}
 	x.down = x
 	b := requestBody{x: &x.exchange}

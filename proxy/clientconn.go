@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"wsfront/proxy/http1"
+	"wsfront/proxy/http2"
 	"wsfront/proxy/record"
 )
 
@@ -33,8 +34,9 @@ const (
 	unreadableHint = "This is not a request that this server understands."
 )
 
-// clientConn is a client's connection that speaks HTTP/1.1 to our own reader.
-// Between requests it holds no buffer, and after parkAfter no goroutine either.
+// clientConn is a client's connection. Between requests of HTTP/1.1 it holds no
+// buffer, and after parkAfter no goroutine either; one of HTTP/2 is the package
+// http2's.
 type clientConn struct {
 	net.Conn
 	server     *Server
@@ -53,6 +55,7 @@ type clientConn struct {
 	limits                sync.Mutex
 	theirRead, theirWrite bool
 
+	streams *http2.Conn // if it speaks HTTP/2; the lock of clientConns guards it
 	version uint16      // of TLS, 0 for none
 	isNew   bool        // see settle
 	parked  bool        // in that list of clientConns, whose lock guards it
@@ -80,11 +83,18 @@ func (c *clientConn) use(conn net.Conn) {
 // or is parked.
 func (c *clientConn) run() {
 	defer c.contain()
-	if c.listener.secure && !c.secure() {
-		c.server.conns.done(c)
+	if !c.listener.secure {
+		c.serve(time.Time{})
 		return
 	}
-	c.serve(time.Time{})
+	switch protocol, ok := c.secure(); {
+	case !ok:
+		c.server.conns.done(c)
+	case protocol == "h2":
+		c.speakHTTP2()
+	default:
+		c.serve(time.Time{})
+	}
 }
 
 // serve serves requests until the connection ends or is parked. If the wait for
@@ -120,9 +130,9 @@ func (c *clientConn) end() {
 	c.server.conns.done(c)
 }
 
-// secure does the TLS handshake. It reports false when the connection is not
-// ours any more.
-func (c *clientConn) secure() bool {
+// secure does the TLS handshake, and returns what the client has chosen to speak.
+// It reports false when the connection is over.
+func (c *clientConn) secure() (protocol string, ok bool) {
 	defer c.server.endHandshake()
 	ctx, cancel := context.WithTimeout(c.server.stopping, c.server.limits.Load().HandshakeTimeout)
 	defer cancel()
@@ -133,21 +143,16 @@ func (c *clientConn) secure() bool {
 		}
 		c.server.handshakeRefused(c.Conn, err)
 		_ = c.Conn.Close()
-		return false
+		return "", false
 	}
 	c.server.conns.replace(c, conn)
 	switch state.NegotiatedProtocol {
-	case "h2":
-		if !c.listener.handover.give(conn) {
-			_ = conn.Close()
-		}
-		return false
-	case "", "http/1.1":
+	case "", "http/1.1", "h2":
 		c.version = state.Version
-		return true
+		return state.NegotiatedProtocol, true
 	}
 	_ = conn.Close() // an ACME challenge is over with its handshake (RFC 8737 §3)
-	return false
+	return "", false
 }
 
 // handshakeRefused deals with a client that did not get through its handshake.
@@ -237,7 +242,7 @@ func (c *clientConn) park(idleEnd time.Time) bool {
 	conns.rest(c)
 	isParked := conns.lot.Park(socketOf(c.Conn), idleEnd, func(ready bool) {
 		// Ended and awaited as what begin started; to close may take a while.
-		if ready {
+		if ready || c.streams != nil {
 			go c.resume(idleEnd)
 		} else {
 			go c.end()
@@ -252,6 +257,10 @@ func (c *clientConn) park(idleEnd time.Time) bool {
 // resume goes on with a connection that was parked.
 func (c *clientConn) resume(idleEnd time.Time) {
 	c.server.conns.resume(c)
+	if c.streams != nil {
+		c.serveStreams() // and says goodbye if it is time
+		return
+	}
 	c.serve(idleEnd)
 }
 

@@ -75,9 +75,13 @@ func (s *clientConns) done(c *clientConn) {
 func (s *clientConns) drain(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
-	for c := s.active.first; c != nil; c = c.next {
-		if c.idle.Load() {
-			_ = c.SetReadDeadline(aLongTimeAgo)
+	for _, list := range []connList{s.active, s.parked} {
+		for c := list.first; c != nil; c = c.next {
+			if c.streams != nil {
+				c.streams.Shutdown()
+			} else if c.idle.Load() {
+				_ = c.SetReadDeadline(aLongTimeAgo)
+			}
 		}
 	}
 	s.mu.Unlock()

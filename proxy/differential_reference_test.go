@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -221,4 +222,22 @@ func (h *referenceExchange) takeOver() (*takenConn, error) {
 func leftover(r *bufio.Reader) []byte {
 	p, _ := r.Peek(r.Buffered())
 	return append([]byte(nil), p...)
+}
+
+// pathOf is the path of a target, as it was written: net/url would lose what it
+// cannot keep apart (RFC 9112 §3.2).
+func pathOf(target []byte) []byte {
+	path := target
+	if i := bytes.Index(path, []byte("://")); len(path) > 0 && path[0] != '/' && i >= 0 { // the absolute form
+		path = path[i+3:]
+		if i = bytes.IndexAny(path, "/?"); i < 0 {
+			i = len(path)
+		}
+		path = path[i:]
+	}
+	path, _, _ = bytes.Cut(path, []byte{'?'})
+	if len(path) == 0 {
+		return []byte("/")
+	}
+	return path
 }

@@ -56,11 +56,14 @@
 // turnhandler.go has what that takes of a connection: a handler's deadlines, the
 // watch, and a file that the system sends by itself.
 //
-// # What goes through net/http
+// # HTTP/2
 //
-// HTTP/2. Such a connection is handed over (handover.go) after its TLS handshake.
-// nethttp.go makes the same exchange of its requests, so that a route answers them
-// by the same code: the two ways differ in what is behind downstream alone.
+// A connection whose client chose it in the handshake is served by proxy/http2
+// (streams.go), with a goroutine for each stream, and is parked like others while
+// it has none. stream.go is what turn.go is over HTTP/1.1: it makes the same
+// request of the stream's head, held to the same rules (http1.Assemble), and is
+// the client's side of the same exchange. No WebSocket comes that way, as extended
+// CONNECT (RFC 8441) is not offered. net/http serves no connection at all.
 //
 // # The walk of a tunnel
 //

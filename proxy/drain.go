@@ -42,14 +42,6 @@ func (s *Server) drain(parting context.Context) error {
 			cut.Store(true)
 		}
 	})
-	for _, l := range s.listeners {
-		requests.Go(func() {
-			if l.http.Shutdown(ctx) != nil {
-				l.http.Close()
-				cut.Store(true)
-			}
-		})
-	}
 	if parting.Err() == nil {
 		s.awaitParting(parting, &requests)
 		s.log.Info(eventShutdown, "drain_timeout", s.drainTimeout())

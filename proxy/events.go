@@ -48,7 +48,7 @@ const (
 	eventUpgradeDrain = "upgrade.drain"
 	// eventReload: a new configuration is in effect. Attributes: sites, routes.
 	eventReload = "config.reload"
-	// eventHTTPServer: a message of net/http about a connection. Attributes:
+	// eventHTTPServer: a TLS handshake that came to nothing. Attributes:
 	// message.
 	eventHTTPServer = "http.server"
 	// eventCertObtained: a CA issued the first certificate for a name.

@@ -10,9 +10,8 @@ import (
 )
 
 // exchange is one request and its answer on the way through the front. It is
-// the same whether the client speaks HTTP/1.1 to our own reader (clientconn.go)
-// or HTTP/2 to net/http (nethttp.go): what differs between them is behind
-// downstream. Only the exchange's own goroutine uses it, but for what says
+// the same whether the client speaks HTTP/1.1 (turn.go) or HTTP/2 (stream.go):
+// what differs between them is behind downstream. Only the exchange's own goroutine uses it, but for what says
 // otherwise.
 //
 // Byte slices in it, those of the request included, belong to buffers that are

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -170,23 +169,26 @@ func TestForward_QueryWithSpaceOverHTTP2(t *testing.T) {
 	}
 }
 
-// net/http lets HTTP/2 say more than HTTP/1.1 can.
+// In HTTP/2 method, target and host are fields like others.
 func TestForward_RequestThatHTTP1CannotSay(t *testing.T) {
 	app, requests := answering(t, okAnswer)
 	f := serveFront(t, Route{Path: "/", App: app})
-	for name, change := range map[string]func(r *http.Request){
-		"method":       func(r *http.Request) { r.Method = "GET /admin HTTP/1.1" },
-		"host":         func(r *http.Request) { r.Host = "a b" },
-		"another host": func(r *http.Request) { r.Header["Host"] = []string{"b.test"} },
-		"more hosts":   func(r *http.Request) { r.Header["Host"] = []string{"a.test", "a.test"} },
+	c := dialHTTP2(t, f)
+	for name, want := range map[string]struct{ status, fields string }{
+		"space in the target": {"400", ":path=/a b"},
+		"fragment":            {"400", ":path=/#a"},
+		"host":                {"400", ":authority=a b"},
+		"another host":        {"400", "host=b.test"},
+		"more hosts":          {"400", "host=a.test;host=a.test"},
+		"no host":             {"400", ":authority="},
+		"long target":         {"414", ":path=/" + strings.Repeat("a", 9000)},
+		"CONNECT":             {"501", ":method=CONNECT;-:path=;-:scheme="},
+		"long head":           {"431", "a=" + strings.Repeat("a", 40000)},
+		"many fields":         {"431", strings.Repeat("a=b;", 101) + "a=b"},
+		"expectation":         {"417", "expect=tea"},
 	} {
-		r := httptest.NewRequest("GET", "https://a.test/", nil)
-		r.ProtoMajor, r.ProtoMinor, r.Proto = 2, 0, "HTTP/2.0"
-		change(r)
-		w := httptest.NewRecorder()
-		f.serveHTTP(w, r)
-		if w.Code != 400 {
-			t.Errorf("%s: %d", name, w.Code)
+		if got := c.ask(want.fields, true); got.status != want.status {
+			t.Errorf("%s: %s", name, got.status)
 		}
 	}
 	select {
@@ -194,11 +196,8 @@ func TestForward_RequestThatHTTP1CannotSay(t *testing.T) {
 		t.Errorf("forwarded as %q", got)
 	default:
 	}
-	r := httptest.NewRequest("GET", "https://a.test/", nil)
-	r.Header["Host"] = []string{"A.test"} // RFC 9113 §8.3.1 allows it if it is the same
-	w := httptest.NewRecorder()
-	if f.serveHTTP(w, r); w.Code != 200 {
-		t.Errorf("the same host twice: %d", w.Code)
+	if got := c.ask("host=A.test", true); got.status != "200" { // RFC 9113 §8.3.1 allows it if it is the same
+		t.Errorf("the same host twice: %s", got.status)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 // what the site adds to it.
 func decorated(scheme string, s *site, status int, sent http.Header) map[string]http.Header {
 	w := httptest.NewRecorder()
-	x := &httpExchange{exchange: exchange{scheme: scheme, site: s}, ResponseWriter: w}
+	x := &referenceExchange{exchange: exchange{scheme: scheme, site: s}, w: w}
 	for name, values := range sent {
 		for _, value := range values {
 			x.fields = append(x.fields, fieldList(name, value)...)

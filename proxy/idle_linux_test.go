@@ -27,12 +27,14 @@ func BenchmarkIdle(b *testing.B) {
 		name    string
 		secure  bool
 		version uint16
-	}{{"http", false, 0}, {"https-1.3", true, tls.VersionTLS13}, {"https-1.2", true, tls.VersionTLS12}} {
-		b.Run(c.name, func(b *testing.B) { benchIdle(b, c.secure, c.version) })
+		streams bool
+	}{{"http", false, 0, false}, {"https-1.3", true, tls.VersionTLS13, false}, {"https-1.2", true, tls.VersionTLS12, false},
+		{"http2-1.3", true, tls.VersionTLS13, true}, {"http2-1.2", true, tls.VersionTLS12, true}} {
+		b.Run(c.name, func(b *testing.B) { benchIdle(b, c.secure, c.version, c.streams) })
 	}
 }
 
-func benchIdle(b *testing.B, secure bool, version uint16) {
+func benchIdle(b *testing.B, secure bool, version uint16, streams bool) {
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
 	b.Cleanup(app.Close)
 	s, err := New(Config{Listen: Addresses{"127.0.0.1:0"}, HTTPListen: Addresses{"127.0.0.1:0"}, State: b.TempDir(), AccessLog: AccessLog{Format: AccessJSON},
@@ -57,7 +59,7 @@ func benchIdle(b *testing.B, secure bool, version uint16) {
 			syscall.Close(fd)
 		}
 	})
-	open = append(open, idleConnection(b, addr, secure, version)) // what the first one makes stays
+	open = append(open, idleConnection(b, addr, secure, version, streams)) // what the first one makes stays
 	until(b, "the first one is parked", func() bool { return s.conns.lot.Len() == 1 })
 	manyGoroutines()
 	heap, stacks := held()
@@ -65,7 +67,7 @@ func benchIdle(b *testing.B, secure bool, version uint16) {
 	for b.Loop() { // nothing: the figure is not a time
 	}
 	for range idleConns {
-		open = append(open, idleConnection(b, addr, secure, version))
+		open = append(open, idleConnection(b, addr, secure, version, streams))
 	}
 	until(b, "all are parked", func() bool { return s.conns.lot.Len() == idleConns+1 })
 	heap2, stacks2 := held()
@@ -102,7 +104,7 @@ func held() (heap, stacks int64) {
 
 // idleConnection opens a connection that has had one answer, and returns all
 // that is left of the client: its socket. So what is held is the front's.
-func idleConnection(b *testing.B, addr string, secure bool, version uint16) (fd int) {
+func idleConnection(b *testing.B, addr string, secure bool, version uint16, streams bool) (fd int) {
 	b.Helper()
 	raw, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -114,6 +116,30 @@ func idleConnection(b *testing.B, addr string, secure bool, version uint16) (fd 
 	if secure {
 		conn = tls.Client(raw, &tls.Config{ServerName: "app.test", InsecureSkipVerify: true, MaxVersion: version})
 	}
+	if streams {
+		client := streamClient{conn: tls.Client(raw, &tls.Config{ServerName: "app.test", InsecureSkipVerify: true, MaxVersion: version, NextProtos: []string{"h2"}}), in: make([]byte, 4096)}
+		if err := client.begin(); err != nil {
+			b.Fatal(err)
+		}
+		if err := client.ask(1); err != nil {
+			b.Fatal(err)
+		}
+	} else {
+		askOnce(b, conn, secure)
+	}
+	control, err := raw.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if failed := control.Control(func(orig uintptr) { fd, err = syscall.Dup(int(orig)) }); failed != nil || err != nil {
+		b.Fatal(failed, err)
+	}
+	return fd
+}
+
+// askOnce has one request answered.
+func askOnce(b *testing.B, conn net.Conn, secure bool) {
+	b.Helper()
 	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: app.test\r\n\r\n"); err != nil {
 		b.Fatal(err)
 	}
@@ -124,12 +150,4 @@ func idleConnection(b *testing.B, addr string, secure bool, version uint16) (fd 
 	if body, err := io.ReadAll(res.Body); err != nil || !strings.Contains(string(body), "ok") && secure {
 		b.Fatalf("%s, %q, %v", res.Status, body, err)
 	}
-	control, err := raw.(*net.TCPConn).SyscallConn()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if failed := control.Control(func(orig uintptr) { fd, err = syscall.Dup(int(orig)) }); failed != nil || err != nil {
-		b.Fatal(failed, err)
-	}
-	return fd
 }

@@ -86,7 +86,9 @@ type Limits struct {
 	MaxStreams int `yaml:"max_streams"`
 
 	// MaxResets is how many requests a client of HTTP/2 may take back within ten
-	// seconds; who takes back more is closed with ENHANCE_YOUR_CALM. Default 100.
+	// seconds, beyond those that were answered; who takes back more is closed with
+	// ENHANCE_YOUR_CALM, as is who sends ten times as many frames that ask for
+	// nothing. Default 100.
 	MaxResets int `yaml:"max_resets"`
 
 	// MaxContinuations is how many CONTINUATION frames the head of a request may

@@ -4,12 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
-	"log/slog"
 	"net"
-	"net/http"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -19,9 +15,7 @@ import (
 // listener is one address that is served.
 type listener struct {
 	net.Listener
-	secure   bool // by TLS
-	http     *http.Server
-	handover *handover // what http serves: HTTP/2
+	secure bool // by TLS
 
 	full     atomic.Bool // the last connection could not be accepted for want of room
 	answered atomic.Bool // Alive has been answered here
@@ -76,18 +70,7 @@ func (s *Server) Addrs() (secure, plain []net.Addr) {
 }
 
 func (s *Server) newListener(l net.Listener, secure bool) *listener {
-	return &listener{
-		Listener: l,
-		secure:   secure,
-		handover: newHandover(l.Addr()),
-		http: &http.Server{
-			Handler:           http.HandlerFunc(s.serveHTTP),
-			ReadHeaderTimeout: s.cfg.Limits.HeaderTimeout,
-			IdleTimeout:       s.cfg.Limits.IdleTimeout,
-			MaxHeaderBytes:    int(s.cfg.Limits.MaxHeader),
-			ErrorLog:          log.New(httpServerLog{s.log}, "", 0),
-		},
-	}
+	return &listener{Listener: l, secure: secure}
 }
 
 // Run serves until ctx is done, then lets open requests finish and says goodbye
@@ -104,10 +87,9 @@ func (s *Server) Run(ctx context.Context) error {
 	carry, stopCarrying := context.WithCancel(context.Background())
 	defer stopCarrying()
 	engine.Go(func() { _ = s.relay.Run(carry) }) // ended by stopCarrying, awaited below
-	failed := make(chan error, 2*len(s.listeners))
+	failed := make(chan error, len(s.listeners))
 	for _, l := range s.listeners {
-		wg.Go(func() { failed <- s.accept(l) }) // both ended by drain, awaited below
-		wg.Go(func() { failed <- l.serveHTTP() })
+		wg.Go(func() { failed <- s.accept(l) }) // ended by drain, awaited below
 	}
 	var err error
 	parting, part := context.WithCancel(ctx) // done when tunnels are to go
@@ -199,14 +181,6 @@ func isPassing(err error) bool {
 	return false
 }
 
-// serveHTTP serves what is handed over to net/http: HTTP/2.
-func (l *listener) serveHTTP() error {
-	if err := l.http.Serve(l.handover); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve %s: %w", l.Listener.Addr(), err)
-	}
-	return nil
-}
-
 func (s *Server) closeListeners() {
 	for _, l := range s.listeners {
 		l.Close()
@@ -233,18 +207,4 @@ func executable() string {
 		return path
 	}
 	return "wsfront"
-}
-
-// httpServerLog turns net/http's own messages into events. Handshakes that
-// clients give up are everyday on an open port, so they are for debugging.
-type httpServerLog struct{ log *slog.Logger }
-
-func (l httpServerLog) Write(p []byte) (int, error) {
-	message := strings.TrimSpace(string(p))
-	level := slog.LevelWarn
-	if strings.Contains(message, "TLS handshake error") {
-		level = slog.LevelDebug
-	}
-	l.log.Log(context.Background(), level, eventHTTPServer, "message", message)
-	return len(p), nil
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"wsfront/proxy/diagnosis"
+	"wsfront/proxy/http2"
 	"wsfront/proxy/record"
 	"wsfront/proxy/relay"
 )
@@ -31,12 +32,13 @@ type Server struct {
 	securePort string // where redirects lead; "" when no address has TLS
 	reloading  sync.Mutex
 
-	accepter      *record.Accepter // of TLS, for all listeners
-	conns         clientConns
-	turns         sync.Pool // of *turn
-	httpExchanges sync.Pool // of *httpExchange
-	date          dateCache
-	panics        atomic.Uint64
+	accepter     *record.Accepter // of TLS, for all listeners
+	conns        clientConns
+	turns        sync.Pool // of *turn
+	streams      sync.Pool // of *stream
+	streamServer atomic.Pointer[http2.Server]
+	date         dateCache
+	panics       atomic.Uint64
 
 	relay      *relay.Engine
 	tunnels    openTunnels
@@ -89,12 +91,13 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	s.accepter = record.NewAccepter(s.certs.tlsConfig())
 	s.conns.newcomers.none = make(chan struct{}, 1)
 	s.turns.New = func() any { return new(turn) }
-	s.httpExchanges.New = func() any { return new(httpExchange) }
+	s.streams.New = func() any { return new(stream) }
 	s.tunnels.routes, s.tunnels.from = map[string]int{}, map[netip.Prefix]int{}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.limits.Store(newLimits(s.cfg))
 	t.succeed(nil, s.stopping)
 	s.table.Store(t)
+	s.streamServer.Store(s.newStreamServer(s.cfg.Limits))
 	return s, nil
 }
 
@@ -124,6 +127,7 @@ func (s *Server) Reload(cfg Config) error {
 	}
 	s.cfg = cfg
 	s.limits.Store(newLimits(cfg))
+	s.streamServer.Store(s.newStreamServer(cfg.Limits))
 	t.succeed(s.table.Load(), s.stopping)
 	before := s.table.Swap(t)
 	before.end(t, s.relay, cfg.DrainTimeout/2)

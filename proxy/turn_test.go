@@ -2,14 +2,11 @@ package proxy
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -89,27 +86,6 @@ func TestTurn_LogOfAHeadThatTookTooLong(t *testing.T) {
 		if line := log.String(); strings.Contains(line, "yyy") || !strings.Contains(line, "GET /mine") {
 			t.Fatal(line)
 		}
-	}
-}
-
-// Who was called when the client went away must have returned when the watch
-// has ended: the connection that it cuts may be another exchange's from there.
-func TestHTTPExchange_WatchIsOverWhenItIsStopped(t *testing.T) {
-	ctx, leave := context.WithCancel(t.Context())
-	h := &httpExchange{r: httptest.NewRequest("GET", "/", nil).WithContext(ctx)}
-	called, release := make(chan struct{}), make(chan struct{})
-	var returned atomic.Bool
-	stop := h.watch(func() {
-		close(called)
-		<-release
-		returned.Store(true)
-	})
-	leave()
-	receive(t, called)
-	time.AfterFunc(10*time.Millisecond, func() { close(release) })
-	stop()
-	if !returned.Load() {
-		t.Error("the watch goes on")
 	}
 }
 

@@ -25,9 +25,10 @@ var mayImport = map[string][]string{
 	"cmd/internal/heap":         {},
 	"cmd/internal/metrics":      {},
 	"cmd/internal/publishd":     {"proxy/http1"},
-	"proxy":                     {"proxy/diagnosis", "proxy/http1", "proxy/record", "proxy/frame", "proxy/relay", "proxy/park"},
+	"proxy":                     {"proxy/diagnosis", "proxy/http1", "proxy/http2", "proxy/record", "proxy/frame", "proxy/relay", "proxy/park"},
 	"proxy/diagnosis":           {},
 	"proxy/http1":               {},
+	"proxy/http2":               {"proxy/http1"},
 	"proxy/record":              {},
 	"proxy/frame":               {},
 	"proxy/park":                {},
@@ -60,7 +61,7 @@ var onlyIn = map[string][]string{
 	"github.com/prometheus":            {"cmd/internal/metrics"},
 	"github.com/robfig/cron/v3":        {"pusher/schedule"},
 	"golang.org/x/crypto/bcrypt":       {"proxy/htpasswd.go"},
-	"golang.org/x/net":                 {"cmd/internal/doctor"},
+	"golang.org/x/net":                 {"cmd/internal/doctor", "proxy/http2"},
 	"github.com/leodido/go-syslog/v4":  {"pusher/syslog"},
 }
 
@@ -69,6 +70,7 @@ var onlyIn = map[string][]string{
 var mayUse = map[string][]string{
 	"proxy/diagnosis": {},
 	"proxy/http1":     {},
+	"proxy/http2":     {"golang.org/x/net/http2/hpack"},
 	"proxy/record":    {"golang.org/x/crypto/chacha20poly1305"},
 	"proxy/frame":     {},
 	"proxy/park":      {"golang.org/x/sys/unix"},

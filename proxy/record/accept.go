@@ -81,9 +81,6 @@ func (f *feed) handshake(ctx context.Context, tc *tls.Conn, client bool) (net.Co
 		return nil, tls.ConnectionState{}, err
 	}
 	state := tc.ConnectionState()
-	if state.NegotiatedProtocol == "h2" && !client {
-		f.gather()
-	}
 	return f.takeOver(tc, state, client), state, nil
 }
 

@@ -93,9 +93,6 @@ func TestHandshake_GoesOnWhereCryptoTLSStopped(t *testing.T) {
 func TestHandshake_LeavesOthersToCryptoTLS(t *testing.T) {
 	for name, change := range map[string]func(client, server *tls.Config){
 		"TLS 1.2": func(client, _ *tls.Config) { client.MaxVersion = tls.VersionTLS12 },
-		"HTTP/2": func(client, server *tls.Config) {
-			client.NextProtos, server.NextProtos = []string{"h2"}, []string{"h2"}
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cc, sc := clientConfig(), serverConfig()

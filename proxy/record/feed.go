@@ -20,8 +20,6 @@ type feed struct {
 	sealed   int    // protected records written
 	last     []byte // the last record written, if it was protected
 	torn     bool   // crypto/tls wrote something else than whole records
-
-	gathered *gatherer // of what is written, for HTTP/2; else nil
 }
 
 func newFeed(nc net.Conn) *feed { return &feed{socket: newSocket(nc), watching: true} }
@@ -90,9 +88,6 @@ func (f *feed) NetConn() net.Conn { return f.Conn }
 
 // Write passes on what crypto/tls writes.
 func (f *feed) Write(p []byte) (int, error) {
-	if f.gathered != nil {
-		return f.gathered.Write(p)
-	}
 	if f.watching {
 		f.watch(p)
 	}

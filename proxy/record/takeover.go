@@ -8,8 +8,7 @@ import (
 // takeOver makes a Conn of a connection whose handshake tc has done over f, or
 // returns tc, which goes on over f.
 func (f *feed) takeOver(tc *tls.Conn, state tls.ConnectionState, client bool) net.Conn {
-	// HTTP/2 is spoken by libraries that look for a *tls.Conn.
-	if state.Version != tls.VersionTLS13 || state.NegotiatedProtocol == "h2" || f.left != 0 || f.torn {
+	if state.Version != tls.VersionTLS13 || f.left != 0 || f.torn {
 		return tc
 	}
 	keys, err := newKeys(state.CipherSuite, client, f.secrets.client.bytes(), f.secrets.server.bytes())
