@@ -87,7 +87,7 @@ def start():
                         "-keyout", key, "-out", cert], check=True, stderr=subprocess.DEVNULL)
         with open(f"{work.name}/nginx.conf", "w") as f:
             f.write(f"""user root; worker_processes 1; daemon off; pid {work.name}/pid; error_log {work.name}/error.log; events {{ worker_connections 20000; }}
-http {{ access_log off; client_body_temp_path {work.name}/b; proxy_temp_path {work.name}/p; fastcgi_temp_path {work.name}/f; uwsgi_temp_path {work.name}/u; scgi_temp_path {work.name}/s;
+http {{ access_log off; proxy_max_temp_file_size 0; client_body_temp_path {work.name}/b; proxy_temp_path {work.name}/p; fastcgi_temp_path {work.name}/f; uwsgi_temp_path {work.name}/u; scgi_temp_path {work.name}/s;
   server {{ listen 127.0.0.1:{plain} backlog=4096; listen 127.0.0.1:{secure} ssl http2 backlog=4096; ssl_certificate {cert}; ssl_certificate_key {key};
     location / {{ proxy_pass http://127.0.0.1:{origin}; proxy_http_version 1.1; proxy_set_header Connection ""; }}
     location /websocket {{ proxy_pass http://127.0.0.1:{origin}; proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; }} }} }}""")
