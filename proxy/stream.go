@@ -181,15 +181,18 @@ func (t *stream) note(err error) {
 	}
 }
 
+// The names of what start adds. They are never written to.
+var dateName, lengthName = []byte("date"), []byte("content-length")
+
 func (t *stream) start(status int, _ []byte, fields []http1.Field, length int64) {
 	t.head = append(t.head[:0], fields...)
 	if _, n := http1.Get(fields, http1.Date); n == 0 { // RFC 9110 §6.6.1
-		t.head = append(t.head, http1.Field{Known: http1.Date, Name: []byte("date"), Value: t.server.date.now()})
+		t.head = append(t.head, http1.Field{Known: http1.Date, Name: dateName, Value: t.server.date.now()})
 	}
 	if length >= 0 && !statusWithoutBody(status) {
 		from := len(t.scratch)
 		t.scratch = appendInt(t.scratch, length)
-		t.head = append(t.head, http1.Field{Known: http1.ContentLength, Name: []byte("content-length"), Value: t.scratch[from:]})
+		t.head = append(t.head, http1.Field{Known: http1.ContentLength, Name: lengthName, Value: t.scratch[from:]})
 	}
 	t.note(t.s.WriteHead(status, t.head))
 }

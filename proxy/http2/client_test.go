@@ -74,7 +74,7 @@ func TestClient_HeadBodyAndTrailerComeBackWhole(t *testing.T) {
 }
 
 func TestClient_ManyStreamsAtOnce(t *testing.T) {
-	text := make([]byte, 1<<20)
+	text := make([]byte, 256<<10)
 	for i := range text {
 		text[i] = byte(i * i >> 8)
 	}

@@ -58,6 +58,7 @@ type Conn struct {
 	noTable    bool   // the next header block begins so
 	queue      []*Stream
 	heads      []*Stream // that wait for room in out, and for no window
+	writer     func()    // flush, bound once
 	flushing   bool
 	flushed    sync.Cond // flushing is over
 	writeErr   error
@@ -86,6 +87,7 @@ func (s *Server) NewConn(nc net.Conn, owner any) *Conn {
 	c := &Conn{server: s, owner: owner, nc: nc, receiveWindow: connWindow, sendWindow: defaultWindow, initialWindow: defaultWindow}
 	c.decoder.max = tableSize
 	c.flushed.L = &c.mu
+	c.writer = c.flush
 	c.reader.Reset(nc)
 	return c
 }

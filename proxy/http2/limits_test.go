@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,6 +35,8 @@ func held(begun chan<- *Stream, release <-chan struct{}) func(*Stream) {
 func TestLimit_StreamsBeyondAreRefused(t *testing.T) {
 	begun, release := make(chan *Stream, 10), make(chan struct{})
 	f := newFront(t, Config{MaxStreams: 2, Handler: held(begun, release)})
+	let := sync.OnceFunc(func() { close(release) })
+	defer let()
 	c := dial(t, f)
 	for id := uint32(1); id <= 5; id += 2 {
 		c.request(id, true)
@@ -44,7 +47,7 @@ func TestLimit_StreamsBeyondAreRefused(t *testing.T) {
 	if f.hit(HitStreams) != 1 {
 		t.Errorf("hits %v", f.hits)
 	}
-	close(release)
+	let()
 	c.ends(3)
 	c.request(7, true)
 	c.ends(7)
@@ -54,6 +57,7 @@ func TestLimit_StreamsBeyondAreRefused(t *testing.T) {
 func TestLimit_ResetStreamsCountUntilTheirHandlersReturn(t *testing.T) {
 	begun, release := make(chan *Stream, 10), make(chan struct{})
 	f := newFront(t, Config{MaxStreams: 2, Handler: held(begun, release)})
+	defer close(release)
 	c := dial(t, f)
 	for id := uint32(1); id <= 3; id += 2 {
 		c.request(id, true)
@@ -66,7 +70,6 @@ func TestLimit_ResetStreamsCountUntilTheirHandlersReturn(t *testing.T) {
 	if len(begun) != 2 {
 		t.Errorf("%d handlers were called", len(begun))
 	}
-	close(release)
 }
 
 func TestLimit_ManyResetsEndTheConnection(t *testing.T) {

@@ -51,7 +51,7 @@ func freeOut(b []byte) {
 func (c *Conn) kick() {
 	if !c.flushing && c.writeErr == nil && len(c.out) > 0 {
 		c.flushing = true
-		go c.flush() // ends when all is written or the connection fails; end waits for it
+		go c.writer() // ends when all is written or the connection fails; end waits for it
 	}
 }
 
