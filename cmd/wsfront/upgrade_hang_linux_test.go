@@ -114,6 +114,21 @@ func TestUpgrade_UnixSocketOfThePublishAPI(t *testing.T) {
 	}
 }
 
+// The file of an address that the new process has no more goes as well.
+func TestUpgrade_UnixSocketThatIsNoMore(t *testing.T) {
+	dir := t.TempDir()
+	before, after := filepath.Join(dir, "before.sock"), filepath.Join(dir, "after.sock")
+	u := startUpgrading(t, "push: {publish: {listen: 'unix:"+before+"'}}")
+	u.edit(before, after)
+	u.upgrade()
+	if _, err := os.Stat(before); err == nil {
+		t.Error("the socket is left behind")
+	}
+	if _, err := os.Stat(after); err != nil {
+		t.Error(err)
+	}
+}
+
 // Neither descriptors nor processes add up, and what serves in the end does so as
 // what served first.
 func TestUpgrade_AgainAndAgain(t *testing.T) {
