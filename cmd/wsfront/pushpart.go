@@ -204,13 +204,10 @@ func (p *pushPart) startPublish(s *service) {
 }
 
 // hand returns a copy of the publish API's socket, for another process; nil for
-// none. From here on the file of a unix socket stays when this one ends.
+// none.
 func (p *pushPart) hand() (*os.File, error) {
 	if p.socket == nil {
 		return nil, nil
-	}
-	if u, ok := p.socket.(*net.UnixListener); ok {
-		u.SetUnlinkOnClose(false)
 	}
 	f, err := p.socket.(interface{ File() (*os.File, error) }).File()
 	if err != nil {

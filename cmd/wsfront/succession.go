@@ -19,6 +19,9 @@ const (
 	prepareTime = time.Minute
 	// serveTime is how long it may then take to serve, with a history to read.
 	serveTime = 2 * time.Minute
+	// holdTime is how long who connects waits for the new process at most. After
+	// that this one accepts again until the other serves: all but push goes on.
+	holdTime = 5 * time.Second
 	// goodbyeTime is how long push clients may take to leave at an upgrade. Who
 	// connects meanwhile waits, so that it is short; who is cut off for it has
 	// lost nothing, and resumes.
@@ -26,7 +29,7 @@ const (
 )
 
 // errSucceeded is the answer to orders that are for the new process.
-var errSucceeded = errors.New("another process has taken the place of this one")
+var errSucceeded = errors.New("another process has taken the place of this one meanwhile; give it the order again")
 
 // serve runs a service by the configuration that load returns, in the place of
 // the process that started this one for an upgrade, if one did. That one is told
@@ -70,12 +73,16 @@ func (s *service) takeOver() error {
 	if err := s.before.Prepared(); err != nil {
 		return err
 	}
-	return s.renewPush(s.push.socket)
+	if s.parts.Err() != nil {
+		return errors.New("it was told to end before it served")
+	}
+	return s.renewPush(s.push.socket, func(*pushPart) {})
 }
 
 // renewPush opens the push service anew, with the publish API at a socket, nil
-// for none, and puts it in the place of the one there was.
-func (s *service) renewPush(socket net.Listener) error {
+// for none, and puts it in the place of the one there was. begin is called before
+// anybody else can have it, or end it.
+func (s *service) renewPush(socket net.Listener, begin func(*pushPart)) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
 	p, err := s.openPush(s.file)
@@ -92,6 +99,7 @@ func (s *service) renewPush(socket net.Listener) error {
 		p.socket, p.publish = nil, nil // the socket is the caller's still
 		return errors.Join(err, p.close())
 	}
+	begin(p)
 	s.push = p
 	return nil
 }
@@ -129,7 +137,6 @@ func (s *service) trySucceed() error {
 	case os.Getpid() == 1:
 		return errors.New("this is process 1, with which its container ends; start a new container instead")
 	}
-	s.before.Hurry() // there are never more than two that drain
 	sockets, publish, err := s.sockets()
 	defer closeSockets(sockets)
 	if err != nil {
@@ -140,15 +147,16 @@ func (s *service) trySucceed() error {
 		return err
 	}
 	s.log.Info(eventUpgradeStart, "pid", next.PID())
-	if err := next.Prepared(prepareTime); err != nil {
+	if err := next.Prepared(s.parts, prepareTime); err != nil {
 		next.Abandon()
 		return fmt.Errorf("the new process is not ready: %w", err)
 	}
 	// Who connects from here on waits for one of the two.
 	s.front.Hold()
+	defer time.AfterFunc(holdTime, s.front.Resume).Stop()
 	s.keepFiles(true)
 	_ = s.endPush(goodbyeTime) // the log has whom it cut off
-	if err := next.Proceed(serveTime); err != nil {
+	if err := next.Proceed(s.parts, serveTime); err != nil {
 		next.Abandon()
 		s.goOn(publish)
 		return fmt.Errorf("the new process does not serve: %w", err)
@@ -215,18 +223,21 @@ func (s *service) goOn(publish *os.File) {
 			return
 		}
 	}
-	if err := s.renewPush(socket); err != nil {
+	if err := s.renewPush(socket, func(p *pushPart) { p.start(s) }); err != nil {
 		s.stop(fmt.Errorf("begin the push service again: %w", err))
 		return
 	}
-	s.push.start(s)
 	s.keepFiles(false)
+	if s.parts.Err() != nil { // whoever ends the parts may have found none
+		_ = s.endPush(s.drainTimeout()) // the log has whom it cut off
+	}
 }
 
 // succeededBy leaves the place to a new process that serves. What is left to do
 // is to end what is open.
 func (s *service) succeededBy(next *upgrade.Successor) {
 	s.after = next
+	s.before.Hurry() // there are never more than two that drain
 	s.notMain()
 	s.manager.Succeed(next.PID())
 	next.Lead()

@@ -263,6 +263,12 @@ func TestUpgrade_OlderProcessesHurry(t *testing.T) {
 	first := u.open("/echo")
 	u.upgrade()
 	second := u.open("/echo")
+	u.edit("drain_timeout: 5s", "nonsense: true")
+	if err := u.order(); err == nil {
+		t.Error("upgraded with mistakes")
+	}
+	u.edit("nonsense: true", "drain_timeout: 5s")
+	u.echoes(first) // nothing is hurried for an upgrade that fails
 	u.upgrade()
 	if code := closedBy(first); code != websocket.CloseGoingAway {
 		t.Errorf("the first tunnel got %d", code)

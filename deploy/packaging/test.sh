@@ -52,8 +52,8 @@ eventually() {
 }
 
 say "two builds of one commit have the same bytes"
-./build.sh "$work/first" >/dev/null
 git clone -q "$(git rev-parse --show-toplevel)" "$work/elsewhere"
+./build.sh "$work/first" >/dev/null
 "$work/elsewhere/deploy/packaging/build.sh" "$work/again" amd64 >/dev/null
 (cd "$work/again" && sha256sum --quiet -c SHA256SUMS && cd "$work/first" && sha256sum --quiet -c "$work/again/SHA256SUMS") ||
   fail "another build gave other bytes"
@@ -68,6 +68,9 @@ for kind in deb rpm; do
   cp "$work"/later/*."$kind" "$work/packages/later.$kind"
 done
 cp "$work"/first/wsfront-*-linux-amd64.tar.gz "$work/packages"
+# A version from before there were upgrades in place: it does not know the order.
+sed -i 's,"/upgrade": orders,"/none": orders,' "$work/elsewhere/cmd/internal/admin/admin.go"
+(cd "$work/elsewhere" && CGO_ENABLED=0 go build -trimpath -o "$work/packages/earlier" ./cmd/wsfront)
 cp -r testdata/client.py testdata/role.yml ../ansible/roles "$work/packages"
 
 say "what Debian's lintian says"
@@ -93,32 +96,50 @@ served() { inside curl -sf --cacert /var/lib/wsfront/internal-ca/root.crt -m 10 
 unserved() { ! inside curl -skf -m 2 -o /dev/null https://localhost/; }
 gone() { ! inside pgrep -x wsfront >/dev/null && unserved; }
 pid() { inside systemctl show -P MainPID wsfront.service; }
+alone() { [ "$(inside pgrep -xc wsfront)" = 1 ]; }
+# fed tells whether the watchdog was told since the last time.
+fed() {
+  local now
+  now=$(inside systemctl show -P WatchdogTimestampMonotonic wsfront.service)
+  [ "$now" != "${told:-}" ] && told=$now
+}
 
-install_deb() { inside env DEBIAN_FRONTEND=noninteractive apt-get -q -o Dpkg::Use-Pty=0 install -y --no-install-recommends "$1" >"$work/apt" 2>&1 || fail "apt: $(cat "$work/apt")"; }
+install_deb() { inside env DEBIAN_FRONTEND=noninteractive apt-get -q -o Dpkg::Use-Pty=0 install -y --no-install-recommends "${@:2}" "$1" >"$work/apt" 2>&1 || fail "apt: $(cat "$work/apt")"; }
 install_rpm() { inside rpm -U --force-debian --nodeps --dbpath /run/rpmdb "$1"; }
 
-# add_websocket gives the site a WebSocket of the push service.
-add_websocket() { inside sed -i 's,^    routes:$,&\n      - {path: /websocket\, push: {channel: board}},' /etc/wsfront/wsfront.yaml; }
-# upgrade INSTALL FILE upgrades under load: no page is lost, and a WebSocket gets
-# its goodbye.
+# add_websocket gives the site a WebSocket of the push service, and a tunnel.
+add_websocket() { inside sed -i 's,^    routes:$,&\n      - {path: /websocket\, push: {channel: board}}\n      - {path: /tunnel\, tunnel: "ws://127.0.0.1:9999"},' /etc/wsfront/wsfront.yaml; }
+# upgrade TUNNEL INSTALL FILE [OPTION...] upgrades under load: no page is lost, a
+# push client gets its goodbye, and a tunnel is then TUNNEL: open or cut.
 upgrade() {
+  local tunnel=$1 restarts
+  shift
   say "upgrade by $2 under load"
+  restarts=$(inside systemctl show -P NRestarts wsfront.service)
   coproc CLIENT { inside python3 /run/packages/client.py /var/lib/wsfront/internal-ca/root.crt; }
   local from=${CLIENT[0]} to=${CLIENT[1]} client=$CLIENT_PID line before
   read -r -t 60 line <&"$from"
   [ "$line" = begun ] || fail "the client: $line"
   before=$(pid)
-  "$1" "$2"
+  "$@"
   served || fail "not served after the upgrade"
   [ "$(pid)" != "$before" ] || fail "the old version runs on"
   inside systemctl is-active -q wsfront || fail "systemd lost it"
-  inside journalctl -u wsfront --no-pager | grep -q "msg=upgrade.done pid=$(pid)" || fail "it was restarted, not upgraded"
+  [ "$(inside systemctl show -P NRestarts wsfront.service)" = "$restarts" ] || fail "systemd started it again"
+  inside systemctl status --no-pager wsfront >"$work/status" || fail "its status: $(cat "$work/status")"
+  grep -q "Main PID: $(pid) (wsfront)" "$work/status" || fail "its status: $(cat "$work/status")"
+  inside systemctl show -P StatusText wsfront.service | grep -q '^serving https at' || fail "the new process does not tell how it is"
+  if [ "$tunnel" = open ]; then
+    inside journalctl -u wsfront --no-pager | grep -q "msg=upgrade.done pid=$(pid)" || fail "it was restarted, not upgraded"
+    [ "$(inside pgrep -xc wsfront)" = 2 ] || fail "the old process does not stay for its tunnel"
+  fi
   inside grep -q /websocket /etc/wsfront/wsfront.yaml || fail "the configuration is another one"
   echo >&"$to"
   cat <&"$from" >"$work/client"
   wait "$client"
   cat "$work/client"
-  grep -q " 0 failures, closed by \[1012\]" "$work/client" || fail "the upgrade was not without loss"
+  grep -q " 0 failures, closed by \[1012\], the tunnel is $tunnel" "$work/client" || fail "the upgrade was not without loss"
+  eventually alone
 }
 
 say "the .deb: installed, not started"
@@ -160,9 +181,21 @@ eventually logged
 
 say "a process that hangs is replaced by the watchdog, while clients wait"
 inside mkdir -p /run/systemd/system/wsfront.service.d
-inside sh -c 'printf "[Service]\nWatchdogSec=2s\nRestartSec=100ms\n" >/run/systemd/system/wsfront.service.d/test.conf'
+inside sh -c 'printf "[Service]\nWatchdogSec=4s\nRestartSec=100ms\n" >/run/systemd/system/wsfront.service.d/test.conf'
 inside systemctl daemon-reload
 inside systemctl restart wsfront
+hung=$(pid)
+inside kill -STOP "$hung"
+served || fail "the client was refused"
+[ "$(pid)" != "$hung" ] || fail "the process hangs on"
+inside systemctl restart wsfront
+
+upgrade open install_deb /run/packages/later.deb
+say "after an upgrade: the watchdog, reload, restart, stop, and a connection that starts it"
+told=
+for _ in 1 2 3; do
+  eventually fed
+done
 hung=$(pid)
 inside kill -STOP "$hung"
 served || fail "the client was refused"
@@ -170,8 +203,35 @@ served || fail "the client was refused"
 inside rm -r /run/systemd/system/wsfront.service.d
 inside systemctl daemon-reload
 inside systemctl restart wsfront
+inside wsfront upgrade >/dev/null || fail "no upgrade by hand"
+before=$(pid)
+inside systemctl reload wsfront || fail "no reload after an upgrade"
+[ "$(pid)" = "$before" ] || fail "a reload started another process"
+inside systemctl restart wsfront || fail "no restart after an upgrade"
+[ "$(pid)" != "$before" ] || fail "it was not restarted"
+served || fail "not served after a restart"
+inside wsfront upgrade >/dev/null || fail "no upgrade by hand"
+eventually alone
+inside systemctl stop wsfront
+[ "$(inside systemctl show -P Result wsfront.service)" = success ] || fail "it did not end well"
+inside pgrep -x wsfront && fail "something is left running"
+served || fail "a connection does not start it"
 
-upgrade install_deb /run/packages/later.deb
+say "an upgrade that fails: the package is installed, and the old process goes on"
+before=$(pid)
+inside cp /etc/wsfront/wsfront.yaml /tmp/good.yaml
+inside sh -c 'echo "listen: [\":443\", \"192.0.2.7:8443\"]" >>/etc/wsfront/wsfront.yaml' # not an address of this machine
+install_deb /run/packages/later.deb --reinstall
+grep -q "does not serve" "$work/apt" || fail "apt does not tell: $(cat "$work/apt")"
+[ "$(inside dpkg-query -W -f='${db:Status-Status}' wsfront)" = installed ] || fail "the package is half installed"
+inside journalctl -u wsfront --no-pager | grep -q "msg=upgrade.failed .*192.0.2.7" || fail "the journal does not say why"
+[ "$(pid)" = "$before" ] && alone && served || fail "the old process does not go on"
+inside cp /tmp/good.yaml /etc/wsfront/wsfront.yaml
+
+say "an earlier version, which does not know of upgrades"
+inside install /run/packages/earlier /usr/bin/wsfront
+inside systemctl restart wsfront
+upgrade cut install_deb /run/packages/later.deb --reinstall
 say "removed: no process, and what it kept is there"
 inside apt-get -q remove -y wsfront >/dev/null 2>&1
 gone || fail "something is left running"
@@ -211,7 +271,7 @@ inside systemctl enable -q --now wsfront
 served || fail "the page is not served"
 add_websocket
 inside systemctl reload wsfront
-upgrade install_rpm /run/packages/later.rpm
+upgrade open install_rpm /run/packages/later.rpm
 inside rpm -e --force-debian --dbpath /run/rpmdb wsfront
 gone || fail "something is left running"
 inside test -e /etc/wsfront/wsfront.yaml.rpmsave || fail "the configuration is gone"

@@ -55,13 +55,18 @@ type Server struct {
 	conns    map[*quick]struct{}
 }
 
-// Listen binds host:port or unix:/path, for New.
+// Listen binds host:port or unix:/path, for New. A socket that a process left
+// behind which was killed is replaced.
 func Listen(address string) (net.Listener, error) {
 	network := "tcp"
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		network, address = "unix", path
 	}
 	l, err := net.Listen(network, address)
+	if network == "unix" && errors.Is(err, syscall.EADDRINUSE) && abandoned(address) {
+		os.Remove(address)
+		l, err = net.Listen(network, address)
+	}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("listen %s for publishing: another program has this address; stop it, or choose another by --publish-listen (push.publish.listen in the file)", address)
@@ -75,6 +80,19 @@ func Listen(address string) (net.Listener, error) {
 		}
 	}
 	return l, nil
+}
+
+// abandoned reports whether path is a socket at which nobody listens: the file
+// outlives a process that was killed. Other files refuse connections, too.
+func abandoned(path string) bool {
+	if info, err := os.Lstat(path); err != nil || info.Mode().Type() != os.ModeSocket {
+		return false
+	}
+	conn, err := net.Dial("unix", path)
+	if err == nil {
+		conn.Close()
+	}
+	return errors.Is(err, syscall.ECONNREFUSED)
 }
 
 // New makes the server of api at a socket of Listen, or one that another process

@@ -15,6 +15,7 @@ type Predecessor struct {
 	line    *line
 	sockets map[string][]net.Listener
 	paths   []*net.UnixListener // of sockets
+	unused  []*net.UnixListener // of paths
 	gone    chan struct{}       // closed when it has ended, after Serving
 }
 
@@ -67,13 +68,18 @@ func (p *Predecessor) Sockets(name string) []net.Listener {
 	return taken
 }
 
-// CloseUnused closes the sockets that nobody asked for.
+// CloseUnused closes the sockets that nobody asked for; those with a file stay until
+// Serving, as they are to go with it.
 func (p *Predecessor) CloseUnused() {
 	if p == nil {
 		return
 	}
 	for name, list := range p.sockets {
 		for _, l := range list {
+			if u, ok := l.(*net.UnixListener); ok {
+				p.unused = append(p.unused, u)
+				continue
+			}
 			l.Close()
 		}
 		delete(p.sockets, name)
@@ -103,6 +109,9 @@ func (p *Predecessor) Serving() {
 	}
 	for _, u := range p.paths {
 		u.SetUnlinkOnClose(true) // as if this process had made it
+	}
+	for _, u := range p.unused {
+		u.Close()
 	}
 	// If it has ended meanwhile, this process is the only one.
 	if p.line.say(word{Word: wordServing}) == nil {

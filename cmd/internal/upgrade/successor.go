@@ -1,9 +1,11 @@
 package upgrade
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -128,16 +130,18 @@ func inheritable(all []string) []string {
 func (s *Successor) PID() int { return s.process.Pid }
 
 // Prepared waits until the new process has checked its configuration and has its
-// sockets. The error says why it has not.
-func (s *Successor) Prepared(within time.Duration) error { return s.await(wordPrepared, within) }
+// sockets. The error says why it has not, or that ctx is done.
+func (s *Successor) Prepared(ctx context.Context, within time.Duration) error {
+	return s.await(ctx, wordPrepared, within)
+}
 
 // Proceed tells the new process that what only one may have is free now, and
-// waits until it serves. The error says why it does not.
-func (s *Successor) Proceed(within time.Duration) error {
+// waits until it serves. The error says why it does not, or that ctx is done.
+func (s *Successor) Proceed(ctx context.Context, within time.Duration) error {
 	if err := s.line.say(word{Word: wordProceed}); err != nil {
 		return errEnded
 	}
-	return s.await(wordServing, within)
+	return s.await(ctx, wordServing, within)
 }
 
 // Lead tells the new process that it is the one that counts.
@@ -146,11 +150,24 @@ func (s *Successor) Lead() { _ = s.line.say(word{Word: wordLead}) } // if it has
 // errEnded is all that is known of a process that ended without a word.
 var errEnded = errors.New("the new process ended before it served; the log has what it said")
 
-func (s *Successor) await(want string, within time.Duration) error {
+// errStopped is for what is under way when this process is to end.
+var errStopped = errors.New("this process was told to end meanwhile")
+
+func (s *Successor) await(ctx context.Context, want string, within time.Duration) error {
 	_ = s.line.SetReadDeadline(time.Now().Add(within))
-	defer s.line.SetReadDeadline(time.Time{})
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { // awaited below, if it has begun
+		defer close(interrupted)
+		_ = s.line.SetReadDeadline(time.Now())
+	})
 	w, err := s.line.hear()
+	if !stop() {
+		<-interrupted
+	}
+	_ = s.line.SetReadDeadline(time.Time{})
 	switch {
+	case ctx.Err() != nil:
+		return errStopped
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return fmt.Errorf("the new process did not say within %v that it is %s", within, want)
 	case err != nil:
@@ -167,14 +184,12 @@ func (s *Successor) await(want string, within time.Duration) error {
 // ended, as what it may have taken is free only then.
 func (s *Successor) Abandon() {
 	_ = s.process.Kill()
-	_ = s.line.SetReadDeadline(time.Time{})
-	for {
-		if _, err := s.line.hear(); err != nil { // the other end goes with the process
-			break
-		}
-	}
+	// The other end goes with the process. hear would not wait for that: once it
+	// has failed, by the end of a time as well, its decoder fails for good.
+	_, _ = io.Copy(io.Discard, s.line.Conn)
 	s.line.Close()
 	_, _ = s.process.Wait() // where it is a child
+	_ = s.process.Release() // where it is not
 }
 
 // Obey calls hurry and reopen for the orders of the new process, until it has
