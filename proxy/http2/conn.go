@@ -41,7 +41,8 @@ type Conn struct {
 	mu      sync.Mutex
 	streams map[uint32]*Stream // until the Handler has returned
 	open    int                // of those that are open as the client sees it, or were reset
-	lastID  uint32             // the highest that the client has begun
+	lastID  uint32             // the highest that was let in
+	seenID  uint32             // the highest that the client has begun: higher only when it was told to go
 	ignored ignored
 	cause   error // why it ends; nil while it does not
 
@@ -222,20 +223,20 @@ func (c *Conn) end(err error) {
 	c.mu.Lock()
 	c.fail(err)
 	var fault *ConnError
-	tell := errors.As(err, &fault)
+	tell, patience := true, c.server.cfg.WriteTimeout // the end of an answer may be under way yet
 	switch {
-	case tell:
+	case errors.As(err, &fault):
+		patience = lingerTime
 		c.appendGoAway(c.lastID, fault.Code)
 	case errors.Is(err, errIdle):
-		tell = true
 		c.appendGoAway(c.lastID, NoError)
 	case errors.Is(err, errDone):
-		tell = true
 	default: // nobody reads what could be written
+		tell = false
 		c.writeErr = err
 	}
 	if tell {
-		_ = c.nc.SetWriteDeadline(time.Now().Add(lingerTime)) // an error means closed
+		_ = c.nc.SetWriteDeadline(time.Now().Add(patience)) // an error means closed
 		c.kick()
 		for c.flushing {
 			c.flushed.Wait()
@@ -244,7 +245,7 @@ func (c *Conn) end(err error) {
 	}
 	c.mu.Unlock()
 	if tell {
-		c.linger()
+		c.linger(patience)
 	}
 	c.reader.Reset(nil)
 	_ = c.nc.Close()
@@ -256,24 +257,35 @@ func (c *Conn) end(err error) {
 }
 
 // linger ends our half, and takes what the client still sends: closed at once,
-// the connection would be reset, and what was just written lost with it.
-func (c *Conn) linger() {
+// the connection would be reset, and what was just written lost with it. A client
+// that opens windows is still reading; it has so long for that.
+func (c *Conn) linger(longest time.Duration) {
 	half, ok := c.nc.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
-	c.mu.Lock()
-	closed := c.cause == ErrClosed
-	if !closed {
-		_ = c.nc.SetReadDeadline(time.Now().Add(lingerTime)) // an error means closed
-	}
-	c.mu.Unlock()
-	for !closed {
+	for ends := time.Now().Add(longest); c.lingersUntil(ends); {
 		c.reader.Discard(len(c.reader.Buffered()))
 		if c.reader.Fill() != nil {
 			return
 		}
 	}
+}
+
+// lingersUntil allows the client lingerTime for its next bytes. It reports false
+// if it is time to close.
+func (c *Conn) lingersUntil(ends time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	if c.cause == ErrClosed || !now.Before(ends) {
+		return false
+	}
+	next := now.Add(lingerTime)
+	if ends.Before(next) {
+		next = ends
+	}
+	return c.nc.SetReadDeadline(next) == nil
 }
 
 // wakeReader has Serve look at what has changed. c.mu is held.

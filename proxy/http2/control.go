@@ -33,7 +33,7 @@ func (c *Conn) rstStream(h *frameHead, p []byte) error {
 		return broken(ProtocolError, "RST_STREAM on no stream")
 	case len(p) != 4:
 		return broken(FrameSizeError, "RST_STREAM of a wrong length")
-	case h.stream > c.lastID || h.stream%2 == 0:
+	case h.stream > c.seenID || h.stream%2 == 0:
 		return broken(ProtocolError, "RST_STREAM on a stream that has not begun")
 	}
 	s := c.streams[h.stream]
@@ -140,7 +140,7 @@ func (c *Conn) windowUpdate(h *frameHead, p []byte) error {
 	}
 	s := c.streams[h.stream]
 	switch {
-	case h.stream > c.lastID || h.stream%2 == 0:
+	case h.stream > c.seenID || h.stream%2 == 0:
 		return broken(ProtocolError, "WINDOW_UPDATE on a stream that has not begun")
 	case s == nil || s.closed:
 		return nil // it may have been sent before the client knew

@@ -250,7 +250,7 @@ func (c *Conn) beginData(h *frameHead) error {
 		return c.cause
 	case h.stream == 0:
 		return broken(ProtocolError, "DATA on no stream")
-	case h.stream > c.lastID || h.stream%2 == 0:
+	case h.stream > c.seenID || h.stream%2 == 0:
 		return broken(ProtocolError, "DATA on a stream that has not begun")
 	case int64(h.length) > c.receiveWindow:
 		return broken(FlowControlError, "more DATA than the connection's window")
@@ -264,7 +264,7 @@ func (c *Conn) beginData(h *frameHead) error {
 	c.credit(int64(h.length - c.data.length))
 	s := c.streams[h.stream]
 	switch {
-	case s == nil && c.ignored.has(h.stream), s != nil && s.closed && !s.reset:
+	case h.stream > c.lastID, s == nil && c.ignored.has(h.stream), s != nil && s.closed && !s.reset:
 		return nil
 	case s == nil || s.received || s.reset:
 		return c.refuse(s, h.stream, StreamClosed)
