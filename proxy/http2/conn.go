@@ -125,8 +125,7 @@ func (c *Conn) begins(mayRest bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.greeted {
-		c.greeted, c.mayRest = true, mayRest
-		c.idleSince = time.Now()
+		c.mayRest = mayRest
 		c.greet()
 		return nil
 	}
@@ -166,6 +165,7 @@ func (c *Conn) hit(l Limit) { c.server.cfg.Hit(c.owner, l) }
 
 // greet sends what a server begins with (RFC 9113 §3.4). c.mu is held.
 func (c *Conn) greet() {
+	c.greeted, c.idleSince = true, time.Now()
 	cfg := &c.server.cfg
 	settings := appendSetting(nil, settingMaxStreams, uint32(cfg.MaxStreams))
 	settings = appendSetting(settings, settingInitialWindowSize, streamWindow)
@@ -184,6 +184,9 @@ func (c *Conn) Shutdown() {
 	if c.cause != nil || c.leaving != staying {
 		return
 	}
+	if !c.greeted { // Serve is about to be called, and nothing may come before
+		c.greet()
+	}
 	c.leaving = warned
 	c.graceEnds = time.Now().Add(goAwayGrace)
 	c.appendGoAway(maxStreamID, NoError)
@@ -193,6 +196,17 @@ func (c *Conn) Shutdown() {
 	c.out = append(appendFrameHead(c.out, len(leavingPing), framePing, 0, 0), leavingPing...)
 	c.kick()
 	c.wakeReader()
+}
+
+// Dismiss is a Shutdown that does not wait for requests on their way: GOAWAY says
+// that they were not served, and may be asked again. It is for a connection that
+// rests, on which Serve is to be called then; to any other it does nothing.
+func (c *Conn) Dismiss() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cause == nil && c.leaving != gone && c.greeted && len(c.streams) == 0 {
+		c.leave()
+	}
 }
 
 // leavingPing is the payload of our only PING.
@@ -332,6 +346,7 @@ func (c *Conn) judge() error {
 		if c.mayRest && c.began.IsZero() && c.data.length+c.data.padding == 0 && !c.flushing && len(c.out) == 0 {
 			rest := c.idleSince.Add(cfg.RestAfter)
 			if !now.Before(rest) {
+				c.streams, c.queue, c.heads = nil, nil, nil // which may have been large
 				return errRest
 			}
 			next = rest

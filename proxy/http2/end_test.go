@@ -274,3 +274,24 @@ func (c *slowConn) Write(p []byte) (int, error) {
 	}
 	return c.TCPConn.Write(p)
 }
+
+// Nothing may come before the server's SETTINGS (RFC 9113 §3.4), even where the
+// server ends before it has begun.
+func TestShutdown_BeforeTheGreeting(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	conn := NewServer(Config{Handler: hello}).NewConn(ours, nil)
+	conn.Shutdown()
+	conn.Shutdown()
+	ended := make(chan error, 1)
+	go func() { // ends with the connection, awaited below
+		_, err := conn.Serve(true)
+		ended <- err
+	}()
+	fr, err := http2.NewFramer(nil, theirs).ReadFrame()
+	if err != nil || fr.Header().Type != http2.FrameSettings {
+		t.Errorf("the first frame is %v, %v", fr, err)
+	}
+	theirs.Close()
+	<-ended
+}

@@ -87,3 +87,38 @@ func TestRest_NotWithinAFrame(t *testing.T) {
 		t.Errorf("rests %v, %v", rests, err)
 	}
 }
+
+// What a client asks while its connection is being given up is safe to be asked
+// again: GOAWAY names the last stream that was served (RFC 9113 §6.8).
+func TestRest_DismissedTheClientKnowsWhatWasServed(t *testing.T) {
+	conn, c := resting(t, Config{})
+	c.request(3, true) // on its way
+	conn.Dismiss()
+	if err := conn.nc.(*net.TCPConn).CloseRead(); err != nil {
+		t.Fatal(err)
+	}
+	if rests, err := conn.Serve(true); rests || err != nil {
+		t.Errorf("rests %v, %v", rests, err)
+	}
+	c.until(func(f http2.Frame) bool {
+		g, ok := f.(*http2.GoAwayFrame)
+		if ok && (g.LastStreamID != 1 || g.ErrCode != http2.ErrCodeNo) {
+			t.Errorf("%v", g)
+		}
+		return ok
+	})
+}
+
+// A connection at rest is small, whatever it was before.
+func TestRest_HoldsNothingOfABusyTime(t *testing.T) {
+	conn, c := resting(t, Config{})
+	for id := uint32(3); id < 203; id += 2 {
+		c.request(id, true)
+	}
+	if rests, err := conn.Serve(true); !rests || err != nil {
+		t.Fatalf("it does not rest again: %v", err)
+	}
+	if conn.streams != nil || conn.queue != nil || conn.heads != nil {
+		t.Error("it holds the lists of streams")
+	}
+}
