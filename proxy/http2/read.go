@@ -92,7 +92,12 @@ func (c *Conn) need(n int) ([]byte, error) {
 // fill waits for more bytes.
 func (c *Conn) fill() error {
 	for {
-		err := c.reader.Fill()
+		var err error
+		if c.data.length > muchData {
+			err = c.reader.FillMuch()
+		} else {
+			err = c.reader.Fill()
+		}
 		if err == nil || !isTimeout(err) {
 			return err
 		}
@@ -117,6 +122,10 @@ func (c *Conn) begin() {
 		c.deadlineIs(look)
 	}
 }
+
+// muchData is from how much of a DATA frame on a large buffer is worth it: what is
+// read at once is handed on at once, and a backend's socket asked as often.
+const muchData = 4 << 10
 
 // checkFrame is about what is known of a frame by its head (RFC 9113 §4.2,
 // §6.10, §3.4).
