@@ -343,13 +343,19 @@ func (c *Conn) judge() error {
 			c.hit(HitIdleTimeout)
 			return errIdle
 		}
-		if c.mayRest && c.began.IsZero() && c.data.length+c.data.padding == 0 && !c.flushing && len(c.out) == 0 {
+		if c.mayRest && c.began.IsZero() && c.data.length+c.data.padding == 0 {
 			rest := c.idleSince.Add(cfg.RestAfter)
-			if !now.Before(rest) {
+			switch {
+			case now.Before(rest):
+			case c.flushing || len(c.out) > 0: // the client takes its time
+				rest = now.Add(cfg.RestAfter)
+			default:
 				c.streams, c.queue, c.heads = nil, nil, nil // which may have been large
 				return errRest
 			}
-			next = rest
+			if rest.Before(next) {
+				next = rest
+			}
 		}
 	}
 	if !c.began.IsZero() {

@@ -389,3 +389,19 @@ func TestSettings_TheLastWindowOfAFrameCounts(t *testing.T) {
 	c.check(c.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: maxWindow}, http2.Setting{ID: http2.SettingInitialWindowSize, Val: defaultWindow + 400}))
 	c.ends(1)
 }
+
+// Padding counts for the windows (RFC 9113 §6.1), and is nothing that a Handler
+// could read.
+func TestBody_PaddingAloneDoesNotCloseTheWindow(t *testing.T) {
+	f := newFront(t, Config{MaxControlFrames: 1 << 20, Handler: func(s *Stream) {
+		_, _ = s.ReadBody()
+		hello(s)
+	}})
+	c := dial(t, f)
+	c.request(1, false)
+	for range 2 * streamWindow / 256 {
+		c.check(c.WriteDataPadded(1, false, nil, make([]byte, 255)))
+	}
+	c.check(c.WriteData(1, true, nil))
+	c.ends(1)
+}

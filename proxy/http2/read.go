@@ -285,7 +285,7 @@ func (c *Conn) beginData(h *frameHead) error {
 	}
 	s.receiveWindow -= int64(h.length)
 	if padding := int64(h.length - c.data.length); padding > 0 {
-		s.uncredited += padding
+		c.creditStream(s, padding)
 	}
 	return nil
 }
