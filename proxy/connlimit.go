@@ -85,7 +85,8 @@ func (s *clientConns) wake(c *clientConn) {
 // connection cannot have become something else meanwhile.
 //
 // It closes the reading half alone, which wakes the connection as if the client
-// had gone: what the client has sent by then is still read and answered.
+// had gone: what the client has sent by then is still read and answered, or over
+// HTTP/2 was told to be asked again.
 func (s *clientConns) closeIdle() bool {
 	c := s.parked.first
 	if c == nil {
@@ -94,6 +95,9 @@ func (s *clientConns) closeIdle() bool {
 	half, ok := socketOf(c.Conn).(interface{ CloseRead() error })
 	if !ok || half.CloseRead() != nil {
 		return false
+	}
+	if c.streams != nil {
+		c.streams.Dismiss()
 	}
 	s.wake(c)
 	c.evicted = true

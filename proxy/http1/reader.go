@@ -62,6 +62,9 @@ func (r *Reader) Buffered() []byte { return r.buf[r.begin:r.end] }
 // before are no longer valid.
 func (r *Reader) Fill() error { return r.fill(false) }
 
+// FillMuch is Fill where more than a small buffer holds is known to come.
+func (r *Reader) FillMuch() error { return r.fill(true) }
+
 // fill takes the large buffer at once where that costs no copy, if much is
 // known to come.
 func (r *Reader) fill(much bool) error {

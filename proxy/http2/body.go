@@ -123,6 +123,11 @@ func (c *Conn) putBack(s *Stream) {
 	s.reading.free()
 	s.reading = nil
 	c.credit(n)
+	c.creditStream(s, n)
+}
+
+// creditStream lets the client send n bytes more on a stream. c.mu is held.
+func (c *Conn) creditStream(s *Stream, n int64) {
 	if s.received || s.closed {
 		return
 	}

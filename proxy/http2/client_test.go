@@ -227,3 +227,30 @@ func TestStream_WatchTellsOfAReset(t *testing.T) {
 		t.Errorf("ReadBody after the reset: %v", err)
 	}
 }
+
+// A body is handed on in large pieces where it comes in such: each is a write to
+// a backend.
+func TestBody_ComesInLargePieces(t *testing.T) {
+	const size = 1 << 20
+	pieces := make(chan int, 1)
+	f := newFront(t, Config{Handler: func(s *Stream) {
+		n := 0
+		for {
+			_, err := s.ReadBody()
+			if err != nil {
+				break
+			}
+			n++
+		}
+		pieces <- n
+		hello(s)
+	}})
+	resp, err := client(t).Post("http://"+f.addr, "", bytes.NewReader(make([]byte, size)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if n := <-pieces; n > size/(8<<10) {
+		t.Errorf("%d pieces of %d bytes", n, size/n)
+	}
+}

@@ -67,7 +67,8 @@ const (
 	// deadlineSlack is how much later than they say writes may be given up: so
 	// often only is their deadline moved.
 	deadlineSlack = time.Second
-	// lingerTime is how long the last bytes have to arrive, at most.
+	// lingerTime is how long the last bytes have to arrive after a fault, and how
+	// long a client is waited for that says nothing meanwhile.
 	lingerTime = time.Second
 	// maxKeptText keeps the memory of one very long head from staying.
 	maxKeptText = 16 << 10

@@ -41,7 +41,8 @@ type Conn struct {
 	mu      sync.Mutex
 	streams map[uint32]*Stream // until the Handler has returned
 	open    int                // of those that are open as the client sees it, or were reset
-	lastID  uint32             // the highest that the client has begun
+	lastID  uint32             // the highest that was let in
+	seenID  uint32             // the highest that the client has begun: higher only when it was told to go
 	ignored ignored
 	cause   error // why it ends; nil while it does not
 
@@ -126,8 +127,7 @@ func (c *Conn) begins(mayRest bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.greeted {
-		c.greeted, c.mayRest = true, mayRest
-		c.idleSince = time.Now()
+		c.mayRest = mayRest
 		c.greet()
 		return nil
 	}
@@ -167,6 +167,7 @@ func (c *Conn) hit(l Limit) { c.server.cfg.Hit(c.owner, l) }
 
 // greet sends what a server begins with (RFC 9113 §3.4). c.mu is held.
 func (c *Conn) greet() {
+	c.greeted, c.idleSince = true, time.Now()
 	cfg := &c.server.cfg
 	settings := appendSetting(nil, settingMaxStreams, uint32(cfg.MaxStreams))
 	settings = appendSetting(settings, settingInitialWindowSize, streamWindow)
@@ -185,6 +186,9 @@ func (c *Conn) Shutdown() {
 	if c.cause != nil || c.leaving != staying {
 		return
 	}
+	if !c.greeted { // Serve is about to be called, and nothing may come before
+		c.greet()
+	}
 	c.leaving = warned
 	c.graceEnds = time.Now().Add(goAwayGrace)
 	c.appendGoAway(maxStreamID, NoError)
@@ -194,6 +198,17 @@ func (c *Conn) Shutdown() {
 	c.out = append(appendFrameHead(c.out, len(leavingPing), framePing, 0, 0), leavingPing...)
 	c.kick()
 	c.wakeReader()
+}
+
+// Dismiss is a Shutdown that does not wait for requests on their way: GOAWAY says
+// that they were not served, and may be asked again. It is for a connection that
+// rests, on which Serve is to be called then; to any other it does nothing.
+func (c *Conn) Dismiss() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cause == nil && c.leaving != gone && c.greeted && len(c.streams) == 0 {
+		c.leave()
+	}
 }
 
 // leavingPing is the payload of our only PING.
@@ -224,20 +239,20 @@ func (c *Conn) end(err error) {
 	c.mu.Lock()
 	c.fail(err)
 	var fault *ConnError
-	tell := errors.As(err, &fault)
+	tell, patience := true, c.server.cfg.WriteTimeout // the end of an answer may be under way yet
 	switch {
-	case tell:
+	case errors.As(err, &fault):
+		patience = lingerTime
 		c.appendGoAway(c.lastID, fault.Code)
 	case errors.Is(err, errIdle):
-		tell = true
 		c.appendGoAway(c.lastID, NoError)
 	case errors.Is(err, errDone):
-		tell = true
 	default: // nobody reads what could be written
+		tell = false
 		c.writeErr = err
 	}
 	if tell {
-		_ = c.nc.SetWriteDeadline(time.Now().Add(lingerTime)) // an error means closed
+		_ = c.nc.SetWriteDeadline(time.Now().Add(patience)) // an error means closed
 		c.kick()
 		for c.flushing {
 			c.flushed.Wait()
@@ -246,7 +261,7 @@ func (c *Conn) end(err error) {
 	}
 	c.mu.Unlock()
 	if tell {
-		c.linger()
+		c.linger(patience)
 	}
 	c.reader.Reset(nil)
 	_ = c.nc.Close()
@@ -258,24 +273,35 @@ func (c *Conn) end(err error) {
 }
 
 // linger ends our half, and takes what the client still sends: closed at once,
-// the connection would be reset, and what was just written lost with it.
-func (c *Conn) linger() {
+// the connection would be reset, and what was just written lost with it. A client
+// that opens windows is still reading; it has so long for that.
+func (c *Conn) linger(longest time.Duration) {
 	half, ok := c.nc.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
-	c.mu.Lock()
-	closed := c.cause == ErrClosed
-	if !closed {
-		_ = c.nc.SetReadDeadline(time.Now().Add(lingerTime)) // an error means closed
-	}
-	c.mu.Unlock()
-	for !closed {
+	for ends := time.Now().Add(longest); c.lingersUntil(ends); {
 		c.reader.Discard(len(c.reader.Buffered()))
 		if c.reader.Fill() != nil {
 			return
 		}
 	}
+}
+
+// lingersUntil allows the client lingerTime for its next bytes. It reports false
+// if it is time to close.
+func (c *Conn) lingersUntil(ends time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	if c.cause == ErrClosed || !now.Before(ends) {
+		return false
+	}
+	next := now.Add(lingerTime)
+	if ends.Before(next) {
+		next = ends
+	}
+	return c.nc.SetReadDeadline(next) == nil
 }
 
 // wakeReader has Serve look at what has changed. c.mu is held.
@@ -319,12 +345,19 @@ func (c *Conn) judge() error {
 			c.hit(HitIdleTimeout)
 			return errIdle
 		}
-		if c.mayRest && c.began.IsZero() && c.data.length+c.data.padding == 0 && !c.flushing && len(c.out) == 0 {
+		if c.mayRest && c.began.IsZero() && c.data.length+c.data.padding == 0 {
 			rest := c.idleSince.Add(cfg.RestAfter)
-			if !now.Before(rest) {
+			switch {
+			case now.Before(rest):
+			case c.flushing || len(c.out) > 0: // the client takes its time
+				rest = now.Add(cfg.RestAfter)
+			default:
+				c.streams, c.queue, c.heads = nil, nil, nil // which may have been large
 				return errRest
 			}
-			next = rest
+			if rest.Before(next) {
+				next = rest
+			}
 		}
 	}
 	if !c.began.IsZero() {

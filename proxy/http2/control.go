@@ -33,7 +33,7 @@ func (c *Conn) rstStream(h *frameHead, p []byte) error {
 		return broken(ProtocolError, "RST_STREAM on no stream")
 	case len(p) != 4:
 		return broken(FrameSizeError, "RST_STREAM of a wrong length")
-	case h.stream > c.lastID || h.stream%2 == 0:
+	case h.stream > c.seenID || h.stream%2 == 0:
 		return broken(ProtocolError, "RST_STREAM on a stream that has not begun")
 	}
 	s := c.streams[h.stream]
@@ -63,8 +63,14 @@ func (c *Conn) settings(h *frameHead, p []byte) error {
 		return nil
 	}
 	c.settled = true
+	initial := c.initialWindow
 	for ; len(p) > 0; p = p[6:] {
 		if err := c.setting(binary.BigEndian.Uint16(p), window(p[2:])); err != nil {
+			return err
+		}
+	}
+	if change := c.initialWindow - initial; change != 0 {
+		if err := c.moveWindows(change); err != nil {
 			return err
 		}
 	}
@@ -89,14 +95,20 @@ func (c *Conn) setting(id uint16, value int64) error {
 		if value > maxWindow {
 			return broken(FlowControlError, "a wrong SETTINGS_INITIAL_WINDOW_SIZE")
 		}
-		change := value - c.initialWindow
 		c.initialWindow = value
-		for _, s := range c.streams { // RFC 9113 §6.9.2: it may become negative
-			if s.sendWindow += change; s.sendWindow > maxWindow {
-				return broken(FlowControlError, "a window that is too large")
-			}
-			s.writer.wake()
+	}
+	return nil
+}
+
+// moveWindows changes the windows of all streams, which may become negative
+// (RFC 9113 §6.9.2): once for a frame, which may set the same 2,700 times. c.mu is
+// held.
+func (c *Conn) moveWindows(change int64) error {
+	for _, s := range c.streams {
+		if s.sendWindow += change; s.sendWindow > maxWindow {
+			return broken(FlowControlError, "a window that is too large")
 		}
+		s.writer.wake()
 	}
 	return nil
 }
@@ -140,7 +152,7 @@ func (c *Conn) windowUpdate(h *frameHead, p []byte) error {
 	}
 	s := c.streams[h.stream]
 	switch {
-	case h.stream > c.lastID || h.stream%2 == 0:
+	case h.stream > c.seenID || h.stream%2 == 0:
 		return broken(ProtocolError, "WINDOW_UPDATE on a stream that has not begun")
 	case s == nil || s.closed:
 		return nil // it may have been sent before the client knew

@@ -3,7 +3,11 @@ package http2
 import (
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -174,4 +178,120 @@ func TestStream_UploadAndDownloadAtOnce(t *testing.T) {
 	if rest, err := io.ReadAll(resp.Body); len(rest) > 0 || err != nil {
 		t.Errorf("%q, %v", rest, err)
 	}
+}
+
+// RFC 9113 §6.8: what a client began before it knew is not answered, and must not
+// be held against the streams that are.
+func TestShutdown_FramesOfStreamsThatCameTooLateDoNoHarm(t *testing.T) {
+	begun, release := make(chan *Stream, 2), make(chan struct{})
+	f := newFront(t, Config{Handler: held(begun, release)})
+	answer := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(answer)
+	c := dial(t, f)
+	c.request(1, true)
+	<-begun
+	conn := <-f.conns
+	conn.Shutdown()
+	c.until(func(f http2.Frame) bool { // nothing is said to the first
+		g, ok := f.(*http2.GoAwayFrame)
+		return ok && g.LastStreamID == 1
+	})
+	c.request(3, false)
+	for range 2 * connWindow / maxFrame { // which the connection's window has to get back
+		conn.mu.Lock()
+		room := conn.receiveWindow
+		conn.mu.Unlock()
+		if room < maxFrame {
+			t.Fatal("the connection's window leaks")
+		}
+		c.check(c.WriteData(3, false, make([]byte, maxFrame)))
+		c.check(c.WritePing(false, [8]byte{}))
+		c.until(func(f http2.Frame) bool { return f.Header().Type == http2.FramePing })
+	}
+	c.check(c.WriteWindowUpdate(3, 2000))
+	c.request(3, true, "-:method", "", "-:scheme", "", "-:authority", "", "-:path", "", "x-trailer", "1")
+	c.check(c.WriteRSTStream(3, http2.ErrCodeCancel))
+	answer()
+	c.ends(1)
+	if err := f.endsWith(); err != nil {
+		t.Errorf("Serve returned %v", err)
+	}
+}
+
+// The end of an answer may take longer to arrive than its Handler took to write
+// it, and nothing of it is lost when the connection is to end.
+func TestShutdown_ASlowClientGetsTheEndOfItsAnswer(t *testing.T) {
+	stuck, next := make(chan struct{}), make(chan struct{})
+	wrap := func(_ *front, nc net.Conn) net.Conn {
+		return &slowConn{TCPConn: nc.(*net.TCPConn), stuck: stuck, next: next}
+	}
+	f := newFrontOver(t, Config{Handler: func(s *Stream) {
+		_ = s.WriteHead(200, nil)
+		_, _ = s.Write(make([]byte, 40<<10))
+		_ = s.End(nil)
+	}}, wrap)
+	c := dial(t, f)
+	c.request(1, true)
+	<-stuck
+	conn := <-f.conns
+	conn.Shutdown()
+	c.check(c.WritePing(true, [8]byte([]byte(leavingPing))))
+	select {
+	case err := <-f.ended:
+		t.Fatalf("the connection ended before its answer was out: %v", err)
+	case <-time.After(lingerTime + time.Second): // what used to be all that it had
+	}
+	close(next)
+	c.ends(1)
+	if code := c.goAway(); code != http2.ErrCodeNo {
+		t.Errorf("GOAWAY with %v", code)
+	}
+}
+
+// slowConn takes what is long only when it may, or its deadline is over.
+type slowConn struct {
+	*net.TCPConn
+	stuck, next chan struct{}
+	deadline    atomic.Pointer[time.Time]
+}
+
+func (c *slowConn) SetWriteDeadline(t time.Time) error {
+	c.deadline.Store(&t)
+	return c.TCPConn.SetWriteDeadline(t)
+}
+
+func (c *slowConn) Write(p []byte) (int, error) {
+	for long := len(p) > flushFrom/2; long; {
+		select {
+		case c.stuck <- struct{}{}:
+		case <-c.next:
+			long = false
+		case <-time.After(10 * time.Millisecond):
+			if d := c.deadline.Load(); d != nil && !d.IsZero() && time.Now().After(*d) {
+				return 0, os.ErrDeadlineExceeded
+			}
+		}
+	}
+	return c.TCPConn.Write(p)
+}
+
+// Nothing may come before the server's SETTINGS (RFC 9113 §3.4), even where the
+// server ends before it has begun.
+func TestShutdown_BeforeTheGreeting(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	conn := NewServer(Config{Handler: hello}).NewConn(ours, nil)
+	conn.Shutdown()
+	conn.Shutdown()
+	ended := make(chan error, 1)
+	go func() { // ends with the connection, awaited below
+		_, err := conn.Serve(true)
+		ended <- err
+	}()
+	fr, err := http2.NewFramer(nil, theirs).ReadFrame()
+	if err != nil || fr.Header().Type != http2.FrameSettings {
+		t.Errorf("the first frame is %v, %v", fr, err)
+	}
+	theirs.Close()
+	<-ended
 }

@@ -102,8 +102,9 @@ func (c *Conn) skip(p []byte) error {
 // request begins a stream. c.mu is held.
 func (c *Conn) request(begin *pending, p []byte) error {
 	cfg := &c.server.cfg
+	c.seenID = max(c.seenID, begin.stream)
 	if c.leaving == gone {
-		return c.skip(p) // RFC 9113 §6.8: the client knows that nobody will answer
+		return c.skip(p) // RFC 9113 §6.8: the client knows, or learns, that nobody will answer
 	}
 	c.lastID = begin.stream
 	// Handlers have little to do behind the end of an answer, so there are no

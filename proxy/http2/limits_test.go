@@ -372,3 +372,39 @@ func TestLimit_BodiesWaitWithinTheirWindows(t *testing.T) {
 		t.Errorf("GOAWAY with %v", code)
 	}
 }
+
+// All streams are gone over once for each frame of SETTINGS, not for each of the
+// 2,730 settings that one has room for.
+func TestSettings_TheLastWindowOfAFrameCounts(t *testing.T) {
+	begun := make(chan *Stream, 1)
+	f := newFront(t, Config{Handler: func(s *Stream) {
+		begun <- s
+		_ = s.WriteHead(200, nil)
+		_, _ = s.Write(make([]byte, defaultWindow+500))
+		_ = s.End(nil)
+	}})
+	c := dial(t, f, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+	c.request(1, true)
+	<-begun
+	// The largest would be too large for the stream, but does not last.
+	c.check(c.WriteWindowUpdate(1, 100))
+	c.check(c.WriteWindowUpdate(0, 1000))
+	c.check(c.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: maxWindow}, http2.Setting{ID: http2.SettingInitialWindowSize, Val: defaultWindow + 400}))
+	c.ends(1)
+}
+
+// Padding counts for the windows (RFC 9113 §6.1), and is nothing that a Handler
+// could read.
+func TestBody_PaddingAloneDoesNotCloseTheWindow(t *testing.T) {
+	f := newFront(t, Config{MaxControlFrames: 1 << 20, Handler: func(s *Stream) {
+		_, _ = s.ReadBody()
+		hello(s)
+	}})
+	c := dial(t, f)
+	c.request(1, false)
+	for range 2 * streamWindow / 256 {
+		c.check(c.WriteDataPadded(1, false, nil, make([]byte, 255)))
+	}
+	c.check(c.WriteData(1, true, nil))
+	c.ends(1)
+}

@@ -92,7 +92,12 @@ func (c *Conn) need(n int) ([]byte, error) {
 // fill waits for more bytes.
 func (c *Conn) fill() error {
 	for {
-		err := c.reader.Fill()
+		var err error
+		if c.data.length > muchData {
+			err = c.reader.FillMuch()
+		} else {
+			err = c.reader.Fill()
+		}
 		if err == nil || !isTimeout(err) {
 			return err
 		}
@@ -117,6 +122,10 @@ func (c *Conn) begin() {
 		c.deadlineIs(look)
 	}
 }
+
+// muchData is from how much of a DATA frame on a large buffer is worth it: what is
+// read at once is handed on at once, and a backend's socket asked as often.
+const muchData = 4 << 10
 
 // checkFrame is about what is known of a frame by its head (RFC 9113 §4.2,
 // §6.10, §3.4).
@@ -250,7 +259,7 @@ func (c *Conn) beginData(h *frameHead) error {
 		return c.cause
 	case h.stream == 0:
 		return broken(ProtocolError, "DATA on no stream")
-	case h.stream > c.lastID || h.stream%2 == 0:
+	case h.stream > c.seenID || h.stream%2 == 0:
 		return broken(ProtocolError, "DATA on a stream that has not begun")
 	case int64(h.length) > c.receiveWindow:
 		return broken(FlowControlError, "more DATA than the connection's window")
@@ -264,7 +273,7 @@ func (c *Conn) beginData(h *frameHead) error {
 	c.credit(int64(h.length - c.data.length))
 	s := c.streams[h.stream]
 	switch {
-	case s == nil && c.ignored.has(h.stream), s != nil && s.closed && !s.reset:
+	case h.stream > c.lastID, s == nil && c.ignored.has(h.stream), s != nil && s.closed && !s.reset:
 		return nil
 	case s == nil || s.received || s.reset:
 		return c.refuse(s, h.stream, StreamClosed)
@@ -276,7 +285,7 @@ func (c *Conn) beginData(h *frameHead) error {
 	}
 	s.receiveWindow -= int64(h.length)
 	if padding := int64(h.length - c.data.length); padding > 0 {
-		s.uncredited += padding
+		c.creditStream(s, padding)
 	}
 	return nil
 }

@@ -8,21 +8,28 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// resting makes a connection, lets it answer one request and rest, and returns
-// it with its client.
-func resting(t *testing.T, cfg Config) (*Conn, *rawClient) {
+// connected makes a connection, and the client at its other end.
+func connected(t *testing.T) (net.Conn, *rawClient) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	cfg.RestAfter, cfg.Handler = 20*time.Millisecond, hello
 	c := dialBare(t, &front{addr: l.Addr().String()})
 	nc, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return nc, c
+}
+
+// resting makes a connection, lets it answer one request and rest, and returns
+// it with its client.
+func resting(t *testing.T, cfg Config) (*Conn, *rawClient) {
+	t.Helper()
+	nc, c := connected(t)
+	cfg.RestAfter, cfg.Handler = 20*time.Millisecond, hello
 	conn := NewServer(cfg).NewConn(nc, nil)
 	t.Cleanup(conn.Close)
 	c.settle()
@@ -85,5 +92,72 @@ func TestRest_NotWithinAFrame(t *testing.T) {
 	}
 	if rests, err := conn.Serve(true); rests || err == nil {
 		t.Errorf("rests %v, %v", rests, err)
+	}
+}
+
+// What a client asks while its connection is being given up is safe to be asked
+// again: GOAWAY names the last stream that was served (RFC 9113 §6.8).
+func TestRest_DismissedTheClientKnowsWhatWasServed(t *testing.T) {
+	conn, c := resting(t, Config{})
+	c.request(3, true) // on its way
+	conn.Dismiss()
+	if err := conn.nc.(*net.TCPConn).CloseRead(); err != nil {
+		t.Fatal(err)
+	}
+	if rests, err := conn.Serve(true); rests || err != nil {
+		t.Errorf("rests %v, %v", rests, err)
+	}
+	c.until(func(f http2.Frame) bool {
+		g, ok := f.(*http2.GoAwayFrame)
+		if ok && (g.LastStreamID != 1 || g.ErrCode != http2.ErrCodeNo) {
+			t.Errorf("%v", g)
+		}
+		return ok
+	})
+}
+
+// A connection at rest is small, whatever it was before.
+func TestRest_HoldsNothingOfABusyTime(t *testing.T) {
+	conn, c := resting(t, Config{})
+	for id := uint32(3); id < 203; id += 2 {
+		c.request(id, true)
+	}
+	if rests, err := conn.Serve(true); !rests || err != nil {
+		t.Fatalf("it does not rest again: %v", err)
+	}
+	if conn.streams != nil || conn.queue != nil || conn.heads != nil {
+		t.Error("it holds the lists of streams")
+	}
+}
+
+// A client that takes the last answer slowly does not keep the connection awake
+// until it is closed for being idle.
+func TestRest_BehindASlowAnswer(t *testing.T) {
+	ours, theirs := connected(t)
+	stuck, next := make(chan struct{}), make(chan struct{})
+	conn := NewServer(Config{RestAfter: 20 * time.Millisecond, Handler: func(s *Stream) {
+		_ = s.WriteHead(200, nil)
+		_, _ = s.Write(make([]byte, 40<<10))
+		_ = s.End(nil)
+	}}).NewConn(&slowConn{TCPConn: ours.(*net.TCPConn), stuck: stuck, next: next}, nil)
+	t.Cleanup(conn.Close)
+	rested := make(chan bool, 1)
+	go func() { // ends with the rest or with Close
+		rests, _ := conn.Serve(true)
+		rested <- rests
+	}()
+	theirs.settle()
+	theirs.request(1, true)
+	<-stuck
+	time.Sleep(100 * time.Millisecond) // longer than RestAfter, or it tests less
+	close(next)
+	theirs.ends(1)
+	select {
+	case rests := <-rested:
+		if !rests {
+			t.Error("it has ended")
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it does not rest")
 	}
 }
