@@ -48,7 +48,8 @@ type requestBody struct {
 	file  *os.File // without a name
 	// streams: it is read from the client while the backend gets it.
 	streams bool
-	// asked: the client waits to be asked for it (RFC 9110 §10.1.1).
+	// asked: it streams, and the client waits to be asked for it, which is for
+	// the backend to do (RFC 9110 §10.1.1).
 	asked bool
 }
 
@@ -80,9 +81,12 @@ func (x *exchange) takeBody() (ok bool) {
 	case b.length < 0:
 		b.length = lengthNone
 	case b.length == 0:
-	case b.length > x.server.limits.Load().UploadBuffer || x.req.ExpectContinue || streaming:
+	case b.length > x.server.limits.Load().UploadBuffer || streaming:
 		b.streams, b.asked = true, x.req.ExpectContinue
 	default:
+		if x.req.ExpectContinue { // as a proxy may (RFC 9110 §10.1.1)
+			x.down.proceed()
+		}
 		err = b.takeSmall()
 	}
 	if err != nil {

@@ -138,6 +138,7 @@ func TestForward_BodyStorageFull(t *testing.T) {
 	f.log.await(t, "store the request body", "TMPDIR")
 }
 
+// Whether a body that streams is wanted, the backend says.
 func TestForward_ExpectContinue(t *testing.T) {
 	addr := rawBackend(t, func(conn net.Conn, r *bufio.Reader) {
 		for {
@@ -154,7 +155,7 @@ func TestForward_ExpectContinue(t *testing.T) {
 			fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 		}
 	})
-	f := serveFront(t, Route{Path: "/", App: "http://" + addr})
+	f := limitedFront(t, Limits{UploadBuffer: 3}, Route{Path: "/", App: "http://" + addr})
 	conn, r := f.dial(crlf("POST / HTTP/1.1\nHost: a\nExpect: 100-continue\nContent-Length: 4"))
 	if line, err := r.ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" {
 		t.Fatalf("%q %v", line, err)
@@ -167,6 +168,40 @@ func TestForward_ExpectContinue(t *testing.T) {
 	_, r = f.dial(crlf("POST /no HTTP/1.1\nHost: a\nExpect: 100-continue\nContent-Length: 4"))
 	if res, _ := readAnswer(t, r, "POST"); res.StatusCode != 403 {
 		t.Errorf("refused without a 100: %s", res.Status)
+	}
+}
+
+// A small body is asked for, and there whole, before a backend knows of it: who
+// then sends it slowly, or never, holds none of the backend's workers.
+func TestForward_SmallBodyIsAskedForAtOnce(t *testing.T) {
+	const head = "POST / HTTP/1.1\nHost: a\nExpect: 100-continue\nContent-Length: 4"
+	asked, requests := make(chan bool, 1), make(chan string, 1)
+	addr := rawBackend(t, func(conn net.Conn, r *bufio.Reader) {
+		if _, err := r.Peek(1); err != nil {
+			return
+		}
+		asked <- true
+		request, _ := readRequest(r)
+		requests <- request
+		_, _ = io.WriteString(conn, okAnswer)
+	})
+	f := limitedFront(t, Limits{UploadBuffer: 4}, Route{Path: "/", App: "http://" + addr})
+	conn, r := f.dial(crlf(head))
+	if line, err := r.ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" {
+		t.Fatalf("%q %v", line, err)
+	}
+	_, _ = r.ReadString('\n')
+	select {
+	case <-asked:
+		t.Error("the backend was asked before the body was there")
+	default:
+	}
+	_, _ = io.WriteString(conn, "body")
+	if got := receive(t, requests); !strings.HasSuffix(got, "\r\n\r\nbody") || field(got, "Expect") != "-" {
+		t.Errorf("the backend got %q", got)
+	}
+	if res, body := readAnswer(t, r, "POST"); res.StatusCode != 200 || res.Close || body != "ok" {
+		t.Errorf("%s, closes %v, %q", res.Status, res.Close, body)
 	}
 }
 
