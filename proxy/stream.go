@@ -139,6 +139,11 @@ func (t *stream) readBody() ([]byte, error) {
 	begin := time.Now()
 	ours := t.allowBody(begin.Add(patience))
 	piece, err := t.s.ReadBody()
+	for ours && isTimeout(err) && !t.stopped.Load() && t.s.Starved(begin) { // it is not the client that is slow
+		begin = time.Now()
+		ours = t.allowBody(begin.Add(t.limits.BodyTimeout))
+		piece, err = t.s.ReadBody()
+	}
 	t.pace.took(len(piece), time.Since(begin))
 	if ours && isTimeout(err) && !t.stopped.Load() {
 		t.server.hits.add(limit, t.client)

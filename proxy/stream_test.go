@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -241,4 +242,48 @@ func TestStream_LimitsAreCounted(t *testing.T) {
 		}
 	}
 	f.log.await(t, "limit.reached", "max_resets")
+}
+
+// A client whose body has to wait for the bodies of its other requests is not the
+// one that is slow.
+func TestStream_ABodyThatMayNotComeIsNotLate(t *testing.T) {
+	begun, release := make(chan struct{}), make(chan struct{})
+	answer := sync.OnceFunc(func() { close(release) })
+	held := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begun <- struct{}{}
+		<-release
+	})
+	reads := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			w.WriteHeader(http.StatusRequestTimeout)
+		}
+		_, _ = w.Write(body)
+	})
+	const patience = 5 * shortestTimeout
+	cfg := Config{Limits: Limits{BodyTimeout: patience}, Sites: []Site{{Hosts: []string{"*"}, TLS: TLS{Mode: TLSOff}, Routes: []Route{
+		{Path: "/held", Whole: true, Handler: held}, {Path: "/", Whole: true, Handler: reads}}}}}
+	f := serveConfig(t, cfg)
+	t.Cleanup(answer) // before the front's
+	c := dialHTTP2(t, f)
+	for range 4 { // each has a quarter of the connection's window
+		stream := c.begin(":method=POST;:path=/held", false)
+		receive(t, begun)
+		for range 16 {
+			c.check(c.WriteData(stream, false, make([]byte, 16<<10)))
+		}
+	}
+	stream := c.begin(":method=POST", false)
+	time.Sleep(patience * 3 / 2) // or it tests nothing
+	answer()
+	for room := false; !room; {
+		fr, err := c.ReadFrame()
+		c.check(err)
+		w, ok := fr.(*http2.WindowUpdateFrame)
+		room = ok && w.StreamID == 0 && w.Increment < 1<<19 // the first one is of the beginning
+	}
+	c.check(c.WriteData(stream, true, []byte("hello")))
+	if got := c.answer(stream); got.status != "200" || got.body != "hello" {
+		t.Errorf("%s %q", got.status, got.body)
+	}
 }

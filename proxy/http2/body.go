@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"wsfront/proxy/http1"
 )
@@ -91,12 +92,18 @@ func (s *Stream) ReadBody() ([]byte, error) {
 	}
 }
 
-// BodyDone reports whether ReadBody has nothing to return but io.EOF.
-func (s *Stream) BodyDone() bool {
-	s.conn.mu.Lock()
-	defer s.conn.mu.Unlock()
-	return s.received && s.first == nil
+// Starved reports whether at some time since then the client could send nothing,
+// as the bodies of other streams wait for their Handlers. It may be called
+// concurrently.
+func (s *Stream) Starved(since time.Time) bool {
+	c := s.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.receiveWindow < starvedBelow || c.fed.After(since)
 }
+
+// starvedBelow is a window too small for clients that send whole frames.
+const starvedBelow = maxFrame
 
 // StopBody makes a ReadBody under way, and each later one, fail. It may be
 // called concurrently.
@@ -156,9 +163,14 @@ func (c *Conn) dropWaiting(s *Stream) {
 	s.first, s.last = nil, nil
 }
 
-// credit lets the client send n bytes more on the connection. c.mu is held.
+// credit lets the client send n bytes more on the connection: in large steps, but
+// where little is left, as bodies that nobody reads take the rest. c.mu is held.
 func (c *Conn) credit(n int64) {
-	if c.uncredited += n; c.uncredited >= connWindow/4 && c.cause == nil {
+	step := min(int64(connWindow/4), c.receiveWindow/4)
+	if c.uncredited += n; c.uncredited > 0 && c.uncredited >= step && c.cause == nil {
+		if c.receiveWindow < starvedBelow {
+			c.fed = time.Now()
+		}
 		c.appendWindowUpdate(0, c.uncredited)
 		c.receiveWindow += c.uncredited
 		c.uncredited = 0

@@ -46,8 +46,9 @@ type Conn struct {
 	ignored ignored
 	cause   error // why it ends; nil while it does not
 
-	receiveWindow int64 // what the client may still send
-	uncredited    int64 // what it may send again as soon as it is told
+	receiveWindow int64     // what the client may still send
+	uncredited    int64     // what it may send again as soon as it is told
+	fed           time.Time // see Stream.Starved
 	sendWindow    int64
 	initialWindow int64 // of streams, towards the client
 	resets        rate

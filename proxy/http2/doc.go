@@ -27,7 +27,8 @@
 // before, which end the connection; its table is 4 KiB of text, and ours is
 // empty. Bodies: 1 MiB of a connection and 256 KiB of a stream may wait, in
 // chunks that are at least a quarter full but the last of a stream, and the
-// client may send more only when a Handler has taken a piece. Answers: 64 KiB
+// client may send more only when a Handler has taken a piece: bodies that nobody
+// takes keep others of the connection from coming, which Stream.Starved tells. Answers: 64 KiB
 // and a frame wait to be written and as much is being written; who has more,
 // waits. Streams: MaxStreams, until their Handlers have returned.
 //

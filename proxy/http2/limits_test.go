@@ -408,3 +408,35 @@ func TestBody_PaddingAloneDoesNotCloseTheWindow(t *testing.T) {
 	c.check(c.WriteData(1, true, nil))
 	c.ends(1)
 }
+
+// Where bodies that wait leave little of the connection's window, what is read is
+// given back at once: the client has nothing else to send with.
+func TestBody_OthersThatWaitDoNotKeepOneFromComing(t *testing.T) {
+	begun, release := make(chan *Stream, 10), make(chan struct{})
+	answer := sync.OnceFunc(func() { close(release) })
+	f := newFront(t, Config{Handler: func(s *Stream) {
+		if string(s.Path) == "/held" {
+			held(begun, release)(s)
+			return
+		}
+		echo(s)
+	}})
+	t.Cleanup(answer) // before the front's
+	c := dial(t, f)
+	for id := uint32(1); id < 9; id += 2 { // all of the window but two frames
+		c.request(id, false, ":path", "/held")
+		<-begun
+		for range streamWindow/maxFrame - int(id/7)*2 {
+			c.check(c.WriteData(id, false, make([]byte, maxFrame)))
+		}
+	}
+	c.request(9, false)
+	c.check(c.WriteData(9, false, make([]byte, maxFrame)))
+	back := uint32(0)
+	c.until(func(f http2.Frame) bool {
+		if w, ok := f.(*http2.WindowUpdateFrame); ok && w.StreamID == 0 {
+			back += w.Increment
+		}
+		return back == maxFrame
+	})
+}
