@@ -16,6 +16,9 @@ type Config struct {
 	// connection. It is called while the connection is locked: it must not wait,
 	// nor call back. Default: nobody is told.
 	Hit func(owner any, limit Limit)
+	// Panic is told of a panic of a connection's Write, which has ended that
+	// connection. Default: nobody is told.
+	Panic func(owner, cause any, stack []byte)
 
 	MaxStreams       int           // open at a time; a reset one is open until its Handler has returned; default 100
 	MaxHeader        int           // bytes of a decoded header block, as SETTINGS_MAX_HEADER_LIST_SIZE counts; default 32 KiB
@@ -84,6 +87,9 @@ type Server struct {
 func NewServer(cfg Config) *Server {
 	if cfg.Hit == nil {
 		cfg.Hit = func(any, Limit) {}
+	}
+	if cfg.Panic == nil {
+		cfg.Panic = func(any, any, []byte) {}
 	}
 	defaultTo(&cfg.MaxStreams, 100)
 	defaultTo(&cfg.MaxHeader, 32<<10)

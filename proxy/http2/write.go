@@ -2,8 +2,10 @@ package http2
 
 import (
 	"encoding/binary"
+	"errors"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -67,7 +69,7 @@ func (c *Conn) flush() {
 		c.allowWrite()
 		c.wakeWriters()
 		c.mu.Unlock()
-		_, err := c.nc.Write(p)
+		err := c.send(p)
 		freeOut(p)
 		c.mu.Lock()
 		if err != nil {
@@ -80,6 +82,21 @@ func (c *Conn) flush() {
 	c.flushing = false
 	c.flushed.Broadcast()
 }
+
+// send writes. A panic of the connection's would end the process, as nobody else
+// is there to recover from it: it ends this connection.
+func (c *Conn) send(p []byte) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			c.server.cfg.Panic(c.owner, cause, debug.Stack())
+			err = errPanic
+		}
+	}()
+	_, err = c.nc.Write(p)
+	return err
+}
+
+var errPanic = errors.New("a fault in this program")
 
 // allowWrite sets how long the client may take. c.mu is held.
 func (c *Conn) allowWrite() {
