@@ -93,7 +93,7 @@ func (s *clientConns) drain(ctx context.Context) error {
 	}()
 	select {
 	case <-ended:
-		return nil
+		return ctx.Err() // for what waits for a backend ends with it as well
 	case <-ctx.Done():
 	}
 	s.mu.Lock()

@@ -33,12 +33,11 @@ func (s *Server) drain(parting context.Context) error {
 	s.holding.end()
 	s.conns.newcomers.wait(min(s.drainTimeout(), newcomerGrace))
 	s.draining.Store(true)
-	ctx, cutAll := context.WithCancel(context.Background())
-	defer cutAll()
+	defer s.cut()
 	var cut atomic.Bool
-	var requests sync.WaitGroup // all end with ctx
+	var requests sync.WaitGroup // all end with s.cutting
 	requests.Go(func() {
-		if s.conns.drain(ctx) != nil {
+		if s.conns.drain(s.cutting) != nil {
 			cut.Store(true)
 		}
 	})
@@ -49,7 +48,7 @@ func (s *Server) drain(parting context.Context) error {
 	s.stop()
 	ending, cancel := context.WithTimeout(context.Background(), s.drainTimeout())
 	defer cancel()
-	defer context.AfterFunc(ending, cutAll)() // after cancel nobody is left to be cut
+	defer context.AfterFunc(ending, s.cut)() // after cancel nobody is left to be cut
 	if s.relay.Shutdown(ending) != nil {
 		cut.Store(true)
 	}

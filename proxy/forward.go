@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -53,8 +52,12 @@ func (forwarder) serve(x *exchange) {
 	t := &x.attempt
 	defer x.choice.leave()
 	for fresh := false; ; fresh = true {
-		b, err := x.connect(context.Background(), fresh)
-		if err != nil {
+		b, err := x.connect(x.server.cutting, fresh)
+		switch {
+		case err != nil && x.server.cutting.Err() != nil:
+			x.abort() // as its client's connection is
+			return
+		case err != nil:
 			x.backendFailed(err)
 			return
 		}

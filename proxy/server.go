@@ -52,6 +52,8 @@ type Server struct {
 	messagesOpen atomic.Int64    // how many these are
 	stopping     context.Context // done when shutdown begins
 	stop         context.CancelFunc
+	cutting      context.Context // done when what is still open is cut
+	cut          context.CancelFunc
 	closing      atomic.Bool // no connection is accepted any more
 	draining     atomic.Bool // no request follows another on a connection
 	holding      holding
@@ -94,6 +96,7 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	s.streams.New = func() any { return new(stream) }
 	s.tunnels.routes, s.tunnels.from = map[string]int{}, map[netip.Prefix]int{}
 	s.stopping, s.stop = context.WithCancel(context.Background())
+	s.cutting, s.cut = context.WithCancel(context.Background())
 	s.limits.Store(newLimits(s.cfg))
 	t.succeed(nil, s.stopping)
 	s.table.Store(t)
