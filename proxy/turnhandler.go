@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"slices"
 	"sync/atomic"
@@ -86,9 +87,9 @@ func (t *turn) setWriteDeadline(until time.Time) error {
 // that is written.
 func (t *turn) sendFrom(src *io.LimitedReader) (sent int64, err error) {
 	to, direct := t.c.Conn.(io.ReaderFrom)
-	_, isFile := src.R.(syscall.Conn)
+	direct = direct && src.N > answerBuffer && isRegular(src.R)
 	for src.N > 0 && err == nil && t.failure == nil {
-		if direct && isFile && src.N > answerBuffer {
+		if direct && src.N > answerBuffer {
 			n, err := t.sendFile(to, src)
 			return sent + n, err
 		}
@@ -107,6 +108,20 @@ func (t *turn) sendFrom(src *io.LimitedReader) (sent int64, err error) {
 		err = t.failure
 	}
 	return sent, err
+}
+
+// isRegular reports whether the system can send what r reads, and go on behind what
+// it has sent when it meets a deadline. Of a pipe or a socket it may have taken more.
+func isRegular(r io.Reader) bool {
+	f, ok := r.(interface {
+		syscall.Conn
+		Stat() (fs.FileInfo, error)
+	})
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode().IsRegular()
 }
 
 // sendFile has the system send a file: in pieces, so that a client that takes it
