@@ -68,7 +68,8 @@ func (f *front) ask(t *testing.T, method, path string, body io.Reader) answer {
 // with the first that go all is well again.
 func (l *lab) testNoDescriptors(t *testing.T) {
 	f := l.newFront(t)
-	f.shell(t, plainSite(faultApp(t), ""), `ulimit -n 100; exec "$@"`)
+	// The default of max_connections leaves descriptors for all else.
+	f.shell(t, plainSite(faultApp(t), "")+"limits: {max_connections: 1000}\n", `ulimit -n 100; exec "$@"`)
 	established := &http.Client{Timeout: patience}
 	defer established.CloseIdleConnections()
 	url := "http://" + loopback(f.plain)
@@ -177,9 +178,9 @@ type unsized struct{ io.Reader }
 func (l *lab) testUploadDisk(t *testing.T) {
 	f := l.newFront(t)
 	disk := l.path(t, "small-disk")
-	f.shell(t, plainSite(faultApp(t), ""), `mount -t tmpfs -o size=2m none "$1"; TMPDIR="$1"; export TMPDIR; shift; exec "$@"`, disk)
+	f.shell(t, plainSite(faultApp(t), ""), `mount -t tmpfs -o size=4m none "$1"; TMPDIR="$1"; export TMPDIR; shift; exec "$@"`, disk)
 	for range 3 {
-		// A megabyte is kept in memory, and two are on the disk.
+		// 64 KiB are kept in memory, and the rest is on the disk.
 		if got := f.ask(t, "POST", "/", unsized{strings.NewReader(strings.Repeat("x", 5<<19))}); got.StatusCode != http.StatusOK || got.body != fmt.Sprint("ok ", 5<<19) {
 			t.Errorf("one with enough room: %s %s", got.Status, got.body)
 		}
