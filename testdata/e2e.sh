@@ -34,4 +34,4 @@ fi
 npm ci --silent --prefix testdata/push-client
 
 [ $# -gt 0 ] || go test -tags e2e -count=1 -v -run '^TestE2E_' ./proxy/record ./proxy/diagnosis ./cmd/internal/apacheconf
-exec go test -tags e2e -count=1 -timeout 10m -parallel 8 -v -run '^TestE2E$' ./cmd/wsfront "$@"
+exec go test -tags e2e -count=1 -timeout 20m -parallel 8 -v -run '^TestE2E$' ./cmd/wsfront "$@"
