@@ -238,9 +238,9 @@ func (l *lab) testHistory(t *testing.T) {
 		for _, text := range others {
 			s.publish(t, "board", text)
 		}
-		ahead.comes(t, "gap")
 		old.comes(t, "resumed")
-		old.gets(t, others...)
+		old.gets(t, others...) // so that they have gone out before ahead comes
+		ahead.comes(t, "gap")
 		s.publish(t, "board", "five")
 		old.gets(t, "five")
 		ahead.gets(t, "five")

@@ -18,7 +18,7 @@ func TestConn_WriteWhileGoesOnBehindADeadline(t *testing.T) {
 	sent, heard := bytes.Repeat([]byte("0123456789abcdef"), 1<<20), []byte(nil) // more than sockets hold
 	hearSome := func(int) bool {
 		buf := make([]byte, 1<<20)
-		n, err := io.ReadFull(p.client, buf)
+		n, err := p.client.Read(buf) // of what is there: more may not come before this returns
 		if heard = append(heard, buf[:n]...); err != nil {
 			t.Error(err)
 			return false
