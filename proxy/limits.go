@@ -88,7 +88,7 @@ type Limits struct {
 	// MaxResets is how many requests a client of HTTP/2 may take back within ten
 	// seconds, beyond those that were answered; who takes back more is closed with
 	// ENHANCE_YOUR_CALM, as is who sends ten times as many frames that ask for
-	// nothing. Default 100.
+	// nothing. Default 200.
 	MaxResets int `yaml:"max_resets"`
 
 	// MaxContinuations is how many CONTINUATION frames the head of a request may
@@ -133,7 +133,7 @@ const (
 	DefaultMaxHandshakes            = 2000
 	DefaultUploadBuffer             = 64 << 10
 	DefaultMaxStreams               = 100
-	DefaultMaxResets                = 100
+	DefaultMaxResets                = 200
 	DefaultMaxContinuations         = 8
 )
 

@@ -24,8 +24,8 @@ type Config struct {
 	MaxHeader        int           // bytes of a decoded header block, as SETTINGS_MAX_HEADER_LIST_SIZE counts; default 32 KiB
 	MaxHeaderFields  int           // of a header block; default 100
 	MaxContinuations int           // CONTINUATION frames of a header block; default 8
-	MaxResets        int           // resets by the client within 10 s, beyond the streams that were answered; default 100
-	MaxControlFrames int           // frames that ask for nothing within 10 s, beyond those that the data explains; default 1000
+	MaxResets        int           // resets by the client within 10 s, beyond the streams that were answered; default 200
+	MaxControlFrames int           // frames that ask for nothing within 10 s, beyond those that the data explains; default 2000
 	HeaderTimeout    time.Duration // for the preface, and for a frame or a header block that has begun; default 20 s
 	IdleTimeout      time.Duration // of a connection without a stream; default 75 s
 	RestAfter        time.Duration // without a stream before Serve returns, if it may; default 2 s
@@ -95,8 +95,8 @@ func NewServer(cfg Config) *Server {
 	defaultTo(&cfg.MaxHeader, 32<<10)
 	defaultTo(&cfg.MaxHeaderFields, 100)
 	defaultTo(&cfg.MaxContinuations, 8)
-	defaultTo(&cfg.MaxResets, 100)
-	defaultTo(&cfg.MaxControlFrames, 1000)
+	defaultTo(&cfg.MaxResets, 200)
+	defaultTo(&cfg.MaxControlFrames, 2000)
 	defaultTo(&cfg.HeaderTimeout, 20*time.Second)
 	defaultTo(&cfg.IdleTimeout, 75*time.Second)
 	defaultTo(&cfg.RestAfter, 2*time.Second)
