@@ -82,7 +82,7 @@ push: {publish: {listen: '%[2]s'}}
 	t.Cleanup(transport.CloseIdleConnections)
 	s.client = &http.Client{Transport: transport, Timeout: patience}
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) { // between two tries
-		conn, err := net.Dial("tcp", s.publish)
+		conn, err := net.Dial("unix", filepath.Join(s.dir, "state", "admin.sock")) // the last that is made
 		if err == nil {
 			conn.Close()
 			return s

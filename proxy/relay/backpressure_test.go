@@ -48,7 +48,7 @@ func startFlood(c net.Conn, size int64) *flood {
 // pauses for that long makes the test weaker, never red.
 func (f *flood) waitUntilStuck(t *testing.T) int64 {
 	t.Helper()
-	const while = 30 * time.Millisecond
+	const while = 100 * time.Millisecond
 	tick := time.NewTicker(while)
 	defer tick.Stop()
 	for last := int64(-1); ; {
