@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -97,65 +96,5 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("serve the admin socket: %w", err)
 	}
 	<-done
-	return nil
-}
-
-// ErrUnknownOrder is for an order that a server of an earlier version does not
-// know.
-var ErrUnknownOrder = errors.New("the server that runs is of a version that does not know this; restart it")
-
-// Reload orders the server of a state folder to read its configuration again.
-// The error is the server's own, or says that none runs.
-func Reload(ctx context.Context, state string) error {
-	return order(ctx, state, http.MethodPost, "/reload", requestTimeout)
-}
-
-// Upgrade orders the server of a state folder to have another process take its
-// place, and returns when that one serves. The error is the server's own, or says
-// that none runs.
-func Upgrade(ctx context.Context, state string) error {
-	return order(ctx, state, http.MethodPost, "/upgrade", upgradeTimeout)
-}
-
-// Health asks the server of a state folder whether it serves. The error says
-// what is wrong, or that none runs.
-func Health(ctx context.Context, state string) error {
-	return order(ctx, state, http.MethodGet, "/healthz", requestTimeout)
-}
-
-// order sends one request to the server of a state folder. An answer other than
-// 200 is an error, in the server's words.
-func order(ctx context.Context, state, method, path string, within time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", Socket(state))
-	}}
-	defer transport.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, method, "http://admin"+path, nil)
-	if err != nil {
-		return fmt.Errorf("ask the server: %w", err)
-	}
-	resp, err := transport.RoundTrip(req)
-	switch {
-	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("no permission for %s; run this as the user that runs wsfront", Socket(state))
-	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("no wsfront runs with the state folder %s; name the folder by --state or the file by --config", state)
-	case err != nil:
-		return fmt.Errorf("ask the server: %w", err)
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return fmt.Errorf("read the server's answer: %w", err)
-	}
-	if resp.StatusCode == http.StatusNotFound {
-		return ErrUnknownOrder
-	}
-	if resp.StatusCode != http.StatusOK {
-		return errors.New(strings.TrimSpace(string(answer)))
-	}
 	return nil
 }
