@@ -100,6 +100,7 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	s.cutting, s.cut = context.WithCancel(context.Background())
 	s.limits.Store(newLimits(s.cfg))
 	t.succeed(nil, s.stopping)
+	s.accounts.messages = map[*tunnelEntry]*messageRun{}
 	s.accounts.adopt(t)
 	s.table.Store(t)
 	s.streamServer.Store(s.newStreamServer(s.cfg.Limits))
