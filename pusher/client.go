@@ -51,9 +51,10 @@ type client struct {
 type clientInfo struct {
 	id       uint64
 	remote   string
+	request  string // the ID of the request by which it came, or ""
 	opened   time.Time
-	bucket   int // of Hub.clock
-	place    int
+	bucket   int32 // of Hub.clock
+	place    int32
 	endpoint *endpoint
 
 	key       string // what webhooks and the API know it by
@@ -303,10 +304,14 @@ func (c *client) names() []string {
 
 // attrs are what every log line about a client begins with.
 func (c *client) attrs() []slog.Attr {
-	return []slog.Attr{
+	attrs := []slog.Attr{
 		slog.Uint64("client", c.info.id),
 		slog.String("channel", c.channelNames()),
 		slog.String("transport", c.form.transport()),
 		slog.String("remote", c.info.remote),
 	}
+	if c.info.request != "" {
+		attrs = append(attrs, slog.String("id", c.info.request))
+	}
+	return attrs
 }

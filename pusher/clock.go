@@ -25,7 +25,7 @@ func (k *clock) add(c *client) {
 	defer k.mu.Unlock()
 	b := k.next
 	k.next = (b + 1) % clockBuckets
-	c.info.bucket, c.info.place = b, len(k.buckets[b])
+	c.info.bucket, c.info.place = int32(b), int32(len(k.buckets[b]))
 	k.buckets[b] = append(k.buckets[b], c)
 }
 

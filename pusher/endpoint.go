@@ -261,7 +261,7 @@ func startOf(r *http.Request) start {
 // and from here on has nothing to do with its exit.
 func (e *endpoint) join(w http.ResponseWriter, r *http.Request, a *arrival, f form) (*client, continuation, Position, bool) {
 	c := e.hub.newClient(e, strings.Clone(r.RemoteAddr), f)
-	c.info.admission, c.info.arrival = a.admission, a
+	c.info.request, c.info.admission, c.info.arrival = strings.Clone(requestID(r)), a.admission, a
 	how, at, err := e.hub.join(r.Context(), c, a.channels, a.start)
 	if err != nil {
 		e.hub.exit(r.RemoteAddr)
@@ -348,11 +348,15 @@ func (h *Hub) logRefused(r *http.Request, status int, reason string, more ...slo
 	if status == http.StatusForbidden || status == http.StatusUnauthorized {
 		level = slog.LevelWarn
 	}
-	h.log.LogAttrs(context.Background(), level, EventRefused, append([]slog.Attr{
+	attrs := []slog.Attr{
 		slog.Int("status", status),
 		slog.String("reason", reason),
 		slog.String("remote", r.RemoteAddr),
 		slog.String("method", r.Method),
 		slog.String("path", r.URL.Path),
-	}, more...)...)
+	}
+	if id := requestID(r); id != "" {
+		attrs = append(attrs, slog.String("id", id))
+	}
+	h.log.LogAttrs(context.Background(), level, EventRefused, append(attrs, more...)...)
 }

@@ -4,8 +4,9 @@ package pusher
 // renaming one is a change of behaviour.
 //
 // Attributes of push.open, push.close and push.cut: client (a number, unique
-// while the process lives), channel, transport (websocket or event-stream) and
-// remote (the peer's address). push.close and push.cut have besides: messages
+// while the process lives), channel, transport (websocket, event-stream or
+// long-poll), remote (the peer's address) and id (the X-Request-ID of the request
+// by which the client came, if it had one). push.close and push.cut have besides: messages
 // and bytes (written to the client, frames' headers included), duration, code
 // (the WebSocket close code sent or received, 1006 where there was none, 0 for
 // event streams) and reason.
@@ -19,8 +20,8 @@ const (
 	EventCut = "push.cut"
 	// EventRefused (info; warn for an origin or a key): a request was answered
 	// with an error, or an event stream with its end where it may come back by
-	// itself. Attributes: status, reason, remote, method, path, and for
-	// an origin: origin, host. Of the app that was asked: auth (the path), cookies
+	// itself. Attributes: status, reason, remote, method, path, id (its X-Request-ID),
+	// and for an origin: origin, host. Of the app that was asked: auth (the path), cookies
 	// (the names of those that came), origin, host, app_status, location, error,
 	// hint. Of a token: from (where it stood), kid, alg. Of a key of the publish
 	// API that is not for what it was used: key (its name).
