@@ -16,7 +16,8 @@ const (
 	// where there was none, 0 for event streams), reason.
 	EventClose = "push.close"
 	// EventCut (warn): instead of push.close for a client that was cut off
-	// because it did not read what it was sent. Attributes: those of push.close.
+	// because it did not read what it was sent. Attributes: those of push.open,
+	// those of push.close.
 	EventCut = "push.cut"
 	// EventRefused (info; warn for an origin or a key): a request was answered
 	// with an error, or an event stream with its end where it may come back by
@@ -77,13 +78,12 @@ const (
 	// EventStoreBroken (error): the embedded store cannot be written, and no message
 	// can be published until it can. Attributes: error.
 	EventStoreBroken = "push.store.broken"
-	// EventStoreMended (info): the embedded store can be written again. Attributes:
-	// none.
+	// EventStoreMended (info): the embedded store can be written again.
 	EventStoreMended = "push.store.mended"
 	// EventStoreDown (warn): the connection to the servers that keep the store
 	// is lost; it is made again by itself. Attributes: error.
 	EventStoreDown = "push.store.down"
-	// EventStoreUp (info): the connection is there again. Attributes: none.
+	// EventStoreUp (info): the connection is there again.
 	EventStoreUp = "push.store.up"
 	// EventStoreHole (info): live messages were lost between store and hub, and
 	// are read from the store. Attributes: from (the number of the first one), to (of

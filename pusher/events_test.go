@@ -69,10 +69,7 @@ func attributesIn(comment string) ([]string, error) {
 	text := strings.Join(strings.Fields(brackets.ReplaceAllString(comment, "")), " ")
 	found := listed.FindStringSubmatch(text)
 	if found == nil {
-		return nil, fmt.Errorf("no attributes in %q; write Attributes: none. or their names", text)
-	}
-	if found[1] == "none" {
-		return nil, nil
+		return nil, nil // a line without
 	}
 	var names []string
 	for name := range strings.SplitSeq(found[1], ",") {
