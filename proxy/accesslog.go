@@ -194,11 +194,17 @@ func appendCombinedTail(b []byte, x *exchange) []byte {
 }
 
 // appendJSONHead and what follows it write one object with the same fields in
-// the same order each time, but for bytes_in, which only what became a tunnel
-// has. It is written by hand since one object for each request is worth no
-// reflection.
+// the same order each time, but for those that not every request has: request_id,
+// which a trusted proxy gave, trace, and bytes_in, of what became a tunnel. It is
+// written by hand since one object for each request is worth no reflection.
 func appendJSONHead(b []byte, x *exchange) []byte {
 	b = append(b, `{"time":"`...)
+	if id := x.givenID(); id != nil {
+		b = appendField(b, "request_id", id)
+	}
+	if id := x.traceID(); id != nil {
+		b = appendField(b, "trace", id)
+	}
 	b = x.begin.AppendFormat(b, jsonTime)
 	b = append(b, '"')
 	b = appendField(b, "id", x.id[:])

@@ -45,6 +45,15 @@ type Config struct {
 	// combined.
 	AccessLog AccessLog `yaml:"access_log"`
 
+	// Traceparent is what becomes of requests without a valid traceparent field
+	// (W3C Trace Context, level 1): begin gives them one, which is not sampled, so
+	// that the log and the application have a trace's id in common; pass leaves
+	// them without. A valid one is passed on as it came in either case, and an
+	// invalid one is dropped, with its tracestate. Default begin; pass is for an
+	// application whose tracer decides by itself what to sample, and would take
+	// ours for a decision against it.
+	Traceparent Traceparent `yaml:"traceparent"`
+
 	// MaxTunnels is how many tunnels may be open at a time. A handshake beyond
 	// is refused with 503. Default what 95 in 100 of the limit of open files
 	// have room for, two for each tunnel; any number where the system sets no
@@ -207,6 +216,15 @@ const (
 )
 
 // Route sends the requests below one path somewhere: exactly one of App,
+// Traceparent is what becomes of requests without a traceparent field.
+type Traceparent string
+
+// What becomes of them.
+const (
+	TraceparentBegin Traceparent = "begin"
+	TraceparentPass  Traceparent = "pass"
+)
+
 // Tunnel, Files, Redirect and Handler is set, and one of Path and Match.
 type Route struct {
 	// Path is the prefix that is taken, matched at segment boundaries:

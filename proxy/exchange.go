@@ -25,6 +25,7 @@ type exchange struct {
 	tls    uint16 // version, 0 for none
 
 	id     [16]byte
+	begun  traceparent // of a trace that begins here; zero for none
 	begin  time.Time
 	client netip.Addr // who asks, trusted proxies seen through
 	peer   netip.Addr // who is connected
