@@ -41,8 +41,8 @@ type Config struct {
 	ACME ACME `yaml:"acme"`
 
 	// AccessLog is the access log: the form of its lines, combined (Apache's),
-	// json or off, or {format: combined, file: FILE, skip: [/healthz]}. Default
-	// combined.
+	// json, off or a format of Apache's directives, or {format: combined, file:
+	// FILE, skip: [/healthz]}. Default combined.
 	AccessLog AccessLog `yaml:"access_log"`
 
 	// Traceparent is what becomes of requests without a valid traceparent field
@@ -205,7 +205,8 @@ type OnDemand struct {
 	Ask string `yaml:"ask"`
 }
 
-// AccessFormat is a form of the access log.
+// AccessFormat is a form of the access log: one of the words below, or a format
+// of directives.
 type AccessFormat string
 
 // The forms of the access log.
@@ -215,7 +216,6 @@ const (
 	AccessJSON     AccessFormat = "json"
 )
 
-// Route sends the requests below one path somewhere: exactly one of App,
 // Traceparent is what becomes of requests without a traceparent field.
 type Traceparent string
 
@@ -225,6 +225,7 @@ const (
 	TraceparentPass  Traceparent = "pass"
 )
 
+// Route sends the requests below one path somewhere: exactly one of App,
 // Tunnel, Files, Redirect and Handler is set, and one of Path and Match.
 type Route struct {
 	// Path is the prefix that is taken, matched at segment boundaries:
