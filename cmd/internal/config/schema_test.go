@@ -187,6 +187,8 @@ func schemaOf(r *reflector.Reflector, typ reflect.Type) *reflector.Schema {
 		return &reflector.Schema{OneOf: []*reflector.Schema{words("combined", "json", "off"), {Type: "string", Pattern: "%"}}}
 	case reflect.TypeFor[proxy.Traceparent]():
 		return words("begin", "pass")
+	case reflect.TypeFor[Sampling]():
+		return &reflector.Schema{OneOf: []*reflector.Schema{words("off"), longForm(r, typ)}}
 	case reflect.TypeFor[pusher.Right]():
 		return words("publish", "read", "manage")
 	case reflect.TypeFor[natsbroker.Sync]():
