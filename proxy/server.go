@@ -135,7 +135,7 @@ func (s *Server) Reload(cfg Config) error {
 	before := s.table.Swap(t)
 	before.end(t, s.relay, cfg.DrainTimeout/2)
 	before.close()
-	s.log.Info(eventReload, "sites", len(t.sites))
+	s.log.Info(eventReload, "sites", len(t.sites), "routes", t.routeCount())
 	return nil
 }
 

@@ -106,5 +106,13 @@ func (t *table) lead(rt *route, at, written, plain, secure string) error {
 	return t.pools.lead(rt, written, plain, secure, config)
 }
 
+// routeCount is how many routes there are, in all sites.
+func (t *table) routeCount() (n int) {
+	for _, s := range t.sites {
+		n += len(s.routes)
+	}
+	return n
+}
+
 // close gives back what the table holds, once no new request uses it.
 func (t *table) close() { t.pools.close() }
