@@ -35,6 +35,12 @@ var (
 // isOwn reports whether a form is written by directives.
 func (f AccessFormat) isOwn() bool { return strings.Contains(string(f), "%") }
 
+// Validate says what is wrong with a format, and what to write instead.
+func (f AccessFormat) Validate() error {
+	_, err := f.form()
+	return err
+}
+
 // form makes the form that is described, nil for off. Its error says what to
 // write instead.
 func (f AccessFormat) form() (*accessForm, error) {

@@ -17,7 +17,7 @@ func (v *validator) accessLog() {
 	if a.Format == AccessOff && (a.File != "" || len(a.Skip) > 0) {
 		v.failf("access_log.format", "off, so that file and skip have no effect; remove them, or write combined or json")
 	}
-	if _, err := a.Format.form(); err != nil {
+	if err := a.Format.Validate(); err != nil {
 		v.failf("access_log.format", "%s", err)
 	}
 	if a.File != "" && !filepath.IsAbs(a.File) {
