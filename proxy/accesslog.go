@@ -48,15 +48,6 @@ type accessLog struct {
 	log  *slog.Logger
 }
 
-// accessForm writes the three parts of a line. Only the middle one has to wait
-// until all is over: a tunnel, which may last for days, keeps the text of the
-// others and nothing else.
-type accessForm struct {
-	head    func(b []byte, x *exchange) []byte
-	figures func(b []byte, f figures) []byte
-	tail    func(b []byte, x *exchange) []byte
-}
-
 // figures are what is known of an exchange once it is over.
 type figures struct {
 	status         int
@@ -64,15 +55,14 @@ type figures struct {
 	duration       time.Duration
 }
 
-var (
-	combinedForm = accessForm{appendCombinedHead, appendCombinedFigures, appendCombinedTail}
-	jsonForm     = accessForm{appendJSONHead, appendJSONFigures, appendJSONTail}
-)
-
 // newAccessLog opens the file, if there is one; else the lines go to out. That
 // they cannot be written goes to log.
 func newAccessLog(cfg AccessLog, out io.Writer, log *slog.Logger) (*accessLog, error) {
-	a := &accessLog{log: log, out: out, skip: cfg.Skip, lines: sync.Pool{New: func() any { return new([]byte) }}}
+	form, err := cfg.Format.form()
+	if err != nil {
+		return nil, FieldError{"access_log.format", err.Error()}
+	}
+	a := &accessLog{log: log, out: out, form: form, skip: cfg.Skip, lines: sync.Pool{New: func() any { return new([]byte) }}}
 	if cfg.File != "" {
 		f, err := openAccessFile(cfg.File)
 		if err != nil {
@@ -80,12 +70,8 @@ func newAccessLog(cfg AccessLog, out io.Writer, log *slog.Logger) (*accessLog, e
 		}
 		a.out, a.file, a.path = f, f, cfg.File
 	}
-	switch {
-	case a.out == nil, cfg.Format == AccessOff:
-	case cfg.Format == AccessJSON:
-		a.form = &jsonForm
-	default:
-		a.form = &combinedForm
+	if a.out == nil {
+		a.form = nil
 	}
 	return a, nil
 }
@@ -95,11 +81,8 @@ func (a *accessLog) write(x *exchange) {
 	if a.form == nil || a.skips(x) {
 		return
 	}
-	a.put(func(line []byte) []byte {
-		line = a.form.head(line, x)
-		line = a.form.figures(line, x.figures())
-		return a.form.tail(line, x)
-	})
+	f := x.figures()
+	a.put(func(line []byte) []byte { return a.form.line(line, x, f) })
 }
 
 // put writes the line that form makes.
@@ -114,33 +97,42 @@ func (a *accessLog) put(form func([]byte) []byte) {
 	}
 }
 
-// accessEntry is the line of an exchange that outlasts its request.
-type accessEntry struct {
-	text []byte // head and tail, none for one that gets no line
-	gap  int    // where the figures belong
-}
+// accessEntry is the line of an exchange that outlasts its request: the texts of
+// its parts, with a figureGap for each figure. None is there for one that gets no
+// line.
+type accessEntry []byte
 
 // keep begins the line of an exchange whose end is to come.
-func (a *accessLog) keep(x *exchange) (e accessEntry) {
+func (a *accessLog) keep(x *exchange) accessEntry {
 	if a.form == nil || a.skips(x) {
-		return e
+		return nil
 	}
-	text := a.form.head(nil, x)
-	e.gap = len(text)
-	text = a.form.tail(text, x)
-	e.text = append(make([]byte, 0, len(text)), text...)
-	return e
+	var text []byte
+	for i := range a.form.parts {
+		if p := &a.form.parts[i]; p.text != nil {
+			text = p.text(text, x)
+		} else {
+			text = append(text, figureGap)
+		}
+	}
+	return append(make([]byte, 0, len(text)), text...)
 }
 
 // finish writes the line that keep began.
 func (a *accessLog) finish(e accessEntry, f figures) {
-	if a.form == nil || e.text == nil {
+	if a.form == nil || e == nil {
 		return
 	}
 	a.put(func(line []byte) []byte {
-		line = append(line, e.text[:e.gap]...)
-		line = a.form.figures(line, f)
-		return append(line, e.text[e.gap:]...)
+		rest := []byte(e)
+		for i := range a.form.parts {
+			if p := &a.form.parts[i]; p.figure != nil {
+				gap := bytes.IndexByte(rest, figureGap)
+				line = p.figure(append(line, rest[:gap]...), f)
+				rest = rest[gap+1:]
+			}
+		}
+		return append(line, rest...)
 	})
 }
 
@@ -170,11 +162,7 @@ func appendCombinedHead(b []byte, x *exchange) []byte {
 	b = append(b, ' ')
 	b = x.begin.AppendFormat(b, apacheTime)
 	b = append(b, ` "`...)
-	b = appendApache(b, x.req.Method)
-	b = append(b, ' ')
-	b = appendApache(b, x.shownTarget())
-	b = append(b, ' ')
-	b = appendApache(b, x.proto)
+	b = appendRequestLine(b, x)
 	return append(b, `" `...)
 }
 
@@ -194,14 +182,20 @@ func appendCombinedTail(b []byte, x *exchange) []byte {
 }
 
 // appendJSONHead and what follows it write one object with the same fields in
-// the same order each time, but for bytes_in, which only what became a tunnel
-// has. It is written by hand since one object for each request is worth no
-// reflection.
+// the same order each time, but for those that not every request has: request_id,
+// which a trusted proxy gave, trace, and bytes_in, of what became a tunnel. It is
+// written by hand since one object for each request is worth no reflection.
 func appendJSONHead(b []byte, x *exchange) []byte {
 	b = append(b, `{"time":"`...)
 	b = x.begin.AppendFormat(b, jsonTime)
 	b = append(b, '"')
 	b = appendField(b, "id", x.id[:])
+	if id := x.givenID(); id != nil {
+		b = appendField(b, "request_id", id)
+	}
+	if id := x.traceID(); id != nil {
+		b = appendField(b, "trace", id)
+	}
 	b = append(b, `,"client":"`...)
 	b = appendClient(b, x)
 	b = append(b, '"')

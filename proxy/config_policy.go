@@ -2,7 +2,8 @@ package proxy
 
 // AccessLog is the access log, one line at the close of each request.
 type AccessLog struct {
-	// Format is the form of its lines: combined (Apache's), json, or off.
+	// Format is the form of its lines: combined (Apache's), json, off, or a format
+	// of directives as Apache's LogFormat has them, such as %h %t "%r" %>s %b %L.
 	// Default combined.
 	Format AccessFormat `yaml:"format"`
 

@@ -25,7 +25,7 @@ func (k *clock) add(c *client) {
 	defer k.mu.Unlock()
 	b := k.next
 	k.next = (b + 1) % clockBuckets
-	c.info.bucket, c.info.place = b, len(k.buckets[b])
+	c.info.bucket, c.info.place = int32(b), int32(len(k.buckets[b]))
 	k.buckets[b] = append(k.buckets[b], c)
 }
 
@@ -84,9 +84,9 @@ func (c *client) check(now uint32) {
 	switch {
 	case c.state == gone || c.held:
 	case c.busy && now-c.busySince > silence:
-		c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "write timed out: the client does not read", slow: true})
+		c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "write timed out: the client does not read", cause: causeSlow})
 	case c.state == open && c.form.answers() && !c.inbox.full() && now-c.heard > silence:
-		c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "client gone: no answer to pings"})
+		c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "client gone: no answer to pings", cause: causeSilent})
 	case c.state == open && !c.busy:
 		c.add(c.form.ping())
 	}

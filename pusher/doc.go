@@ -93,6 +93,13 @@
 // with, for five seconds at most, unless it was cut off. Hub.depart then takes it
 // out of its channels, tells webhooks, and logs how it ended.
 //
+// # What is counted
+//
+// counters.go has what happens once for a request, a connection or a publish. What
+// happens once for each client and message is counted by the deliverers alone, and
+// made public at the end of their work. Hub.Counts and Hub.ChannelStates (counts.go)
+// gather it all for who looks.
+//
 // # Goroutines
 //
 // The hub starts with its first connection: a deliverer for each processor, eight

@@ -233,6 +233,7 @@ func (e *endpoint) refuseClient(w http.ResponseWriter, r *http.Request, refusal 
 		w.Header()[name] = values
 	}
 	e.shareWith(w, r)
+	e.hub.counts.refuse(refusal.Status)
 	e.hub.logRefused(r, refusal.Status, refusal.Reason, refusal.Attrs...)
 	w.WriteHeader(refusal.Status)
 	_, _ = w.Write(refusal.Body)
@@ -260,13 +261,14 @@ func startOf(r *http.Request) start {
 // and from here on has nothing to do with its exit.
 func (e *endpoint) join(w http.ResponseWriter, r *http.Request, a *arrival, f form) (*client, continuation, Position, bool) {
 	c := e.hub.newClient(e, strings.Clone(r.RemoteAddr), f)
-	c.info.admission, c.info.arrival = a.admission, a
+	c.info.request, c.info.admission, c.info.arrival = strings.Clone(requestID(r)), a.admission, a
 	how, at, err := e.hub.join(r.Context(), c, a.channels, a.start)
 	if err != nil {
 		e.hub.exit(r.RemoteAddr)
 		e.turnAway(w, r, unjoined(err))
 		return nil, "", Position{}, false
 	}
+	e.hub.counts.joins.add(string(how))
 	return c, how, at, true
 }
 
@@ -336,6 +338,7 @@ func (e *endpoint) refuseOrigin(w http.ResponseWriter, r *http.Request) {
 
 // refuse answers r with an error in plain words and logs it.
 func (h *Hub) refuse(w http.ResponseWriter, r *http.Request, status int, reason, text string, more ...slog.Attr) {
+	h.counts.refuse(status)
 	h.logRefused(r, status, reason, more...)
 	http.Error(w, fmt.Sprintf("%d %s: %s", status, http.StatusText(status), text), status)
 }
@@ -345,11 +348,15 @@ func (h *Hub) logRefused(r *http.Request, status int, reason string, more ...slo
 	if status == http.StatusForbidden || status == http.StatusUnauthorized {
 		level = slog.LevelWarn
 	}
-	h.log.LogAttrs(context.Background(), level, EventRefused, append([]slog.Attr{
+	attrs := []slog.Attr{
 		slog.Int("status", status),
 		slog.String("reason", reason),
 		slog.String("remote", r.RemoteAddr),
 		slog.String("method", r.Method),
 		slog.String("path", r.URL.Path),
-	}, more...)...)
+	}
+	if id := requestID(r); id != "" {
+		attrs = append(attrs, slog.String("id", id))
+	}
+	h.log.LogAttrs(context.Background(), level, EventRefused, append(attrs, more...)...)
 }

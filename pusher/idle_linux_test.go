@@ -68,7 +68,7 @@ func (s *service) bareDial(t *testing.T) (fd int) {
 		}
 	}
 	const handshake = "GET /websocket HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+		"X-Request-Id: k3v9q2mx7c5d8f1a\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 	if _, err := unix.Write(fd, []byte(handshake)); err != nil {
 		t.Fatal(err)
 	}

@@ -71,6 +71,7 @@ func newServiceOn(t *testing.T, broker Broker, cfg Config, e Endpoint, start ...
 		}
 		s.server.Client().CloseIdleConnections()
 		s.server.Close()
+		log.check(t)
 	})
 	return s
 }
