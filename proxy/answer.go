@@ -76,6 +76,7 @@ func (t *attempt) pass() {
 	if err := t.passBody(); err != nil {
 		x.abort()
 		if x.down.err() == nil && !b.gone.Load() {
+			x.choice.member.backend.account.failures.add(answerBrokenOff)
 			x.reason = fmt.Sprintf("the answer of backend %s broke off after %d bytes (%v); the client's was cut as well", x.choice.member.backend.written, x.sent, err)
 		}
 		return

@@ -91,6 +91,7 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 		return nil, fmt.Errorf("prepare for tunnels: %w", err)
 	}
 	s.accepter = record.NewAccepter(s.certs.tlsConfig())
+	s.conns.counts.init()
 	s.conns.newcomers.none = make(chan struct{}, 1)
 	s.turns.New = func() any { return new(turn) }
 	s.streams.New = func() any { return new(stream) }

@@ -236,10 +236,15 @@ func (c *certificates) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate
 	cert, err := source.certificate(hello, name)
 	if err != nil {
 		c.refused(hello, name, err)
-		return nil, err
+		return nil, &noCertificateError{err}
 	}
 	return cert, nil
 }
+
+// noCertificateError says that a name that is served has no certificate.
+type noCertificateError struct{ error }
+
+func (e *noCertificateError) Unwrap() error { return e.error }
 
 // refused is for debugging only: scanners ask for anything at all hours.
 func (c *certificates) refused(hello *tls.ClientHelloInfo, name string, reason error) {
