@@ -91,6 +91,7 @@ func (t *attempt) passBody() error {
 		piece, err := t.b.body.Next()
 		if len(piece) > 0 {
 			t.x.sent += int64(len(piece))
+			t.x.gave(int64(len(piece)))
 			t.x.down.write(piece)
 			if err := t.x.down.err(); err != nil {
 				return err

@@ -58,7 +58,7 @@ func (t *turn) takeOver() (*takenConn, error) {
 	t.keepHead() // the log lines tell of it when its buffer is another connection's
 	c := t.c
 	t.taken, c.gone = true, true
-	if t.route.Handler != nil {
+	if t.route != nil && t.route.Handler != nil { // ACME's challenge has no route
 		c.carries(carriesPush)
 	}
 	conn := c.Conn
