@@ -8,7 +8,8 @@ type AccessLog struct {
 	Format AccessFormat `yaml:"format"`
 
 	// File is where the lines go. It is opened for append, made 0640 where it is
-	// missing, and opened anew by ReopenAccessLog, so that it can be rotated.
+	// missing, and opened anew by ReopenAccessLog, and once another file has its
+	// name, so that it can be rotated.
 	// Default the writer that New was given, standard output for the command.
 	File string `yaml:"file"`
 
