@@ -41,6 +41,7 @@ type route struct {
 	tunnel   tunnelTerms
 	tenures  []*tenure      // of what outlives a request, the first for what comes; nil where nothing does
 	messages *messageTunnel // nil but for tunnels of mode message
+	tunnels  *tunnelAccount // of what comes by handshakes; nil where none lead
 	folder   *files         // of a route with Fallthrough; nil for others
 	guard    *guard         // nil for a route that asks for no password
 	answers  *fieldRules    // for what the client gets

@@ -42,6 +42,7 @@ type Server struct {
 
 	relay      *relay.Engine
 	tunnels    openTunnels
+	accounts   tunnelAccounts
 	limits     atomic.Pointer[limits]
 	hits       *limitHits
 	handshakes openHandshakes
@@ -99,6 +100,7 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	s.cutting, s.cut = context.WithCancel(context.Background())
 	s.limits.Store(newLimits(s.cfg))
 	t.succeed(nil, s.stopping)
+	s.accounts.adopt(t)
 	s.table.Store(t)
 	s.streamServer.Store(s.newStreamServer(s.cfg.Limits))
 	return s, nil
@@ -132,6 +134,7 @@ func (s *Server) Reload(cfg Config) error {
 	s.limits.Store(newLimits(cfg))
 	s.streamServer.Store(s.newStreamServer(cfg.Limits))
 	t.succeed(s.table.Load(), s.stopping)
+	s.accounts.adopt(t)
 	before := s.table.Swap(t)
 	before.end(t, s.relay, cfg.DrainTimeout/2)
 	before.close()
