@@ -107,7 +107,10 @@ func (s Sources) config(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s Sources) status(w http.ResponseWriter, r *http.Request) {
-	writeJSON(w, http.StatusOK, s.Status(r.Context()))
+	answer := s.Status(r.Context())
+	answer.NotReady, answer.Sites = orNone(answer.NotReady), orNone(answer.Sites)
+	answer.Certificates, answer.Failures = orNone(answer.Certificates), orNone(answer.Failures)
+	writeJSON(w, http.StatusOK, answer)
 }
 
 func (s Sources) channels(w http.ResponseWriter, r *http.Request) {
