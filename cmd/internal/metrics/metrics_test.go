@@ -15,7 +15,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // scrape is what a Prometheus gets.
 func scrape(t *testing.T, s Sources) string {
 	t.Helper()
-	server := httptest.NewServer(Handler(s))
+	return get(t, Handler(s))
+}
+
+func get(t *testing.T, handler http.Handler) string {
+	t.Helper()
+	server := httptest.NewServer(handler)
 	defer server.Close()
 	answer, err := http.Get(server.URL)
 	if err != nil {
@@ -28,7 +33,7 @@ func scrape(t *testing.T, s Sources) string {
 		t.Fatal(err)
 	}
 	if kind := answer.Header.Get("Content-Type"); answer.StatusCode != http.StatusOK || !strings.HasPrefix(kind, "text/plain; version=0.0.4") {
-		t.Errorf("status %d, Content-Type %q", answer.StatusCode, kind)
+		t.Errorf("status %d, Content-Type %q\n%s", answer.StatusCode, kind, text)
 	}
 	return string(text)
 }
