@@ -15,6 +15,7 @@ type push struct {
 	deliveries, deliveredBytes, inbound                    family
 	ended, refused, joins                                  family
 	historyMessages, historyBytes                          family
+	webhooks, webhookRetries, webhooksLost, questions      family
 }
 
 func newPush() push {
@@ -34,6 +35,10 @@ func newPush() push {
 		joins:           counter("wsfront_push_joins_total", "Streams that began: new, resumed where the client was, or with a gap.", "result"),
 		historyMessages: gauge("wsfront_push_history_messages", "Messages that the history keeps; missing while the store does not tell."),
 		historyBytes:    gauge("wsfront_push_history_bytes", "Bytes that the history takes; missing while the store does not tell."),
+		webhooks:        counter("wsfront_push_webhooks_sent_total", "Webhooks that the application has taken."),
+		webhookRetries:  counter("wsfront_push_webhook_retries_total", "Webhooks that had to be sent again."),
+		webhooksLost:    counter("wsfront_push_webhooks_lost_total", "Webhooks that the application will not get."),
+		questions:       counter("wsfront_push_app_questions_total", "Questions to the application whether a client may listen, by what came of them.", "result"),
 	}
 }
 
@@ -59,4 +64,8 @@ func (f push) collect(to chan<- prometheus.Metric, c pusher.Counts) {
 	if c.HistoryBytes >= 0 {
 		f.historyBytes.send(to, float64(c.HistoryBytes))
 	}
+	f.webhooks.send(to, float64(c.WebhooksSent))
+	f.webhookRetries.send(to, float64(c.WebhooksRetried))
+	f.webhooksLost.send(to, float64(c.WebhooksLost))
+	sendEach(f.questions, to, c.AppQuestions)
 }
