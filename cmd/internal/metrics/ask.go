@@ -18,6 +18,7 @@ type values struct {
 	push            *pusher.Counts
 	ready, draining *bool
 	limits          map[string]map[string]uint64
+	capacity        map[string]map[string]int64
 	panics          map[string]uint64
 }
 
@@ -26,7 +27,7 @@ type values struct {
 func (s Sources) ask() *values {
 	ctx, cancel := context.WithTimeout(context.Background(), sourceTimeout)
 	defer cancel()
-	v := &values{version: s.Version, limits: map[string]map[string]uint64{}, panics: map[string]uint64{}}
+	v := &values{version: s.Version, limits: map[string]map[string]uint64{}, capacity: map[string]map[string]int64{}, panics: map[string]uint64{}}
 	if s.Config != nil {
 		c := s.Config()
 		v.config = &c
@@ -53,6 +54,9 @@ func (s Sources) ask() *values {
 	}
 	for part, hits := range s.Limits {
 		v.limits[part] = hits()
+	}
+	for part, most := range s.Capacity {
+		v.capacity[part] = most()
 	}
 	for part, count := range s.Panics {
 		v.panics[part] = count()

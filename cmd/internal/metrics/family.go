@@ -39,7 +39,7 @@ func (f family) sendFlag(to chan<- prometheus.Metric, set bool, values ...string
 }
 
 // sendEach gives a series for each key, which is the last of its values.
-func sendEach[N int | uint64](f family, to chan<- prometheus.Metric, counts map[string]N, values ...string) {
+func sendEach[N int | int64 | uint64](f family, to chan<- prometheus.Metric, counts map[string]N, values ...string) {
 	for key, n := range counts {
 		f.send(to, float64(n), append(values[:len(values):len(values)], key)...)
 	}

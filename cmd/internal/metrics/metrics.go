@@ -42,6 +42,10 @@ type Sources struct {
 	// never reached is in it with 0.
 	Limits map[string]func() map[string]uint64
 
+	// Capacity tells, for each part, how much some of its limits let there be at a
+	// time, by the limit's key.
+	Capacity map[string]func() map[string]int64
+
 	// Panics tells, for each part, how many faults ended one request or connection
 	// since the start.
 	Panics map[string]func() uint64

@@ -57,13 +57,15 @@ func TestHandler_TellsWhatThePartsKnowAtThatMoment(t *testing.T) {
 			"front": func() map[string]uint64 { return map[string]uint64{"max_tunnels": 7} },
 			"push":  func() map[string]uint64 { return map[string]uint64{"max_clients": clients, "queue": 0} },
 		},
-		Panics: map[string]func() uint64{"push": func() uint64 { return faults }},
+		Capacity: map[string]func() map[string]int64{"push": func() map[string]int64 { return map[string]int64{"max_clients": 9} }},
+		Panics:   map[string]func() uint64{"push": func() uint64 { return faults }},
 	}
 	for range 2 {
 		text := scrape(t, s)
 		wantLine(t, text, `wsfront_limit_reached_total{limit="max_tunnels",part="front"} 7`)
 		wantLine(t, text, `wsfront_limit_reached_total{limit="max_clients",part="push"} `+map[uint64]string{0: "0", 5: "5"}[clients])
 		wantLine(t, text, `wsfront_limit_reached_total{limit="queue",part="push"} 0`)
+		wantLine(t, text, `wsfront_limit{limit="max_clients",part="push"} 9`)
 		wantLine(t, text, `wsfront_panics_total{part="push"} 2`)
 		wantLine(t, text, `# TYPE wsfront_limit_reached_total counter`)
 		clients = 5

@@ -11,7 +11,7 @@ type process struct {
 	build                                      family
 	config, loaded, reloads, lastReloadApplied family
 	ready, draining                            family
-	limits, panics                             family
+	capacity, limits, panics                   family
 }
 
 func newProcess() process {
@@ -23,6 +23,7 @@ func newProcess() process {
 		lastReloadApplied: gauge("wsfront_config_last_reload_successful", "0 while the file has a configuration that was refused, 1 otherwise."),
 		ready:             gauge("wsfront_ready", "1 while the server should get traffic, as /readyz tells."),
 		draining:          gauge("wsfront_draining", "1 while the server is about to end."),
+		capacity:          gauge("wsfront_limit", "How much a limit of the configuration lets there be at a time; queue_total is in bytes.", "part", "limit"),
 		limits:            counter("wsfront_limit_reached_total", "How often a limit of the configuration was reached since the start.", "part", "limit"),
 		panics:            counter("wsfront_panics_total", "Faults in wsfront that ended one request or connection since the start.", "part"),
 	}
@@ -42,6 +43,9 @@ func (f process) collect(to chan<- prometheus.Metric, v *values) {
 	}
 	if v.draining != nil {
 		f.draining.sendFlag(to, *v.draining)
+	}
+	for part, most := range v.capacity {
+		sendEach(f.capacity, to, most, part)
 	}
 	for part, hits := range v.limits {
 		sendEach(f.limits, to, hits, part)
