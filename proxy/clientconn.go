@@ -57,6 +57,7 @@ type clientConn struct {
 
 	streams *http2.Conn // if it speaks HTTP/2; the lock of clientConns guards it
 	version uint16      // of TLS, 0 for none
+	content carried     // see carries
 	isNew   bool        // see settle
 	parked  bool        // in that list of clientConns, whose lock guards it
 	counted bool        // by its address
@@ -141,14 +142,21 @@ func (c *clientConn) secure() (protocol string, ok bool) {
 		if err == context.DeadlineExceeded {
 			c.server.hits.add(limitHandshakeTimeout, c.peer)
 		}
+		c.server.conns.counts.failed(err)
 		c.server.handshakeRefused(c.Conn, err)
 		_ = c.Conn.Close()
 		return "", false
 	}
+	c.server.conns.counts.succeeded(state.Version)
 	c.server.conns.replace(c, conn)
 	switch state.NegotiatedProtocol {
 	case "", "http/1.1", "h2":
 		c.version = state.Version
+		if state.NegotiatedProtocol == "h2" {
+			c.carries(carriesHTTP2)
+		} else {
+			c.carries(carriesHTTP1)
+		}
 		return state.NegotiatedProtocol, true
 	}
 	_ = conn.Close() // an ACME challenge is over with its handshake (RFC 8737 §3)

@@ -42,6 +42,8 @@ type Server struct {
 
 	relay      *relay.Engine
 	tunnels    openTunnels
+	accounts   tunnelAccounts
+	unrouted   *routeAccount // of requests that find no route
 	limits     atomic.Pointer[limits]
 	hits       *limitHits
 	handshakes openHandshakes
@@ -72,7 +74,7 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: cfg.withDefaults(), log: log, hits: newLimitHits(log), addressGroup: addressGroup, givenWay: make(chan struct{}),
+		cfg: cfg.withDefaults(), log: log, hits: newLimitHits(log), addressGroup: addressGroup, unrouted: newRouteAccount(), givenWay: make(chan struct{}),
 		passwordPoll: filePollInterval, passwordChecks: make(chan struct{}, maxPasswordChecks()),
 	}
 	t, err := newTable(s.cfg)
@@ -91,6 +93,7 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 		return nil, fmt.Errorf("prepare for tunnels: %w", err)
 	}
 	s.accepter = record.NewAccepter(s.certs.tlsConfig())
+	s.conns.counts.init()
 	s.conns.newcomers.none = make(chan struct{}, 1)
 	s.turns.New = func() any { return new(turn) }
 	s.streams.New = func() any { return new(stream) }
@@ -99,6 +102,8 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	s.cutting, s.cut = context.WithCancel(context.Background())
 	s.limits.Store(newLimits(s.cfg))
 	t.succeed(nil, s.stopping)
+	t.addAccounts(nil)
+	s.accounts.adopt(t)
 	s.table.Store(t)
 	s.streamServer.Store(s.newStreamServer(s.cfg.Limits))
 	return s, nil
@@ -132,6 +137,8 @@ func (s *Server) Reload(cfg Config) error {
 	s.limits.Store(newLimits(cfg))
 	s.streamServer.Store(s.newStreamServer(cfg.Limits))
 	t.succeed(s.table.Load(), s.stopping)
+	t.addAccounts(s.table.Load())
+	s.accounts.adopt(t)
 	before := s.table.Swap(t)
 	before.end(t, s.relay, cfg.DrainTimeout/2)
 	before.close()
@@ -204,9 +211,10 @@ func (s *Server) serve(x *exchange) {
 	x.route.handler.serve(x)
 }
 
-// finish writes the log lines of an exchange that is over. That of a tunnel
-// comes when the tunnel ends.
+// finish counts an exchange that is over, and writes its log lines. That of a
+// tunnel comes when the tunnel ends.
 func (s *Server) finish(x *exchange) {
+	s.count(x)
 	if x.switched {
 		return
 	}
