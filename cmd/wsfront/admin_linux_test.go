@@ -153,7 +153,6 @@ func TestAdmin_AddressAsksForTheToken(t *testing.T) {
 // The address stays open over an upgrade, and both listeners are the new process's.
 func TestAdmin_OutlivesUpgrades(t *testing.T) {
 	u, ask := startObserved(t)
-	conn := u.open("/echo")
 	for range 2 {
 		u.upgrade()
 		pid := u.successors[len(u.successors)-1]
@@ -164,7 +163,6 @@ func TestAdmin_OutlivesUpgrades(t *testing.T) {
 			t.Errorf("the address: %d: %s", code, text)
 		}
 	}
-	u.echoes(conn)
 	if n := strings.Count(u.log(), "msg=admin.listen address="); n != 3 {
 		t.Errorf("it listens %d times", n)
 	}
