@@ -172,6 +172,21 @@ func TestAdmin_OutlivesUpgrades(t *testing.T) {
 	}
 }
 
+// A new process that fails takes nothing along that it had replaced.
+func TestAdmin_OutlivesAnUpgradeThatFails(t *testing.T) {
+	u := startUpgrading(t)
+	u.install(`echo '{"word":"prepared"}' >&3; read word <&3; /bin/rm state/admin.sock; exit 1`)
+	if err := u.order(); err == nil {
+		t.Fatal("it succeeded")
+	}
+	if _, err := os.Lstat(admin.Socket(u.state())); err != nil {
+		t.Fatal(err)
+	}
+	if s := u.status(); s.PID != u.first.Process.Pid || s.State != admin.StateServing {
+		t.Errorf("%+v", s)
+	}
+}
+
 // While a shutdown waits for something, one sees for what.
 func TestAdmin_TellsOfAShutdownUnderWay(t *testing.T) {
 	u := startUpgrading(t)
