@@ -79,20 +79,22 @@ func TestServer_HeadsAreBounded(t *testing.T) {
 	}
 }
 
-// What lasts as long as somebody listens ends with the server.
+// What lasts as long as somebody listens is told of the server's end, and can say
+// goodbye.
 func TestServer_EventsEndWithIt(t *testing.T) {
 	s := some()
 	began := make(chan struct{})
-	s.Page = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	s.Page = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		close(began)
 		<-r.Context().Done()
+		io.WriteString(w, "goodbye")
 	})
 	r := serveAt(t, s, Access{})
 	conn := r.connect("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	<-began
 	r.end()
-	if _, err := io.ReadAll(conn); err != nil {
-		t.Error(err)
+	if text, err := io.ReadAll(conn); err != nil || !strings.Contains(string(text), "goodbye") {
+		t.Errorf("%q, %v", text, err)
 	}
 }
 
