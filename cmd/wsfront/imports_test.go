@@ -16,7 +16,7 @@ import (
 // itself. Arrows point one way: from cmd to the libraries, never back, and the
 // two libraries do not know each other.
 var mayImport = map[string][]string{
-	"cmd/wsfront":               {"cmd/internal/config", "cmd/internal/admin", "cmd/internal/doctor", "cmd/internal/heap", "cmd/internal/logging", "cmd/internal/metrics", "cmd/internal/publishd", "proxy", "pusher", "pusher/natsbroker", "pusher/syslog", "pusher/schedule", "cmd/internal/apacheconf", "cmd/internal/apacheimport", "cmd/internal/systemd", "cmd/internal/upgrade"},
+	"cmd/wsfront":               {"cmd/internal/config", "cmd/internal/admin", "cmd/internal/statuspage", "cmd/internal/doctor", "cmd/internal/heap", "cmd/internal/logging", "cmd/internal/metrics", "cmd/internal/publishd", "proxy", "pusher", "pusher/natsbroker", "pusher/syslog", "pusher/schedule", "cmd/internal/apacheconf", "cmd/internal/apacheimport", "cmd/internal/systemd", "cmd/internal/upgrade"},
 	"cmd/internal/admin":        {"proxy", "pusher"},
 	"cmd/internal/apacheconf":   {},
 	"cmd/internal/apacheimport": {"cmd/internal/apacheconf", "cmd/internal/config"},
@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"cmd/internal/logging":      {},
 	"cmd/internal/metrics":      {"proxy", "proxy/tally", "pusher"},
 	"cmd/internal/publishd":     {"proxy/http1"},
+	"cmd/internal/statuspage":   {"cmd/internal/admin", "proxy", "pusher"},
 	"proxy":                     {"proxy/tally", "proxy/diagnosis", "proxy/http1", "proxy/http2", "proxy/record", "proxy/frame", "proxy/relay", "proxy/park"},
 	"proxy/diagnosis":           {},
 	"proxy/http1":               {},
