@@ -10,8 +10,6 @@ import (
 
 	"wsfront/cmd/internal/admin"
 	"wsfront/cmd/internal/config"
-	"wsfront/cmd/internal/metrics"
-	"wsfront/pusher"
 )
 
 // apply puts a new configuration into effect, or returns why not.
@@ -46,6 +44,7 @@ func (s *service) apply(file *config.File) error {
 		}
 		return file.Explain(err)
 	}
+	s.life.apply(file)
 	if s.file = file; first {
 		s.push.startPublish(s)
 	}
@@ -68,6 +67,7 @@ func (s *service) reloadLogged() error {
 	// After a refusal as well: whoever rotates the log does not know of it.
 	s.reopen()
 	if err != nil {
+		s.life.refuse(err)
 		s.log.Error(eventReloadRefused, "problem", err.Error())
 		s.manager.Ready("the last reload was refused: " + err.Error())
 		return err
@@ -103,10 +103,10 @@ func (s *service) takeSignals(orders <-chan os.Signal) {
 	}
 }
 
-// takeOrders serves wsfront reload, upgrade, health and metrics until the service ends or
+// takeOrders serves the admin socket until the service ends or
 // has a successor. A server that cannot have its socket serves all the same.
 func (s *service) takeOrders(state string) {
-	orders, err := admin.Listen(state, admin.Orders{Reload: s.reloadLogged, Upgrade: s.upgrade}, metrics.Handler(s.sources()), s.before != nil)
+	orders, err := admin.Listen(state, s.observed(), s.before != nil)
 	if err != nil {
 		s.log.Warn(eventNoAdmin, "reason", err.Error())
 		return
@@ -119,42 +119,4 @@ func (s *service) takeOrders(state string) {
 			s.log.Warn(eventNoAdmin, "reason", err.Error())
 		}
 	})
-}
-
-// sources are the parts that metrics tell of.
-func (s *service) sources() metrics.Sources {
-	return metrics.Sources{
-		Version: version(),
-		Limits:  map[string]func() map[string]uint64{"front": s.front.LimitHits, "push": s.pushLimits},
-		Panics:  map[string]func() uint64{"front": s.front.Panics, "push": s.pushPanics, "publish": s.counts.Panics.Load},
-	}
-}
-
-// hub is that of the push service that runs, or nil.
-func (s *service) hub() *pusher.Hub {
-	s.reloading.Lock()
-	defer s.reloading.Unlock()
-	if s.push == nil {
-		return nil
-	}
-	return s.push.hub
-}
-
-// pushLimits are those of the file's section push.
-func (s *service) pushLimits() map[string]uint64 {
-	hub := s.hub()
-	if hub == nil {
-		return nil
-	}
-	all := hub.LimitHits()
-	all["publish.max_connections"] = s.counts.Refused.Load()
-	return all
-}
-
-func (s *service) pushPanics() uint64 {
-	hub := s.hub()
-	if hub == nil {
-		return 0
-	}
-	return hub.Panics()
 }

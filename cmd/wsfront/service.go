@@ -55,6 +55,8 @@ type service struct {
 	// reload reads the configuration again and applies it; nil when there is
 	// no file.
 	reload     func() error
+	started    time.Time
+	life       configLife
 	ordering   sync.Mutex    // held while a reload or an upgrade is under way
 	orders     *admin.Server // nil where there is none
 	stopOrders context.CancelFunc
@@ -81,7 +83,8 @@ type service struct {
 // newService checks the configuration and binds its addresses, or takes those of
 // before. What is wrong with a value of file is a proxy.FieldError.
 func newService(file *config.File, flags publishFlags, before *upgrade.Predecessor, stdout, stderr io.Writer) (_ *service, err error) {
-	s := &service{log: slog.New(file.Log.Handler(stderr)), file: file, flags: flags, before: before}
+	s := &service{log: slog.New(file.Log.Handler(stderr)), file: file, flags: flags, before: before, started: time.Now()}
+	s.life.begin(file)
 	s.manager = systemd.NewManager(s.log)
 	s.main, s.notMain = context.WithCancel(context.Background())
 	if s.program, err = upgrade.Self(); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -30,18 +29,10 @@ type Server struct {
 	http     *http.Server
 }
 
-// Orders are what is done for those that come, never twice at a time by one
-// client. An error is the answer.
-type Orders struct {
-	Reload  func() error // POST /reload
-	Upgrade func() error // POST /upgrade
-}
-
 // Listen makes the socket in a state folder. A socket that a dead process left
 // behind is replaced; one that answers belongs to a server that runs, and is an
-// error, unless this process takes the place of that one. metrics answers GET
-// /metrics.
-func Listen(state string, orders Orders, metrics http.Handler, successor bool) (*Server, error) {
+// error, unless this process takes the place of that one.
+func Listen(state string, sources Sources, successor bool) (*Server, error) {
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		return nil, fmt.Errorf("make the state folder: %w", err)
 	}
@@ -62,19 +53,7 @@ func Listen(state string, orders Orders, metrics http.Handler, successor bool) (
 		l.Close()
 		return nil, fmt.Errorf("make the admin socket private: %w", err)
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
-	for path, order := range map[string]func() error{"/reload": orders.Reload, "/upgrade": orders.Upgrade} {
-		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, _ *http.Request) {
-			if err := order(); err != nil {
-				http.Error(w, err.Error(), http.StatusConflict)
-				return
-			}
-			io.WriteString(w, "done\n")
-		})
-	}
-	mux.Handle("GET /metrics", metrics)
-	return &Server{listener: l, http: &http.Server{Handler: mux, ReadHeaderTimeout: requestTimeout}}, nil
+	return &Server{listener: l, http: &http.Server{Handler: mux(sources), ReadHeaderTimeout: requestTimeout}}, nil
 }
 
 // KeepSocket says whether the socket stays when Run ends, as it is another

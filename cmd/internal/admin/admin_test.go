@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func start(t *testing.T, state string, reload func() error) {
 	t.Helper()
-	s, err := Listen(state, Orders{Reload: reload, Upgrade: reload}, http.HandlerFunc(someMetrics), false)
+	s, err := Listen(state, Sources{Reload: reload, Upgrade: reload, Metrics: http.HandlerFunc(someMetrics)}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestListen_ReplacesASocketLeftBehindButNotALiveOne(t *testing.T) {
 	if info, err := os.Stat(Socket(state)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("socket: %v, %v", info, err)
 	}
-	if _, err := Listen(state, Orders{}, http.HandlerFunc(someMetrics), false); err == nil || !strings.Contains(err.Error(), "another wsfront runs") {
+	if _, err := Listen(state, Sources{}, false); err == nil || !strings.Contains(err.Error(), "another wsfront runs") {
 		t.Fatalf("second server: %v", err)
 	}
 }
@@ -119,12 +119,12 @@ func TestOrders_OfALaterVersion(t *testing.T) {
 // The process whose place is taken does not take the new one's socket along.
 func TestListen_SuccessorReplacesALiveSocket(t *testing.T) {
 	state := t.TempDir()
-	old, err := Listen(state, Orders{}, http.HandlerFunc(someMetrics), false)
+	old, err := Listen(state, Sources{}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	old.KeepSocket(true)
-	next, err := Listen(state, Orders{}, http.HandlerFunc(someMetrics), true)
+	next, err := Listen(state, Sources{}, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,6 +36,12 @@ type Status struct {
 	Limits map[string]uint64 `json:"limits"`
 }
 
+// Readiness is GET /readyz for those who accept JSON.
+type Readiness struct {
+	Ready    bool     `json:"ready"`
+	NotReady []string `json:"not_ready"`
+}
+
 // ConfigStatus is the configuration in effect.
 type ConfigStatus struct {
 	File string `json:"file"` // "" where the server runs by flags

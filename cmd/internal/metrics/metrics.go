@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"context"
 	"net/http"
 	"runtime"
 	"time"
@@ -8,14 +9,33 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"wsfront/proxy"
+	"wsfront/pusher"
 )
 
 // Sources are the parts of a running wsfront that have something to tell, by
-// functions that may be called concurrently and return at once. Parts go by name:
-// front, push, and publish for its API.
+// functions that may be called concurrently and return at once; those that take a
+// context return when it is done. What a nil function would tell is left out.
+// Parts go by name: front, push, and publish for its API.
 type Sources struct {
 	// Version is that of the program.
 	Version string
+
+	// Config tells of the configuration in effect and of reloads.
+	Config func() Config
+
+	// Front is Server.Counts, and Certificates is Server.Certificates.
+	Front        func() proxy.Counts
+	Certificates func() []proxy.CertificateState
+
+	// Push is Hub.Counts of the push service that runs, or false where none does.
+	Push func(context.Context) (pusher.Counts, bool)
+
+	// Ready says whether the server should get traffic, as GET /readyz does, and
+	// Draining whether it is about to end.
+	Ready    func(context.Context) bool
+	Draining func() bool
 
 	// Limits tells, for each part, how often each of its limits was reached since
 	// the start, by the limit's key in the configuration file. A limit that was
@@ -25,6 +45,19 @@ type Sources struct {
 	// Panics tells, for each part, how many faults ended one request or connection
 	// since the start.
 	Panics map[string]func() uint64
+}
+
+// Config is the configuration in effect, and what came of orders to read it again
+// since the start.
+type Config struct {
+	// Version is the same for the same configuration.
+	Version string
+	// Loaded is since when it is in effect.
+	Loaded time.Time
+	// Applied and Refused are how many reloads were, and LastRefused says that the
+	// last one was: what stands in the file is not what is in effect.
+	Applied, Refused uint64
+	LastRefused      bool
 }
 
 const (
