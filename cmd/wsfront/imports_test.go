@@ -16,7 +16,7 @@ import (
 // itself. Arrows point one way: from cmd to the libraries, never back, and the
 // two libraries do not know each other.
 var mayImport = map[string][]string{
-	"cmd/wsfront":               {"cmd/internal/config", "cmd/internal/admin", "cmd/internal/doctor", "cmd/internal/heap", "cmd/internal/metrics", "cmd/internal/publishd", "cmd/internal/screen", "proxy", "pusher", "pusher/natsbroker", "pusher/syslog", "pusher/schedule", "cmd/internal/apacheconf", "cmd/internal/apacheimport", "cmd/internal/systemd", "cmd/internal/upgrade"},
+	"cmd/wsfront":               {"cmd/internal/config", "cmd/internal/admin", "cmd/internal/doctor", "cmd/internal/heap", "cmd/internal/metrics", "cmd/internal/publishd", "cmd/internal/screen", "cmd/internal/top", "proxy", "pusher", "pusher/natsbroker", "pusher/syslog", "pusher/schedule", "cmd/internal/apacheconf", "cmd/internal/apacheimport", "cmd/internal/systemd", "cmd/internal/upgrade"},
 	"cmd/internal/admin":        {"proxy", "pusher"},
 	"cmd/internal/apacheconf":   {},
 	"cmd/internal/apacheimport": {"cmd/internal/apacheconf", "cmd/internal/config"},
@@ -43,11 +43,13 @@ var mayImport = map[string][]string{
 	"pusher/brokertest":         {"pusher"},
 	"cmd/internal/systemd":      {},
 	"cmd/internal/upgrade":      {},
+	"cmd/internal/top":          {"cmd/internal/admin", "cmd/internal/screen", "proxy", "pusher"},
 }
 
 // onlyIn names the files that may import a library, or the folders where several
 // files need it.
 var onlyIn = map[string][]string{
+	"charm.land/bubbletea/v2":          {"cmd/internal/top"},
 	"github.com/caddyserver/certmagic": {"proxy/acme.go"},
 	"github.com/coreos/go-systemd/v22": {"cmd/internal/systemd"},
 	"github.com/go-jose/go-jose/v4":    {"pusher/token.go", "pusher/claims.go", "pusher/jwks.go"},
