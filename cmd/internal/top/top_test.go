@@ -244,8 +244,8 @@ func TestView_FitsAnyTerminal(t *testing.T) {
 	s.tunnels[99].UserAgent = "\x1b[2J\u202e evil 日本語"
 	start(t, state, s)
 	m := watch(t, state)
-	for width := 1; width < 150; width += 7 {
-		for height := 1; height < 60; height += 3 {
+	for _, width := range []int{1, 19, 20, 33, 60, 80, 100, 150} {
+		for _, height := range []int{1, 7, 8, 13, 24, 60} {
 			m.Update(tea.WindowSizeMsg{Width: width, Height: height})
 			for range tabs {
 				press(t, m, "tab", "end", "home")
