@@ -55,6 +55,7 @@ func (a *accessLog) print(line []byte) {
 	switch {
 	case err != nil:
 		a.torn = a.torn || n > 0
+		a.allLost.Add(1)
 		if a.lost++; a.lost == 1 {
 			a.log.Error(eventAccessWriteFailed, "file", a.path, "error", err.Error(), "hint", "make room there, or name another file by access_log.file; until then lines are lost")
 		}

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -39,13 +40,14 @@ type accessLog struct {
 	skip  []string    // what gets no line
 	lines sync.Pool   // of *[]byte
 
-	mu   sync.Mutex // whole lines, whatever out is
-	out  io.Writer
-	file *os.File // out, where that is a file of our own
-	path string   // of file
-	lost int      // lines since the last one that was written
-	torn bool     // half a line was written
-	log  *slog.Logger
+	mu      sync.Mutex // whole lines, whatever out is
+	out     io.Writer
+	file    *os.File      // out, where that is a file of our own
+	path    string        // of file
+	lost    int           // lines since the last one that was written
+	allLost atomic.Uint64 // lines that could not be written
+	torn    bool          // half a line was written
+	log     *slog.Logger
 }
 
 // accessForm writes the three parts of a line. Only the middle one has to wait

@@ -79,9 +79,9 @@ func acmeRoots(c ACME) (*x509.CertPool, error) {
 
 // startACME begins maintenance; stop ends it. secure and plain are the
 // addresses that are bound and served by us.
-func startACME(c ACME, roots *x509.CertPool, storage string, secure, plain []net.Addr, timing acmeTiming, log *slog.Logger) *acme {
+func startACME(c ACME, roots *x509.CertPool, storage string, secure, plain []net.Addr, timing acmeTiming, account *certAccount, log *slog.Logger) *acme {
 	a := &acme{
-		log:        certLog{Logger: log, storage: storage, ca: c.CA},
+		log:        certLog{Logger: log, account: account, storage: storage, ca: c.CA},
 		firstRetry: timing.firstRetry,
 		names:      map[string]context.CancelFunc{},
 	}
@@ -198,6 +198,9 @@ func (a *acme) keep(ctx context.Context, name string) {
 	}
 	for wait := a.firstRetry; ; wait = min(2*wait, longestRetry) {
 		err := a.obtain(ctx, name)
+		if err == nil { // by another process that shares the storage, it may be
+			a.log.account.succeed(name)
+		}
 		if err == nil || ctx.Err() != nil {
 			return
 		}
@@ -240,6 +243,17 @@ func (a *acme) load(ctx context.Context, name string) (certmagic.Certificate, er
 	return cert, nil
 }
 
+// current is the certificate of a name that is loaded, or nil, and whether it is
+// due to be renewed.
+func (a *acme) current(name string) (leaf *x509.Certificate, due bool) {
+	for _, cert := range a.cache.AllMatchingCertificates(name) {
+		if cert.Leaf != nil && (leaf == nil || cert.Leaf.NotAfter.After(leaf.NotAfter)) {
+			leaf, due = cert.Leaf, cert.NeedsRenewal(a.kept)
+		}
+	}
+	return leaf, due
+}
+
 // oneTry is the key of the function that ends a context with a cause.
 type oneTry struct{}
 
@@ -265,11 +279,18 @@ func (a *acme) event(ctx context.Context, event string, data map[string]any) err
 	renewal, _ := data["renewal"].(bool)
 	switch event {
 	case "cert_obtained":
-		message := eventCertObtained
+		message, count := eventCertObtained, &a.log.account.obtained
 		if renewal {
-			message = eventCertRenewed
+			message, count = eventCertRenewed, &a.log.account.renewed
 		}
+		count.Add(1)
+		a.log.account.succeed(name)
 		a.log.Info(message, "name", name, "issuer", data["issuer"])
+	case "cached_managed_cert":
+		names, _ := data["sans"].([]string)
+		for _, name := range names {
+			a.log.account.load(name)
+		}
 	case "cert_failed":
 		err, _ := data["error"].(error)
 		if cancel, ok := ctx.Value(oneTry{}).(context.CancelCauseFunc); ok {

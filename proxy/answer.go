@@ -76,6 +76,7 @@ func (t *attempt) pass() {
 	if err := t.passBody(); err != nil {
 		x.abort()
 		if x.down.err() == nil && !b.gone.Load() {
+			x.choice.member.backend.account.failures.add(answerBrokenOff)
 			x.reason = fmt.Sprintf("the answer of backend %s broke off after %d bytes (%v); the client's was cut as well", x.choice.member.backend.written, x.sent, err)
 		}
 		return
@@ -90,6 +91,7 @@ func (t *attempt) passBody() error {
 		piece, err := t.b.body.Next()
 		if len(piece) > 0 {
 			t.x.sent += int64(len(piece))
+			t.x.gave(int64(len(piece)))
 			t.x.down.write(piece)
 			if err := t.x.down.err(); err != nil {
 				return err

@@ -32,6 +32,7 @@ type backend struct {
 	host    string      // host[:port] as the backend's own links would write it
 	path    string      // replaces the route's path; "" keeps the request's path
 	tls     *tls.Config // nil for a backend without TLS, and before secure
+	account *backendAccount
 }
 
 // parseBackend understands one App or Tunnel value. plain and secure are the
@@ -111,8 +112,27 @@ func (b *backend) secure(config *tls.Config) {
 
 func (b *backend) isTLS() bool { return b.scheme == "https" || b.scheme == "wss" }
 
-// dial connects, and does the TLS handshake where the backend has one.
+// dial connects, and counts what comes of it.
 func (b *backend) dial(ctx context.Context) (net.Conn, error) {
+	begin := time.Now()
+	conn, err := b.reach(ctx)
+	switch {
+	case err == nil:
+		b.account.connected(time.Since(begin))
+	case ctx.Err() == nil: // else it was given up, which is nothing about the backend
+		b.account.connectFailures.add(connectFailure(err))
+		b.account.unreached(b, err)
+	}
+	return conn, err
+}
+
+// backendTLSError says that the TLS handshake with a backend failed.
+type backendTLSError struct{ error }
+
+func (e *backendTLSError) Unwrap() error { return e.error }
+
+// reach connects, and does the TLS handshake where the backend has one.
+func (b *backend) reach(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	var d net.Dialer
@@ -126,7 +146,7 @@ func (b *backend) dial(ctx context.Context) (net.Conn, error) {
 	secured, err := record.Client(ctx, conn, b.tls)
 	if err != nil {
 		conn.Close()
-		return nil, fmt.Errorf("TLS to backend %s: %w", b.written, err)
+		return nil, &backendTLSError{fmt.Errorf("TLS to backend %s: %w", b.written, err)}
 	}
 	return secured, nil
 }

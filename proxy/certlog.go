@@ -15,6 +15,7 @@ import (
 // certLog writes what happens to certificates, each failure with what to do.
 type certLog struct {
 	*slog.Logger
+	account *certAccount
 	storage string // the folder of certificates
 	ca      string // the directory's URL
 	plain   string // where HTTP-01 is answered, "" for nowhere
@@ -24,7 +25,9 @@ type certLog struct {
 // failed says that a name has no new certificate. A retry of 0 is one that
 // certmagic times.
 func (l *certLog) failed(name string, err error, retry time.Duration) {
-	attrs := []any{"name", name, "error", err.Error(), "hint", l.hint(name, err)}
+	f := certFailure{at: time.Now(), error: err.Error(), hint: l.hint(name, err), retry: retry}
+	l.account.fail(name, f)
+	attrs := []any{"name", name, "error", f.error, "hint", f.hint}
 	if retry > 0 {
 		attrs = append(attrs, "retry_in", retry)
 	}

@@ -51,7 +51,7 @@ func TestCertLog_HintSaysWhatToDo(t *testing.T) {
 
 func TestCertLog_MessagesOfTheLibrary(t *testing.T) {
 	events := &tlsEvents{changed: make(chan struct{})}
-	logger := zap.New(zapBridge{log: &certLog{Logger: slog.New(events), storage: "/state"}}).Named("maintenance").With(zap.String("cache", "c"))
+	logger := zap.New(zapBridge{log: &certLog{Logger: slog.New(events), account: newCertAccount(), storage: "/state"}}).Named("maintenance").With(zap.String("cache", "c"))
 	logger.Info("started")
 	events.wait(t, eventCertLibrary, "DEBUG", "logger=maintenance", "message=started", "cache=c")
 	logger.Error("stapling OCSP", zap.Error(errors.New("no answer")))

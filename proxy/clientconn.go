@@ -57,6 +57,7 @@ type clientConn struct {
 
 	streams *http2.Conn // if it speaks HTTP/2; the lock of clientConns guards it
 	version uint16      // of TLS, 0 for none
+	content carried     // see carries
 	isNew   bool        // see settle
 	parked  bool        // in that list of clientConns, whose lock guards it
 	counted bool        // by its address
@@ -136,19 +137,28 @@ func (c *clientConn) secure() (protocol string, ok bool) {
 	defer c.server.endHandshake()
 	ctx, cancel := context.WithTimeout(c.server.stopping, c.server.limits.Load().HandshakeTimeout)
 	defer cancel()
-	conn, state, err := c.server.accepter.Handshake(ctx, c.Conn)
+	var asked tlsAsked
+	conn, state, err := c.server.accepter.Handshake(asked.within(ctx), c.Conn)
 	if err != nil {
 		if err == context.DeadlineExceeded {
 			c.server.hits.add(limitHandshakeTimeout, c.peer)
 		}
+		c.server.conns.counts.failed(err)
 		c.server.handshakeRefused(c.Conn, err)
+		c.server.noteTLSFailure(c.peer, &asked, err)
 		_ = c.Conn.Close()
 		return "", false
 	}
+	c.server.conns.counts.succeeded(state.Version)
 	c.server.conns.replace(c, conn)
 	switch state.NegotiatedProtocol {
 	case "", "http/1.1", "h2":
 		c.version = state.Version
+		if state.NegotiatedProtocol == "h2" {
+			c.carries(carriesHTTP2)
+		} else {
+			c.carries(carriesHTTP1)
+		}
 		return state.NegotiatedProtocol, true
 	}
 	_ = conn.Close() // an ACME challenge is over with its handshake (RFC 8737 §3)

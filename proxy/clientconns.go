@@ -21,11 +21,13 @@ type clientConns struct {
 	lot    park.Lot // has those that have been idle for a while
 
 	newcomers newcomers
+	counts    connCounts
 }
 
 // begin serves a connection that was accepted.
 func (s *clientConns) begin(server *Server, l *listener, conn net.Conn) {
 	c := &clientConn{server: server, listener: l, Conn: conn}
+	s.counts.accept(l.secure)
 	if ap, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil {
 		c.peer, c.port = ap.Addr().Unmap(), ap.Port()
 	}
@@ -34,14 +36,21 @@ func (s *clientConns) begin(server *Server, l *listener, conn net.Conn) {
 	}
 	switch {
 	case l.secure && !server.beginHandshake(c.peer):
+		s.counts.refuse(false)
 		conn.Close()
 		return
 	case !s.add(c):
 		if l.secure {
 			server.endHandshake()
+			s.counts.refuse(server.closing.Load())
 		}
 		conn.Close()
 		return
+	}
+	if l.secure {
+		c.carries(carriesHandshake)
+	} else {
+		c.carries(carriesHTTP1)
 	}
 	go c.run() // ended by the client or by drain, which waits for the connection
 }
@@ -67,6 +76,7 @@ func (s *clientConns) replace(c *clientConn, conn net.Conn) {
 func (s *clientConns) done(c *clientConn) {
 	defer s.wg.Done()
 	c.settle()
+	c.carries(carriesNothing)
 	s.leave(c)
 }
 

@@ -35,7 +35,8 @@ type RouteCounts struct {
 	// Site is the site's first host, Route the route's path or match.
 	Site, Route string
 	// Requests are those that are over, by their status; 499 is one that was cut
-	// before its answer began, 101 a tunnel.
+	// before its answer began, 101 one whose connection was given away (to a tunnel,
+	// or to a Handler that is done with it), 600 any status above 599.
 	Requests map[int]uint64
 	// Duration is from the end of a request's head to the end of its answer, by the
 	// class of its status, such as 2xx. Tunnels are not in it, nor is what a push
@@ -81,7 +82,7 @@ type BackendCounts struct {
 	// configuration.
 	Pool, Backend string
 	// Up is false while a backend of a pool is left out since it could not be
-	// reached.
+	// reached, and for one without a pool once the last attempt to reach it failed.
 	Up bool
 	// Open are the exchanges and tunnels under way; 0 for one without a pool.
 	Open int
@@ -93,6 +94,7 @@ type BackendCounts struct {
 	ConnectDuration tally.Distribution
 	// ResponseDuration is from when a request was sent to the head of its answer.
 	ResponseDuration tally.Distribution
-	// Failures are the attempts that gave no answer, by one of a few reasons.
+	// Failures are the attempts that gave no answer over a connection that came
+	// about, or half of one, by one of a few reasons.
 	Failures map[string]uint64
 }

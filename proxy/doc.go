@@ -29,7 +29,8 @@
 //	answer.go      streams the backend's answer back, its links and cookies in
 //	               the client's view (rewrite.go), its fields as the route wants
 //	               them (fieldrules.go)
-//	accesslog.go   writes one line when it is over (accessfile.go)
+//	accesslog.go   writes one line when it is over (accessfile.go); what failed
+//	               is logged and remembered (failures.go, tlsfailure.go)
 //
 // A redirect route (redirectroute.go) answers by itself in the place of
 // forward.go, as a handler does.

@@ -11,9 +11,9 @@ const (
 	// eventAcceptFailed: there was no room for another connection; one line in 10 s
 	// at most. Attributes: address, error, count (of failures since the last line).
 	eventAcceptFailed = "accept.failed"
-	// eventRequestFailed: a request was answered with an error of our own.
-	// Attributes: id, client, site, route, backend, method, path, status,
-	// reason.
+	// eventRequestFailed: a request was answered with an error of our own, or cut.
+	// Attributes: id, client, site (its first host), host (as the client wrote it),
+	// route, backend, method, path, status, reason.
 	eventRequestFailed = "request.failed"
 	// eventHandshakeFailed: a WebSocket handshake did not become a tunnel.
 	// Attributes as request.failed, and cause, one of package diagnosis's.

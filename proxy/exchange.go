@@ -199,6 +199,7 @@ func (x *exchange) answer(status int, body []byte) {
 	x.start(status, nil, int64(len(body)))
 	if len(body) > 0 && !x.isHead() {
 		x.sent = int64(len(body))
+		x.gave(x.sent)
 		x.down.write(body)
 	}
 	x.down.end(nil)

@@ -69,6 +69,7 @@ func (forwarder) serve(x *exchange) {
 			// its own.
 			t.end()
 			b.close()
+			*t = attempt{}
 			continue
 		}
 		if err != nil {
@@ -202,6 +203,9 @@ func (t *attempt) readAnswer() error {
 		if n > 0 {
 			b.reader.Discard(n)
 			final, err := t.head()
+			if final && err == nil {
+				t.x.choice.member.backend.account.answered(time.Since(t.began))
+			}
 			if final || err != nil {
 				return err
 			}
@@ -310,6 +314,9 @@ func (t *attempt) failed(err error) {
 
 // backendFailed answers for a backend that did not.
 func (x *exchange) backendFailed(err error) {
+	if x.attempt.b != nil { // else no connection came about, which dial has counted
+		x.choice.member.backend.account.failures.add(answerFailure(err))
+	}
 	status, reason := x.choice.member.backend.explain(err)
 	if x.choice.exhausted() {
 		reason = fmt.Sprintf("no backend of pool %s can be reached; of the last one: %s", x.choice.pool.name, reason)

@@ -18,7 +18,7 @@ import (
 // for, with the limits of a file that names none.
 func bareServer(access *accessLog) *Server {
 	log := slog.New(slog.DiscardHandler)
-	s := &Server{log: log, access: access, hits: newLimitHits(log)}
+	s := &Server{log: log, access: access, hits: newLimitHits(log), unrouted: newRouteAccount()}
 	s.table.Store(&table{})
 	s.limits.Store(newLimits(Config{}.withDefaults()))
 	return s

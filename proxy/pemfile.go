@@ -14,11 +14,14 @@ import (
 // pemFile is a certificate and key in two files, read again when they change.
 type pemFile struct {
 	cert, key string
+	hosts     []string // of the site, which it is to cover
 	pair      atomic.Pointer[tls.Certificate]
 
 	// Only the goroutine that polls uses these.
 	served fileState // of the files that were last dealt with
 	broken fileState // of files that did not load, once
+
+	unread atomic.Pointer[certProblem] // that what has changed does not load; nil where it does
 }
 
 // fileState tells whether a pair of files has changed. Symbolic links are
@@ -101,34 +104,46 @@ func (f *pemFile) poll(log *slog.Logger) {
 	if err != nil {
 		if now.same(f.broken) {
 			f.served = now
-			log.Error(eventCertReloadFailed, "cert", f.cert, "key", f.key, "error", err.Error(),
-				"hint", "the certificate read before goes on serving, until "+f.pair.Load().Leaf.NotAfter.Format(time.RFC3339)+"; put a good pair in place")
+			hint := "the certificate read before goes on serving, until " + f.pair.Load().Leaf.NotAfter.Format(time.RFC3339) + "; put a good pair in place"
+			f.unread.Store(&certProblem{"the changed files cannot be used: " + err.Error(), hint})
+			log.Error(eventCertReloadFailed, "cert", f.cert, "key", f.key, "error", err.Error(), "hint", hint)
 		}
 		f.broken = now
 		return
 	}
 	f.pair.Store(pair)
+	f.unread.Store(nil)
 	f.served = now
 	log.Info(eventCertReload, "cert", f.cert, "not_after", pair.Leaf.NotAfter)
 }
 
+// certProblem is what is wrong with a certificate, and what to do.
+type certProblem struct{ problem, hint string }
+
 // examine warns about a pair that clients will not accept.
-func (f *pemFile) examine(hosts []string, log *slog.Logger) {
+func (f *pemFile) examine(log *slog.Logger) {
+	for _, p := range f.problems() {
+		log.Warn(eventCertUnfit, "cert", f.cert, "problem", p.problem, "hint", p.hint)
+	}
+}
+
+// problems are why clients will not accept the pair.
+func (f *pemFile) problems() (list []certProblem) {
 	leaf := f.pair.Load().Leaf
 	if now := time.Now(); now.After(leaf.NotAfter) {
-		log.Warn(eventCertUnfit, "cert", f.cert, "problem", "expired on "+leaf.NotAfter.Format(time.RFC3339),
-			"hint", "clients will refuse it; renew it")
+		list = append(list, certProblem{"expired on " + leaf.NotAfter.Format(time.RFC3339), "clients will refuse it; renew it"})
 	} else if now.Before(leaf.NotBefore) {
-		log.Warn(eventCertUnfit, "cert", f.cert, "problem", "is not valid before "+leaf.NotBefore.Format(time.RFC3339),
-			"hint", "clients will refuse it until then; is this machine's clock right?")
+		list = append(list, certProblem{"is not valid before " + leaf.NotBefore.Format(time.RFC3339),
+			"clients will refuse it until then; is this machine's clock right?"})
 	}
-	for _, host := range hosts {
+	for _, host := range f.hosts {
 		if host == "*" || leaf.VerifyHostname(sample(host)) == nil {
 			continue
 		}
-		log.Warn(eventCertUnfit, "cert", f.cert, "problem", "does not cover "+host,
-			"hint", "clients will refuse it for that name; get a certificate that lists it, or take the name out of hosts")
+		list = append(list, certProblem{"does not cover " + host,
+			"clients will refuse it for that name; get a certificate that lists it, or take the name out of hosts"})
 	}
+	return list
 }
 
 // sample is a name that a host entry takes: that of a wildcard, or itself.

@@ -79,6 +79,7 @@ type pools struct {
 	configured []Pool
 	shared     map[poolKey]*pool
 	all        []*pool // those of single backends as well
+	accounts   map[backendID]*backendAccount
 }
 
 // poolKey is what routes have in common that share a pool: its connections, and
@@ -105,7 +106,7 @@ func (s *pools) lead(rt *route, written, plain, secure string, config *tls.Confi
 		return err
 	}
 	rt.pool, rt.path, rt.template = onlyBackend(b, config), b.path, template
-	s.all = append(s.all, rt.pool)
+	s.add(rt.pool)
 	return nil
 }
 
@@ -122,12 +123,38 @@ func (s *pools) get(key poolKey, config *tls.Config) (*pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.all, s.shared[key] = append(s.all, p), p
+	s.shared[key] = p
+	s.add(p)
 	return p, nil
 }
 
+// add takes a pool in, and gives its backends their accounts: those of other
+// pools that lead to the same ones.
+func (s *pools) add(p *pool) {
+	s.all = append(s.all, p)
+	for _, m := range p.members {
+		id := backendID{p.name, m.backend.written}
+		if s.accounts[id] == nil {
+			s.accounts[id] = newBackendAccount()
+		}
+		m.backend.account = s.accounts[id]
+	}
+}
+
+// keepAccounts has backends go on with the accounts that they had.
+func (s *pools) keepAccounts(before *pools) {
+	for _, p := range s.all {
+		for _, m := range p.members {
+			id := backendID{p.name, m.backend.written}
+			if earlier := before.accounts[id]; earlier != nil {
+				s.accounts[id], m.backend.account = earlier, earlier
+			}
+		}
+	}
+}
+
 func newPools(configured []Pool) *pools {
-	return &pools{configured: configured, shared: map[poolKey]*pool{}}
+	return &pools{configured: configured, shared: map[poolKey]*pool{}, accounts: map[backendID]*backendAccount{}}
 }
 
 func (s *pools) close() {

@@ -239,6 +239,7 @@ func (w *responseWriter) Write(p []byte) (n int, err error) {
 func (w *responseWriter) wrote(n int64) {
 	w.written += n
 	w.x.sent += n
+	w.x.gave(n)
 }
 
 // fail answers with an error of our own, whatever the handler had begun to

@@ -16,6 +16,7 @@ type table struct {
 	trusted   []netip.Prefix
 	passwords map[string]*passwordFile // by path
 	pools     *pools
+	accounts  map[routeID]*routeAccount
 }
 
 // site is a Site in effect.
@@ -39,8 +40,11 @@ type route struct {
 	path     string         // of the App or Tunnel, which replaces Path; "" keeps the request's
 	handler  handler        // of requests; nil for tunnel routes
 	tunnel   tunnelTerms
-	tenures  []*tenure      // of what outlives a request, the first for what comes; nil where nothing does
+	tenures  []*tenure // of what outlives a request, the first for what comes; nil where nothing does
+	account  *routeAccount
+	place    int            // in Site.Routes
 	messages *messageTunnel // nil but for tunnels of mode message
+	tunnels  *tunnelAccount // of what comes by handshakes; nil where none lead
 	folder   *files         // of a route with Fallthrough; nil for others
 	guard    *guard         // nil for a route that asks for no password
 	answers  *fieldRules    // for what the client gets

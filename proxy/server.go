@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -39,9 +38,12 @@ type Server struct {
 	streamServer atomic.Pointer[http2.Server]
 	date         dateCache
 	panics       atomic.Uint64
+	failures     failures
 
 	relay      *relay.Engine
 	tunnels    openTunnels
+	accounts   tunnelAccounts
+	unrouted   *routeAccount // of requests that find no route
 	limits     atomic.Pointer[limits]
 	hits       *limitHits
 	handshakes openHandshakes
@@ -72,7 +74,7 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: cfg.withDefaults(), log: log, hits: newLimitHits(log), addressGroup: addressGroup, givenWay: make(chan struct{}),
+		cfg: cfg.withDefaults(), log: log, hits: newLimitHits(log), addressGroup: addressGroup, unrouted: newRouteAccount(), givenWay: make(chan struct{}),
 		passwordPoll: filePollInterval, passwordChecks: make(chan struct{}, maxPasswordChecks()),
 	}
 	t, err := newTable(s.cfg)
@@ -91,6 +93,7 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 		return nil, fmt.Errorf("prepare for tunnels: %w", err)
 	}
 	s.accepter = record.NewAccepter(s.certs.tlsConfig())
+	s.conns.counts.init()
 	s.conns.newcomers.none = make(chan struct{}, 1)
 	s.turns.New = func() any { return new(turn) }
 	s.streams.New = func() any { return new(stream) }
@@ -99,6 +102,8 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	s.cutting, s.cut = context.WithCancel(context.Background())
 	s.limits.Store(newLimits(s.cfg))
 	t.succeed(nil, s.stopping)
+	t.addAccounts(nil)
+	s.accounts.adopt(t)
 	s.table.Store(t)
 	s.streamServer.Store(s.newStreamServer(s.cfg.Limits))
 	return s, nil
@@ -132,6 +137,8 @@ func (s *Server) Reload(cfg Config) error {
 	s.limits.Store(newLimits(cfg))
 	s.streamServer.Store(s.newStreamServer(cfg.Limits))
 	t.succeed(s.table.Load(), s.stopping)
+	t.addAccounts(s.table.Load())
+	s.accounts.adopt(t)
 	before := s.table.Swap(t)
 	before.end(t, s.relay, cfg.DrainTimeout/2)
 	before.close()
@@ -204,34 +211,17 @@ func (s *Server) serve(x *exchange) {
 	x.route.handler.serve(x)
 }
 
-// finish writes the log lines of an exchange that is over. That of a tunnel
-// comes when the tunnel ends.
+// finish counts an exchange that is over, and writes its log lines. That of a
+// tunnel comes when the tunnel ends.
 func (s *Server) finish(x *exchange) {
+	s.count(x)
 	if x.switched {
 		return
 	}
 	if x.reason != "" {
-		s.logFailure(x)
+		s.noteFailure(x)
+	} else {
+		s.noteRefusal(x)
 	}
 	s.access.write(x)
-}
-
-func (s *Server) logFailure(x *exchange) {
-	route, backend := "", ""
-	if x.route != nil {
-		route = x.route.name
-		if x.route.pool != nil {
-			backend = x.route.pool.written
-		}
-	}
-	if x.choice.member != nil {
-		backend = x.choice.member.backend.written
-	}
-	attributes := []any{"id", string(x.id[:]), "client", x.client, "host", string(x.host), "route", route, "backend", backend,
-		"method", string(x.req.Method), "path", string(x.req.Path), "status", x.status, "reason", x.reason}
-	if x.upgrade {
-		s.log.Warn(eventHandshakeFailed, append(attributes, "cause", string(cmp.Or(x.cause, diagnosis.Refused)))...)
-		return
-	}
-	s.log.Warn(eventRequestFailed, attributes...)
 }

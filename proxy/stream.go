@@ -144,6 +144,7 @@ func (t *stream) readBody() ([]byte, error) {
 		ours = t.allowBody(begin.Add(t.limits.BodyTimeout))
 		piece, err = t.s.ReadBody()
 	}
+	t.took(len(piece))
 	t.pace.took(len(piece), time.Since(begin))
 	if ours && isTimeout(err) && !t.stopped.Load() {
 		t.server.hits.add(limit, t.client)

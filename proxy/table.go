@@ -32,6 +32,7 @@ func (t *table) newSite(at string, c Site) (*site, error) {
 			return nil, err
 		}
 		push = push || rc.Tunnel.Backend != "" || rc.Handler != nil
+		rt.place = i
 		s.routes = append(s.routes, rt)
 	}
 	slices.SortStableFunc(s.routes, (*route).before)

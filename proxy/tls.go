@@ -22,9 +22,10 @@ const filePollInterval = 5 * time.Second
 
 // certificates chooses, obtains and renews the certificates of all sites.
 type certificates struct {
-	log   *slog.Logger
-	table atomic.Pointer[certTable]
-	acme  atomic.Pointer[acme] // nil while no site needs it
+	log     *slog.Logger
+	account *certAccount
+	table   atomic.Pointer[certTable]
+	acme    atomic.Pointer[acme] // nil while no site needs it
 
 	// Shortened by tests, before start.
 	pollInterval time.Duration
@@ -55,7 +56,7 @@ type certSource interface {
 
 // newCertificates reads and makes what is needed before anything is served.
 func newCertificates(cfg Config, log *slog.Logger) (*certificates, error) {
-	c := &certificates{log: log, pollInterval: filePollInterval, config: cfg}
+	c := &certificates{log: log, account: newCertAccount(), pollInterval: filePollInterval, config: cfg}
 	t, err := c.build(cfg)
 	if err != nil {
 		return nil, err
@@ -102,7 +103,8 @@ func (c *certificates) source(t *certTable, cfg Config, s Site) (certSource, err
 		if err != nil {
 			return nil, err
 		}
-		f.examine(s.Hosts, c.log)
+		f.hosts = s.Hosts
+		f.examine(c.log)
 		t.files = append(t.files, f)
 		return f, nil
 	}
@@ -172,7 +174,7 @@ func (c *certificates) manage(t *certTable) {
 		if !t.usesACME || len(c.secure) == 0 {
 			return
 		}
-		a = startACME(c.config.ACME, t.roots, certStorage(c.config.State), c.secure, c.plain, c.timing, c.log)
+		a = startACME(c.config.ACME, t.roots, certStorage(c.config.State), c.secure, c.plain, c.timing, c.account, c.log)
 		c.acme.Store(a)
 	}
 	a.manage(t.kept, c.config.ACME.OnDemand.Ask)
@@ -228,18 +230,30 @@ func (c *certificates) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate
 		// Clients that connect by address name none.
 		name = hostname(hello.Conn.LocalAddr().String())
 	}
+	asked := askedBy(hello)
+	asked.name = name
 	source, ok := c.table.Load().hosts.find([]byte(name))
 	if !ok {
-		c.refused(hello, name, errors.New("no site serves this name; add it to hosts"))
+		asked.refused = errUnserved
+		c.refused(hello, name, errUnserved)
 		return nil, nil // crypto/tls sends the alert unrecognized_name
 	}
 	cert, err := source.certificate(hello, name)
 	if err != nil {
+		asked.refused = err
 		c.refused(hello, name, err)
-		return nil, err
+		return nil, &noCertificateError{err}
 	}
 	return cert, nil
 }
+
+// errUnserved is why a handshake for a name of nobody's is refused.
+var errUnserved = errors.New("no site serves this name; add it to hosts")
+
+// noCertificateError says that a name that is served has no certificate.
+type noCertificateError struct{ error }
+
+func (e *noCertificateError) Unwrap() error { return e.error }
 
 // refused is for debugging only: scanners ask for anything at all hours.
 func (c *certificates) refused(hello *tls.ClientHelloInfo, name string, reason error) {

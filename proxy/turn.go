@@ -229,6 +229,7 @@ func (t *turn) drained() bool {
 		if err != nil {
 			return err == io.EOF
 		}
+		t.took(len(piece))
 		left -= len(piece)
 	}
 	return true
@@ -258,6 +259,7 @@ func (t *turn) readBody() ([]byte, error) {
 		return nil, errBodyStopped
 	}
 	piece, err := t.body.Next()
+	t.took(len(piece))
 	t.pace.took(len(piece), time.Since(begin))
 	if ours && isTimeout(err) && !t.stopped.Load() {
 		t.server.hits.add(limit, t.client)

@@ -58,6 +58,9 @@ func (t *turn) takeOver() (*takenConn, error) {
 	t.keepHead() // the log lines tell of it when its buffer is another connection's
 	c := t.c
 	t.taken, c.gone = true, true
+	if t.route != nil && t.route.Handler != nil { // ACME's challenge has no route
+		c.carries(carriesPush)
+	}
 	conn := c.Conn
 	if w, ok := conn.(interface{ NetConn() net.Conn }); ok && !t.secure {
 		conn = w.NetConn() // the relay wants the socket itself

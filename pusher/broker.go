@@ -65,6 +65,11 @@ type Broker interface {
 	// most limit and in no order.
 	Channels(ctx context.Context, limit int) (map[string]int, error)
 
+	// Size tells how many messages are stored, of all channels together, and how
+	// many bytes they take, what it costs to keep them included: as nearly as can
+	// be told at little cost, and as it was a moment ago.
+	Size(ctx context.Context) (messages, bytes int64, err error)
+
 	// Epoch is this life of the store; it goes into the tokens that clients get.
 	Epoch() string
 

@@ -20,8 +20,9 @@ type Counts struct {
 	// QueueBytes are those that are kept for clients that are behind.
 	QueueBytes int64
 	// Ended are the clients that have gone, by why: closed (by the client, or it
-	// went away), slow (cut off since it did not read), silent (no pong), expired
-	// (not admitted any longer), violation, shutdown and other.
+	// went away), answered (a poll), slow (cut off since it did not read), silent
+	// (no pong), expired (not admitted any longer), dismissed (by the publish API),
+	// violation, shutdown and other.
 	Ended map[string]uint64
 	// Refused are the requests that were answered by an error, by their status.
 	Refused map[int]uint64
@@ -30,6 +31,14 @@ type Counts struct {
 	// HistoryMessages and HistoryBytes are what the store keeps, -1 where it
 	// cannot tell.
 	HistoryMessages, HistoryBytes int64
+	// WebhooksSent are the requests of webhooks that the application has taken, and
+	// questions about clients' messages that it has answered; WebhooksRetried those
+	// that had to be sent again, and WebhooksLost those that it will not get.
+	WebhooksSent, WebhooksRetried, WebhooksLost uint64
+	// AppQuestions are the times that the application was asked whether a client
+	// may listen, by what came of it: allowed, refused and failed (no answer, or
+	// none that can be used).
+	AppQuestions map[string]uint64
 }
 
 // ChannelState is a channel that has clients or stored messages.

@@ -32,7 +32,8 @@ type Memory struct {
 	closed   bool
 	deliver  func(*Entry)
 	seq      uint64
-	bytes    int64
+	count    int64 // of the stored messages
+	bytes    int64 // what they cost
 	channels map[string]*memoryChannel
 	empty    int    // channels without stored messages
 	certain  uint64 // no channel that is not in channels had a message above it
@@ -134,6 +135,7 @@ func (m *Memory) store(ch *memoryChannel, e *memoryEntry) {
 	ch.entries = append(ch.entries, e)
 	ch.bytes += e.cost()
 	m.bytes += e.cost()
+	m.count++
 	if e.older = m.newest; e.older != nil {
 		e.older.newer = e
 	} else {
@@ -173,6 +175,7 @@ func (m *Memory) drop(ch *memoryChannel) {
 	}
 	ch.bytes -= e.cost()
 	m.bytes -= e.cost()
+	m.count--
 	if e.older != nil {
 		e.older.newer = e.newer
 	} else {
@@ -337,6 +340,16 @@ func (m *Memory) Channels(_ context.Context, limit int) (map[string]int, error) 
 		}
 	}
 	return list, nil
+}
+
+func (m *Memory) Size(context.Context) (messages, bytes int64, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return 0, 0, ErrBrokerClosed
+	}
+	m.expire(time.Now())
+	return m.count, m.bytes, nil
 }
 
 func (m *Memory) Epoch() string { return m.epoch }

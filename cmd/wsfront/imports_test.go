@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"cmd/internal/metrics":      {"proxy", "proxy/tally", "pusher"},
 	"cmd/internal/publishd":     {"proxy/http1"},
 	"cmd/internal/screen":       {"cmd/internal/admin", "proxy", "proxy/diagnosis"},
+	"cmd/internal/statuspage":   {"cmd/internal/admin", "proxy", "pusher"},
 	"proxy":                     {"proxy/tally", "proxy/diagnosis", "proxy/http1", "proxy/http2", "proxy/record", "proxy/frame", "proxy/relay", "proxy/park"},
 	"proxy/diagnosis":           {},
 	"proxy/http1":               {},

@@ -61,8 +61,10 @@ func (l *configLife) metrics() metrics.Config {
 }
 
 // observed is what the admin listener tells of this service, and does for it.
-func (s *service) observed() admin.Sources {
+func (s *service) observed(file *config.File) admin.Sources {
 	return admin.Sources{
+		Config:  s.configText,
+		Pprof:   file.Admin.Pprof,
 		Status:  s.status,
 		Metrics: metrics.Handler(s.sources()),
 		Reload:  s.reloadLogged,
@@ -90,19 +92,20 @@ func (s *service) status(context.Context) admin.Status {
 	}
 }
 
-// The states of a server.
-const (
-	stateServing  = "serving"
-	stateDraining = "draining"
-)
+// configText is GET /config.
+func (s *service) configText() []byte {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	return s.file.Redacted()
+}
 
 // state is draining once the service is about to end, or another process has taken
 // its place.
 func (s *service) state() string {
 	if s.parts.Err() != nil || s.main.Err() != nil {
-		return stateDraining
+		return admin.StateDraining
 	}
-	return stateServing
+	return admin.StateServing
 }
 
 // limitsReached are those that were, of all parts.

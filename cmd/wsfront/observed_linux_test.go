@@ -22,10 +22,11 @@ import (
 func observe(t *testing.T, sources admin.Sources) (state string) {
 	t.Helper()
 	state = t.TempDir()
-	s, err := admin.Listen(state, sources, false)
+	l, err := admin.Listen(state, false)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := admin.New(l, admin.Handler(sources, admin.Access{}))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }() // ended and awaited by the cleanup

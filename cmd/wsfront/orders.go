@@ -1,14 +1,12 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"reflect"
 	"syscall"
 
-	"wsfront/cmd/internal/admin"
 	"wsfront/cmd/internal/config"
 )
 
@@ -19,6 +17,8 @@ func (s *service) apply(file *config.File) error {
 	switch {
 	case !reflect.DeepEqual(file.Push, s.file.Push):
 		return fmt.Errorf("config reload not supported for push: old=%+v, new=%+v; restart instead", s.file.Push, file.Push)
+	case file.Admin != s.file.Admin:
+		return fmt.Errorf("config reload not supported for admin: old=%+v, new=%+v; restart instead", s.file.Admin, file.Admin)
 	case file.Log != s.file.Log:
 		return fmt.Errorf("config reload not supported for log: old=%+v, new=%+v; restart instead", s.file.Log, file.Log)
 	}
@@ -101,22 +101,4 @@ func (s *service) takeSignals(orders <-chan os.Signal) {
 			}
 		}
 	}
-}
-
-// takeOrders serves the admin socket until the service ends or
-// has a successor. A server that cannot have its socket serves all the same.
-func (s *service) takeOrders(state string) {
-	orders, err := admin.Listen(state, s.observed(), s.before != nil)
-	if err != nil {
-		s.log.Warn(eventNoAdmin, "reason", err.Error())
-		return
-	}
-	ctx, stop := context.WithCancel(s.parts)
-	s.orders, s.stopOrders = orders, stop
-	s.wg.Go(func() { // ends with s.parts or stopOrders; run waits
-		defer stop()
-		if err := orders.Run(ctx); err != nil {
-			s.log.Warn(eventNoAdmin, "reason", err.Error())
-		}
-	})
 }

@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"wsfront/proxy/frame"
+	"wsfront/proxy/tally"
 )
 
 // An Engine carries tunnels. Its methods may be called concurrently.
 type Engine struct {
 	loops []*loop   // none where every tunnel has goroutines
 	base  time.Time // where its clock begins
+	pings *tally.Histogram
 
 	mu       sync.Mutex
 	live     map[*Tunnel]struct{}
@@ -40,7 +42,7 @@ func NewEngine() (*Engine, error) {
 }
 
 func newEngine() *Engine {
-	return &Engine{base: time.Now(), live: make(map[*Tunnel]struct{})}
+	return &Engine{base: time.Now(), pings: tally.NewHistogram(tally.Latencies()), live: make(map[*Tunnel]struct{})}
 }
 
 // now is the time on the engine's clock, in nanoseconds. It is never 0, which
@@ -176,6 +178,10 @@ func (e *Engine) All() iter.Seq[*Tunnel] {
 		}
 	}
 }
+
+// PingRoundTrip has counted how long clients took to answer the pings of
+// Options.Ping. Whoever carries tunnels by other means may add theirs.
+func (e *Engine) PingRoundTrip() *tally.Histogram { return e.pings }
 
 // snapshot returns the tunnels that live.
 func (e *Engine) snapshot() []*Tunnel {

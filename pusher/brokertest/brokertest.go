@@ -47,6 +47,8 @@ func Run(t *testing.T, newBroker NewBroker) {
 		{"Watch_BeginsAtItsPosition", pusher.History{}, watchPosition},
 		{"Watch_OnceAndInOrder", pusher.History{}, watchOrder},
 		{"Channels_ListsThoseWithMessages", pusher.History{}, channels},
+		{"Size_OfWhatIsStored", pusher.History{}, size},
+		{"Size_WithinLimits", pusher.History{Messages: 5}, sizeWithinLimits},
 		{"Reaches_WhatWasStored", pusher.History{}, reaches},
 		{"Close_EndsEverything", pusher.History{}, closing},
 		{"KV_Values", pusher.History{}, kvValues},

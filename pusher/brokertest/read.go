@@ -305,6 +305,9 @@ func closing(b *broker) {
 	w := b.watch()
 	b.text("a", "1")
 	w.await(1)
+	if _, _, err := b.Size(b.Context()); err != nil {
+		b.Error(err)
+	}
 	stop := make(chan struct{})
 	done := make(chan struct{})
 	go func() { // until it is refused
@@ -333,8 +336,9 @@ func closing(b *broker) {
 	_, lastErr := b.Last(b.Context(), "a", 1, 1)
 	_, headErr := b.Head(b.Context(), "a")
 	_, channelsErr := b.Channels(b.Context(), 1)
+	_, _, sizeErr := b.Size(b.Context())
 	_, watchErr := b.Watch(func(*pusher.Entry) {})
-	for _, err := range []error{err, nextErr, lastErr, headErr, channelsErr, watchErr, b.Purge(b.Context(), "a")} {
+	for _, err := range []error{err, nextErr, lastErr, headErr, channelsErr, sizeErr, watchErr, b.Purge(b.Context(), "a")} {
 		if !errors.Is(err, pusher.ErrBrokerClosed) {
 			b.Errorf("after Close: %v", err)
 		}

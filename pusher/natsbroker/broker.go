@@ -34,6 +34,7 @@ type Broker struct {
 	order    order
 	watch    watch
 	kv       *kv
+	size     size
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc

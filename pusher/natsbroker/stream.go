@@ -104,6 +104,8 @@ const (
 
 // streamState is what the server tells of a stream.
 type streamState struct {
+	Messages    int64          `json:"messages"`
+	Bytes       int64          `json:"bytes"`
 	FirstSeq    uint64         `json:"first_seq"`
 	LastSeq     uint64         `json:"last_seq"`
 	NumSubjects int            `json:"num_subjects"`

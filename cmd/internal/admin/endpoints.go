@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // unknownPath is the answer to a path that is not served, of this version and of
@@ -16,36 +17,46 @@ type endpoint struct {
 	pattern string
 	handle  http.HandlerFunc
 	served  bool
+	// lasts is how long the answer may take, 0 for as long as its handler likes.
+	lasts time.Duration
+	// public answers those who have shown no token where one is needed; nil turns
+	// them away.
+	public http.HandlerFunc
 }
 
-// endpoints are all that are served with these sources.
+// listTimeout is for answers that can be long.
+const listTimeout = 2 * time.Minute
+
+// endpoints are all that are known; those without a source are not served.
 func endpoints(s Sources) []endpoint {
-	all := []endpoint{
-		{"GET /healthz", healthy, true},
-		{"GET /readyz", s.readyz, s.NotReady != nil},
-		{"GET /status", s.status, s.Status != nil},
-		{"GET /tunnels", s.listTunnels, s.Tunnels != nil},
-		{"DELETE /tunnels/{id}", s.closeTunnel, s.CloseTunnel != nil},
-		{"GET /channels", s.channels, s.Channels != nil},
-		{"GET /certificates", s.certificates, s.Certificates != nil},
-		{"GET /failures", s.failures, s.Failures != nil},
-		{"POST /reload", ordered(s.Reload), s.Reload != nil},
-		{"POST /upgrade", ordered(s.Upgrade), s.Upgrade != nil},
+	const quick = requestTimeout
+	page, events, metrics := serve(s.Page), serve(s.Events), serve(s.Metrics)
+	return []endpoint{
+		{"GET /healthz", healthy, true, quick, healthy},
+		{"GET /readyz", s.readyz, s.NotReady != nil, quick, s.readyzBriefly},
+		{"GET /status", s.status, s.Status != nil, quick, nil},
+		{"GET /tunnels", s.listTunnels, s.Tunnels != nil, listTimeout, nil},
+		{"DELETE /tunnels/{id}", s.closeTunnel, s.CloseTunnel != nil, quick, nil},
+		{"GET /channels", s.channels, s.Channels != nil, listTimeout, nil},
+		{"GET /certificates", s.certificates, s.Certificates != nil, quick, nil},
+		{"GET /failures", s.failures, s.Failures != nil, quick, nil},
+		{"GET /config", s.config, s.Config != nil, quick, nil},
+		{"GET /metrics", metrics, s.Metrics != nil, quick, nil},
+		{"POST /reload", ordered(s.Reload), s.Reload != nil, quick, nil},
+		{"POST /upgrade", ordered(s.Upgrade), s.Upgrade != nil, upgradeTimeout, nil},
+		{"GET /debug/pprof/{$}", listProfiles, s.Pprof, quick, nil},
+		{"GET /debug/pprof/profile", profileCPU, s.Pprof, maxProfile + quick, nil},
+		{"GET /debug/pprof/{name}", profile, s.Pprof, listTimeout, nil},
+		// The page shows nothing by itself: it asks for the token.
+		{"GET /{$}", page, s.Page != nil, quick, page},
+		{"GET /page.css", page, s.Page != nil, quick, page},
+		{"GET /page.js", page, s.Page != nil, quick, page},
+		{"GET /events", events, s.Events != nil, 0, nil},
 	}
-	if s.Metrics != nil {
-		all = append(all, endpoint{"GET /metrics", s.Metrics.ServeHTTP, true})
-	}
-	return all
 }
 
-func mux(s Sources) *http.ServeMux {
-	m := http.NewServeMux()
-	for _, e := range endpoints(s) {
-		if e.served {
-			m.HandleFunc(e.pattern, e.handle)
-		}
-	}
-	return m
+func serve(h http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(w, r) }
 }
 
 func healthy(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") }
@@ -81,8 +92,25 @@ func (s Sources) readyz(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, strings.Join(reasons, "\n")+"\n")
 }
 
+// readyzBriefly leaves out why: that names sites and backends.
+func (s Sources) readyzBriefly(w http.ResponseWriter, r *http.Request) {
+	if len(s.NotReady(r.Context())) > 0 {
+		http.Error(w, "not ready", http.StatusServiceUnavailable)
+		return
+	}
+	io.WriteString(w, "ready\n")
+}
+
+func (s Sources) config(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/yaml") // RFC 9512
+	_, _ = w.Write(s.Config())
+}
+
 func (s Sources) status(w http.ResponseWriter, r *http.Request) {
-	writeJSON(w, http.StatusOK, s.Status(r.Context()))
+	answer := s.Status(r.Context())
+	answer.NotReady, answer.Sites = orNone(answer.NotReady), orNone(answer.Sites)
+	answer.Certificates, answer.Failures = orNone(answer.Certificates), orNone(answer.Failures)
+	writeJSON(w, http.StatusOK, answer)
 }
 
 func (s Sources) channels(w http.ResponseWriter, r *http.Request) {

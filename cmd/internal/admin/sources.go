@@ -23,7 +23,14 @@ type Sources struct {
 	Certificates func() []proxy.CertificateState // GET /certificates
 	Failures     func() []proxy.FailureState     // GET /failures, the newest first
 
+	Config func() []byte // GET /config, in YAML and without secrets
+
 	Metrics http.Handler // GET /metrics
+	Page    http.Handler // GET /, /page.css and /page.js
+	Events  http.Handler // GET /events, of the page
+
+	// Pprof serves /debug/pprof/.
+	Pprof bool
 
 	// Reload and Upgrade are POST /reload and POST /upgrade. An error is the answer.
 	Reload, Upgrade func() error

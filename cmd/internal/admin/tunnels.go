@@ -54,28 +54,30 @@ func (s Sources) listTunnels(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("sort=%.20q is not known; write age, bytes, messages or idle", query.Get("sort")), http.StatusBadRequest)
 		return
 	}
-	tunnels := s.Tunnels()
-	open := len(tunnels)
-	if route := query.Get("route"); route != "" {
-		tunnels = slices.DeleteFunc(tunnels, func(t proxy.TunnelState) bool { return t.Route != route })
-		open = len(tunnels)
+	route := query.Get("route")
+	all := s.Tunnels()
+	tunnels := make([]*proxy.TunnelState, 0, len(all)) // they are long to move about
+	for i := range all {
+		if route == "" || all[i].Route == route {
+			tunnels = append(tunnels, &all[i])
+		}
 	}
-	slices.SortFunc(tunnels, func(a, b proxy.TunnelState) int { return cmp.Or(order(&a, &b), cmp.Compare(a.ID, b.ID)) })
-	writeTunnels(w, open, tunnels[:min(limit, open)])
+	slices.SortFunc(tunnels, func(a, b *proxy.TunnelState) int { return cmp.Or(order(a, b), cmp.Compare(a.ID, b.ID)) })
+	writeTunnels(w, len(tunnels), tunnels[:min(limit, len(tunnels))])
 }
 
 // writeTunnels answers with a TunnelList. It is written piece by piece, since as
 // one text 100,000 tunnels would be some 40 MB.
-func writeTunnels(w http.ResponseWriter, open int, tunnels []proxy.TunnelState) {
+func writeTunnels(w http.ResponseWriter, open int, tunnels []*proxy.TunnelState) {
 	w.Header().Set("Content-Type", "application/json")
 	out := bufio.NewWriterSize(w, 32<<10)
 	fmt.Fprintf(out, `{"open":%d,"tunnels":[`, open)
 	enc := json.NewEncoder(out)
-	for i := range tunnels {
+	for i, t := range tunnels {
 		if i > 0 {
 			out.WriteByte(',')
 		}
-		if enc.Encode(&tunnels[i]) != nil {
+		if enc.Encode(t) != nil {
 			return // whoever asked has gone away
 		}
 	}

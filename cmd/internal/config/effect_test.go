@@ -28,7 +28,7 @@ var plainFields = []string{
 	"push.history.dir", "push.history.name", "push.publish.listen", "push.publish.key_file", "push.publish.keys[].name",
 	"push.publish.keys[].key_file", "push.publish.keys[].channels[]", "push.publish.keys[].rights[]", "push.syslog[].listen",
 	"push.syslog[].channel", "push.syslog[].format", "push.schedules[].channel", "push.schedules[].cron", "push.schedules[].zone",
-	"push.schedules[].message", "log.level", "log.format",
+	"push.schedules[].message", "admin.listen", "admin.token_file", "admin.ready.backends", "log.level", "log.format",
 }
 
 // fill puts a text into each option that takes one, and returns their paths.

@@ -5,7 +5,13 @@
 // which are called when somebody asks, so that nothing is counted twice and nobody
 // pays for a metric that is not read.
 //
-//	metrics.go  the registry and its handler
-//	limits.go   how often limits were reached
-//	panics.go   faults that ended one request or connection
+//	metrics.go       what the parts are, and the handler
+//	ask.go           the parts are asked, once for each answer
+//	family.go        how a count becomes a series
+//	front.go         connections, TLS and requests
+//	tunnels.go       WebSockets to a backend
+//	backends.go      the backends
+//	certificates.go  certificates
+//	push.go          the push service
+//	process.go       the program, its configuration, limits, faults
 package metrics

@@ -3,12 +3,12 @@ package metrics
 import (
 	"context"
 	"net/http"
-	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 
 	"wsfront/proxy"
 	"wsfront/pusher"
@@ -42,6 +42,10 @@ type Sources struct {
 	// never reached is in it with 0.
 	Limits map[string]func() map[string]uint64
 
+	// Capacity tells, for each part, how much some of its limits let there be at a
+	// time, by the limit's key.
+	Capacity map[string]func() map[string]int64
+
 	// Panics tells, for each part, how many faults ended one request or connection
 	// since the start.
 	Panics map[string]func() uint64
@@ -63,32 +67,33 @@ type Config struct {
 const (
 	// answerTimeout is how long an answer may take.
 	answerTimeout = 10 * time.Second
+	// sourceTimeout is how long all sources together may take that wait for others,
+	// such as the servers that keep the history. Prometheus itself waits 10 s.
+	sourceTimeout = 2 * time.Second
 	// maxAnswers is how many may be made at a time; to read the heap's figures
 	// stops the program for a moment.
 	maxAnswers = 4
 )
 
 // Handler answers with all that the sources tell at that moment, and what the Go
-// runtime and the system know of the process.
+// runtime and the system know of the process. What cannot be told is left out and
+// counted in promhttp_metric_handler_errors_total.
 func Handler(s Sources) http.Handler {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister( // it panics for two of one name alone
+	own := prometheus.NewRegistry()
+	own.MustRegister( // it panics for two of one name alone
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		buildInfo(s.Version),
-		newLimits(s.Limits),
-		newPanics(s.Panics),
 	)
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{Timeout: answerTimeout, MaxRequestsInFlight: maxAnswers})
-}
-
-// buildInfo is 1, for what its labels say.
-func buildInfo(version string) prometheus.Collector {
-	info := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name:        "wsfront_build_info",
-		Help:        "What runs: the version of wsfront, and of Go.",
-		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
+	families := newFamilies()
+	gather := func() ([]*dto.MetricFamily, error) {
+		parts := prometheus.NewRegistry()
+		parts.MustRegister(&collector{families, s.ask()})
+		return prometheus.Gatherers{own, parts}.Gather()
+	}
+	return promhttp.HandlerFor(prometheus.GathererFunc(gather), promhttp.HandlerOpts{
+		Registry:            own,
+		ErrorHandling:       promhttp.ContinueOnError,
+		Timeout:             answerTimeout,
+		MaxRequestsInFlight: maxAnswers,
 	})
-	info.Set(1)
-	return info
 }

@@ -15,7 +15,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // scrape is what a Prometheus gets.
 func scrape(t *testing.T, s Sources) string {
 	t.Helper()
-	server := httptest.NewServer(Handler(s))
+	return get(t, Handler(s))
+}
+
+func get(t *testing.T, handler http.Handler) string {
+	t.Helper()
+	server := httptest.NewServer(handler)
 	defer server.Close()
 	answer, err := http.Get(server.URL)
 	if err != nil {
@@ -28,7 +33,7 @@ func scrape(t *testing.T, s Sources) string {
 		t.Fatal(err)
 	}
 	if kind := answer.Header.Get("Content-Type"); answer.StatusCode != http.StatusOK || !strings.HasPrefix(kind, "text/plain; version=0.0.4") {
-		t.Errorf("status %d, Content-Type %q", answer.StatusCode, kind)
+		t.Errorf("status %d, Content-Type %q\n%s", answer.StatusCode, kind, text)
 	}
 	return string(text)
 }
@@ -52,13 +57,15 @@ func TestHandler_TellsWhatThePartsKnowAtThatMoment(t *testing.T) {
 			"front": func() map[string]uint64 { return map[string]uint64{"max_tunnels": 7} },
 			"push":  func() map[string]uint64 { return map[string]uint64{"max_clients": clients, "queue": 0} },
 		},
-		Panics: map[string]func() uint64{"push": func() uint64 { return faults }},
+		Capacity: map[string]func() map[string]int64{"push": func() map[string]int64 { return map[string]int64{"max_clients": 9} }},
+		Panics:   map[string]func() uint64{"push": func() uint64 { return faults }},
 	}
 	for range 2 {
 		text := scrape(t, s)
 		wantLine(t, text, `wsfront_limit_reached_total{limit="max_tunnels",part="front"} 7`)
 		wantLine(t, text, `wsfront_limit_reached_total{limit="max_clients",part="push"} `+map[uint64]string{0: "0", 5: "5"}[clients])
 		wantLine(t, text, `wsfront_limit_reached_total{limit="queue",part="push"} 0`)
+		wantLine(t, text, `wsfront_limit{limit="max_clients",part="push"} 9`)
 		wantLine(t, text, `wsfront_panics_total{part="push"} 2`)
 		wantLine(t, text, `# TYPE wsfront_limit_reached_total counter`)
 		clients = 5

@@ -80,10 +80,11 @@ func (s *served) sources() admin.Sources {
 // start starts an admin listener that tells of s. end ends it.
 func start(t testing.TB, state string, s *served) (end func()) {
 	t.Helper()
-	server, err := admin.Listen(state, s.sources(), false)
+	l, err := admin.Listen(state, false)
 	if err != nil {
 		t.Fatal(err)
 	}
+	server := admin.New(l, admin.Handler(s.sources(), admin.Access{}))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- server.Run(ctx) }() // ended and awaited by end
