@@ -26,7 +26,10 @@ func (s Style) Failures(now time.Time, all []proxy.FailureState) string {
 		b.WriteString(s.Paint(Strong, s.Cut(Clean(f.Time.Local().Format(time.DateTime)+" ("+ago(now, f.Time)+"), "+headOf(f)))) + "\n")
 		b.WriteString(s.Paragraph("  client  ", f.Client))
 		if f.Site != "" || f.Route != "" {
-			route := f.Site + " " + f.Route
+			route := strings.TrimSpace(f.Site + " " + f.Route)
+			if strings.HasPrefix(f.Route, f.Site) { // as the log has it
+				route = f.Route
+			}
 			if f.Backend != "" {
 				route += " to " + f.Backend
 			}
@@ -79,7 +82,7 @@ func fixesOf(f proxy.FailureState) []proxy.FixState {
 func WhyOf(f proxy.FailureState) (why, fix string) {
 	if fixes := fixesOf(f); len(fixes) > 0 {
 		fix, _, _ = strings.Cut(fixes[0].Text, "\n")
-		fix = fixes[0].For + ": " + fix
+		fix = fixes[0].For + ": " + strings.TrimSuffix(fix, ":") // which is before lines to copy
 	}
 	return cmp.Or(f.Sentence, f.Reason), fix
 }

@@ -102,7 +102,7 @@ func TestStatus_WhatIsWrongComesFirstAndInWords(t *testing.T) {
 	wrong = strings.Join(strings.Fields(wrong), " ")
 	for _, part := range []string{
 		"not ready: no certificate for review.example.com yet",
-		"route down: review.example.com /; http://127.0.0.1:8080 cannot be reached: connection refused (1m ago) fix: start",
+		"route down: review.example.com /: http://127.0.0.1:8080: connection refused (1m ago) fix: start",
 		"certificate: review.example.com: ends 2027-01-31: the last renewal failed: 403 fix: open port 80",
 		"reload refused: 1h ago: wsfront.yaml:3:5: sites: none fix: mend the file",
 	} {

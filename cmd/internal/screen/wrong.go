@@ -52,9 +52,13 @@ func wrongRoute(now time.Time, site proxy.SiteState, r proxy.RouteState) (Wrong,
 		if b.Up {
 			continue
 		}
-		w.Text += "; " + b.Backend + " cannot be reached"
-		if b.Reason != "" {
+		switch {
+		case b.Reason == "":
+			w.Text += ": " + b.Backend + " cannot be reached"
+		case strings.Contains(b.Reason, b.Backend):
 			w.Text += ": " + b.Reason
+		default:
+			w.Text += ": " + b.Backend + ": " + b.Reason
 		}
 		if !b.Failed.IsZero() {
 			w.Text += " (" + ago(now, b.Failed) + ")"

@@ -154,7 +154,7 @@ func TestModel_ShowsRatesRoutesAndLists(t *testing.T) {
 	s.mu.Unlock()
 	again(m)
 	expect(t, m, "wsfront v1.2.3, process 4711, up 1h0m: ready", "Requests  13/s, 0/s failed", "messages 2.0/s in", "clients 2, channels 1; 0.5/s published",
-		"WRONG route down: a.test /ws; ws://127.0.0.1:8001 cannot be reached: connection refused", "DOWN", "[Tunnels 3]", "first by rate", "> id000001", "2.0 kB")
+		"WRONG route down: a.test /ws: ws://127.0.0.1:8001: connection refused", "DOWN", "[Tunnels 3]", "first by rate", "> id000001", "2.0 kB")
 	press(t, m, "tab")
 	expect(t, m, "[Channels 1]", "> board", "p7")
 	press(t, m, "tab")
