@@ -80,7 +80,7 @@ func (m *model) command(name string) tea.Cmd {
 	case "/":
 		m.editing = true
 	case "esc":
-		m.filter = ""
+		list.filter = ""
 		m.arrange()
 	case "x", "K":
 		if m.tab == tunnelsTab {
@@ -92,19 +92,20 @@ func (m *model) command(name string) tea.Cmd {
 
 // edit changes the filter.
 func (m *model) edit(msg tea.KeyPressMsg) {
+	list := &m.lists[m.tab]
 	switch msg.String() {
 	case "enter":
 		m.editing = false
 	case "esc":
-		m.editing, m.filter = false, ""
+		m.editing, list.filter = false, ""
 	case "backspace":
-		if r := []rune(m.filter); len(r) > 0 {
-			m.filter = string(r[:len(r)-1])
+		if r := []rune(list.filter); len(r) > 0 {
+			list.filter = string(r[:len(r)-1])
 		}
 	case "ctrl+u":
-		m.filter = ""
+		list.filter = ""
 	default:
-		m.filter += msg.Text
+		list.filter += msg.Text
 	}
 	m.arrange()
 }

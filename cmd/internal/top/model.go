@@ -31,13 +31,12 @@ type model struct {
 
 	tab     tab
 	order   Order
-	filter  string
-	editing bool // the filter
+	editing bool // the list's filter
 	help    bool
 	closing string // the tunnel whose closing is to be confirmed
 	note    string // what came of the last order
 
-	// What the filter leaves, in its order.
+	// What the filters leave, in its order.
 	tunnels  []*Tunnel
 	channels []pusher.ChannelState
 	failures []proxy.FailureState
@@ -47,6 +46,7 @@ type model struct {
 
 // position is where the user is in a list.
 type position struct {
+	filter string
 	keys   []string // of the rows
 	chosen string   // key
 	row    int      // of chosen
@@ -114,7 +114,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 	case tea.PasteMsg:
 		if m.editing {
-			m.filter += msg.Content
+			m.lists[m.tab].filter += msg.Content
 			m.arrange()
 		}
 	case tea.KeyPressMsg:
@@ -141,17 +141,22 @@ func (m *model) take(msg readMsg) {
 // arrange makes the lists anew. What is chosen stays so while it is there; then
 // what came into its place is. At the top of a list that is always the first.
 func (m *model) arrange() {
-	filter := strings.ToLower(m.filter)
-	m.tunnels = slices.DeleteFunc(slices.Clone(m.frame.Tunnels), func(t *Tunnel) bool { return !t.matches(filter) })
+	sortRoutes(m.frame.Routes)
+	m.tunnels = filtered(m.frame.Tunnels, m.lists[tunnelsTab].filter, (*Tunnel).matches)
+	m.routes = filtered(m.frame.Routes, m.lists[routesTab].filter, Route.matches)
+	m.channels = filtered(m.frame.Channels, m.lists[channelsTab].filter, func(c pusher.ChannelState, filter string) bool { return matches(filter, c.Name) })
+	m.failures = filtered(m.frame.Failures, m.lists[failuresTab].filter, failureMatches)
 	sortTunnels(m.tunnels, m.order)
-	m.routes = slices.DeleteFunc(slices.Clone(m.frame.Routes), func(r Route) bool { return !r.matches(filter) })
-	sortRoutes(m.routes)
-	m.channels = slices.DeleteFunc(slices.Clone(m.frame.Channels), func(c pusher.ChannelState) bool { return !matches(filter, c.Name) })
-	m.failures = slices.DeleteFunc(slices.Clone(m.frame.Failures), func(x proxy.FailureState) bool { return !failureMatches(x, filter) })
 	setKeys(&m.lists[tunnelsTab], m.tunnels, func(t *Tunnel) string { return t.ID })
 	setKeys(&m.lists[routesTab], m.routes, func(r Route) string { return r.Site + " " + r.Route })
 	setKeys(&m.lists[channelsTab], m.channels, func(c pusher.ChannelState) string { return c.Name })
 	setKeys(&m.lists[failuresTab], m.failures, failureKey)
+}
+
+// filtered are the rows with the filter in them.
+func filtered[T any](rows []T, filter string, matches func(T, string) bool) []T {
+	filter = strings.ToLower(filter)
+	return slices.DeleteFunc(slices.Clone(rows), func(row T) bool { return !matches(row, filter) })
 }
 
 func setKeys[T any](p *position, rows []T, key func(T) string) {

@@ -219,7 +219,7 @@ func TestModel_FilterShowsRowsWithTheText(t *testing.T) {
 	press(t, m, "esc")
 	expect(t, m, "[Tunnels 30]")
 	press(t, m, "/", "x", "x", "x")
-	expect(t, m, "[Tunnels 0]", "  none")
+	expect(t, m, "[Tunnels 0]", "  none", "DOWN", "Failures 1")
 	press(t, m, "esc", "x") // nothing is chosen again before the next row is
 	expect(t, m, "Close the tunnel id")
 }

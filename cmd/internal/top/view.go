@@ -62,11 +62,11 @@ func (m *model) overview(style screen.Style) []string {
 		wrong = append(wrong[:room:room], style.Cut(fmt.Sprintf("... and %d more: wsfront status", len(wrong)-room)))
 	}
 	lines = append(lines, wrong...)
-	if room := m.height / 5; m.tab != routesTab && room > 1 && len(m.routes) > 0 {
-		shown := m.routes[:min(len(m.routes), room)]
+	if room := m.height / 5; m.tab != routesTab && room > 1 && len(m.frame.Routes) > 0 {
+		shown := m.frame.Routes[:min(len(m.frame.Routes), room)]
 		lines = append(lines, "")
 		lines = append(lines, routeTable(shown).Lines(style)...)
-		if more := len(m.routes) - len(shown); more > 0 {
+		if more := len(m.frame.Routes) - len(shown); more > 0 {
 			lines = append(lines, style.Cut(fmt.Sprintf("... and %d more: tab", more)))
 		}
 	}
@@ -126,8 +126,8 @@ func (m *model) tabLine(style screen.Style) string {
 			text += fmt.Sprintf(" (%s of %s)", screen.Count(listed), screen.Count(m.frame.Open))
 		}
 	}
-	if m.filter != "" || m.editing {
-		text += "  with: " + m.filter
+	if filter := m.lists[m.tab].filter; filter != "" || m.editing {
+		text += "  with: " + filter
 		if m.editing {
 			text += "_"
 		}
