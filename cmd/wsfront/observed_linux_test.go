@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -12,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gorilla/websocket"
 
 	"wsfront/cmd/internal/admin"
 	"wsfront/proxy"
@@ -136,7 +139,7 @@ func TestCertificates_ExpiringIsForCron(t *testing.T) {
 	for _, c := range []struct {
 		served proxy.CertificateState
 		want   int
-	}{{in(15 * 24 * time.Hour), 0}, {in(13 * 24 * time.Hour), 1}, {in(-time.Hour), 1}, {proxy.CertificateState{Names: []string{"a.test"}}, 1}} {
+	}{{in(15 * 24 * time.Hour), 0}, {in(13 * 24 * time.Hour), 1}, {in(-time.Hour), 1}, {proxy.CertificateState{Names: []string{"a.test"}, Problem: "there is none yet"}, 1}, {proxy.CertificateState{Names: []string{"a.test"}}, 0}} {
 		served = []proxy.CertificateState{in(365 * 24 * time.Hour), c.served}
 		if code, out, errors := wsfront(t, "certificates", "--state", state, "--expiring", "14d"); code != c.want || !strings.Contains(out, "a.test") {
 			t.Errorf("%v: %d, want %d\n%s%s", c.served.NotAfter, code, c.want, out, errors)
@@ -192,4 +195,48 @@ func TestObserve_NoPermission(t *testing.T) {
 			t.Errorf("%q: %v, %s", args, err, text)
 		}
 	}
+}
+
+// The three questions that everybody has, each answered by one command: which
+// tunnels are open and how much each moved, why handshakes failed, and when each
+// certificate ends.
+func TestObserve_OneCommandForEachQuestion(t *testing.T) {
+	nobody := freeAddress(t)
+	state, address := serveEcho(t, "--tls", "off", "--tunnel", "/gone=ws://"+nobody)
+	conn := openEcho(t, address, "agent\x85of-the-test")
+	if _, _, err := websocket.DefaultDialer.Dial("ws://"+address+"/gone", nil); err == nil {
+		t.Fatal("a tunnel to nobody")
+	}
+	ask := func(command string, parts ...string) string {
+		t.Helper()
+		code, out, errors := wsfront(t, append(strings.Fields(command), "--state", state)...)
+		if code != 0 {
+			t.Errorf("%s: %d, %s", command, code, errors)
+		}
+		for _, part := range parts {
+			if !strings.Contains(out, part) {
+				t.Errorf("%s: no %q in\n%s", command, part, out)
+			}
+		}
+		return out
+	}
+	list := ask("tunnels", "127.0.0.1", "/echo", "1 tunnel open: 1 message (11 B) in, 1 message (7 B) out")
+	ask("failures", "handshake, status 502", "client  127.0.0.1", "/gone", nobody, "backend-down: The front cannot reach the WebSocket's server", "fix     wsfront: Start it")
+	ask("status", ": NOT READY\n", "WRONG\n", "route down: ", nobody, "connection refused", "1 open, 1 opened, 1 refused")
+	id := strings.Fields(strings.Split(list, "\n")[1])[0]
+	ask("tunnels kill "+id, "closed "+id)
+	if _, _, err := conn.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseGoingAway) {
+		t.Errorf("the client has %v", err)
+	}
+
+	secure := freeAddress(t)
+	state, _ = serveEcho(t, "--tls", "internal", "--host", "app.test", "--listen", secure)
+	ask("certificates", "app.test", "internal", "made at need\n")
+	tlsConn, err := tls.Dial("tcp", secure, &tls.Config{ServerName: "app.test", InsecureSkipVerify: true}) // whom it trusts is not what this is about
+	if err != nil {
+		t.Fatal(err)
+	}
+	tlsConn.Close()
+	ask("certificates", "app.test", "internal", "6 days  ok\n")
+	ask("status", "tls: internal", "app.test")
 }

@@ -37,6 +37,8 @@ func (s Style) certificates(now time.Time, all []proxy.CertificateState) string 
 			ends, left = c.NotAfter.Local().Format("2006-01-02 15:04"), Left(now, c.NotAfter)
 		}
 		switch {
+		case c.NotAfter.IsZero() && c.Problem == "":
+			state = Cell{Text: "made at need"}
 		case c.NotAfter.IsZero():
 			state = Cell{Text: "missing", Tone: Bad}
 		case !c.NotAfter.After(now):

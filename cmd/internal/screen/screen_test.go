@@ -103,7 +103,7 @@ func TestStatus_WhatIsWrongComesFirstAndInWords(t *testing.T) {
 	for _, part := range []string{
 		"not ready: no certificate for review.example.com yet",
 		"route down: review.example.com /: http://127.0.0.1:8080: connection refused (1m ago) fix: start",
-		"certificate: review.example.com: ends 2027-01-31: the last renewal failed: 403 fix: open port 80",
+		"certificate: review.example.com (ends 2027-01-31): the last renewal failed: 403 fix: open port 80",
 		"reload refused: 1h ago: wsfront.yaml:3:5: sites: none fix: mend the file",
 	} {
 		if !strings.Contains(wrong, part) {
@@ -117,14 +117,18 @@ func TestStatus_WhatIsWrongComesFirstAndInWords(t *testing.T) {
 
 func TestCertificates_MissingAndExpiredAreSaid(t *testing.T) {
 	text := Style{}.Certificates(noon, []proxy.CertificateState{
-		{Names: []string{"new.example.com"}, Source: "auto", Problem: "none yet: DNS", Hint: "let the name lead here"},
-		{Names: []string{"old.example.com"}, Source: "files", NotAfter: noon.Add(-time.Hour)},
+		{Names: []string{"new.example.com"}, Source: "auto", Problem: "there is none yet: DNS", Hint: "let the name lead here"},
+		{Names: []string{"old.example.com"}, Source: "files", NotAfter: noon.Add(-time.Hour), Problem: "expired on 2026-11-27"},
+		{Names: []string{"app.test"}, Source: "internal"},
 		{Names: []string{"good.example.com"}, Source: "internal", NotAfter: noon.Add(time.Hour)},
 	})
-	for _, part := range []string{"missing\n", "expired\n", "ok\n", "problem  new.example.com: there is none yet: none yet: DNS\nfix      let the name lead here\n", "problem  old.example.com: expired 1h ago\n"} {
+	for _, part := range []string{"missing\n", "expired\n", "ok\n", "made at need\n", "problem  new.example.com: there is none yet: DNS\nfix      let the name lead here\n", "problem  old.example.com: expired on 2026-11-27\n"} {
 		if !strings.Contains(text, part) {
 			t.Errorf("no %q in\n%s", part, text)
 		}
+	}
+	if n := strings.Count(text, "problem  "); n != 2 {
+		t.Errorf("%d problems:\n%s", n, text)
 	}
 }
 

@@ -67,20 +67,15 @@ func wrongRoute(now time.Time, site proxy.SiteState, r proxy.RouteState) (Wrong,
 	return w, true
 }
 
+// wrongCertificate goes by the problem that the server tells. One that is not
+// there is none where it is made for the first client that asks.
 func wrongCertificate(now time.Time, c proxy.CertificateState) (Wrong, bool) {
-	w := Wrong{What: "certificate", Text: strings.Join(c.Names, " "), Fix: c.Hint}
-	switch {
-	case c.NotAfter.IsZero():
-		w.Text += ": there is none yet"
-	case !c.NotAfter.After(now):
-		w.Text += ": expired " + ago(now, c.NotAfter)
-	case c.Problem != "":
-		w.Text += ": ends " + c.NotAfter.Local().Format(time.DateOnly)
-	default:
+	if c.Problem == "" {
 		return Wrong{}, false
 	}
-	if c.Problem != "" {
-		w.Text += ": " + c.Problem
+	names := strings.Join(c.Names, " ")
+	if c.NotAfter.After(now) {
+		names += " (ends " + c.NotAfter.Local().Format(time.DateOnly) + ")"
 	}
-	return w, true
+	return Wrong{What: "certificate", Text: names + ": " + c.Problem, Fix: c.Hint}, true
 }
