@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -163,6 +164,13 @@ func TestObserve_NobodyRunsOrAnOlderOne(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(l) }() // ended by Close, awaited below
 	nobody := t.TempDir()
+	refused := filepath.Join(nobody, "wsfront.yaml") // is not read where the folder is named
+	if err := os.WriteFile(refused, []byte("nonsense: true\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errors := wsfront(t, "status", "--state", nobody, "--config", refused); code != 1 || !strings.Contains(errors, "no wsfront runs") {
+		t.Errorf("with a file that is refused: %d, %s", code, errors)
+	}
 	for _, args := range observing {
 		if code, _, errors := wsfront(t, append(args, "--state", nobody)...); code != 1 || !strings.Contains(errors, "no wsfront runs with the state folder "+nobody) {
 			t.Errorf("%q where nobody runs: %d, %s", args, code, errors)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/gorilla/websocket"
 	"golang.org/x/sys/unix"
@@ -150,6 +151,8 @@ func (term *terminal) press(keys string) {
 // ended awaits the end of the program, and sees that the terminal is as before.
 func (term *terminal) ended() {
 	term.t.Helper()
+	hung := time.AfterFunc(patience, func() { _ = term.cmd.Process.Kill() })
+	defer hung.Stop()
 	if err := term.cmd.Wait(); err != nil {
 		term.t.Errorf("%v\n%q", err, term.screen)
 	}

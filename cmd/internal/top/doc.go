@@ -10,7 +10,8 @@
 //	reading.go  what the server told at one moment
 //	frame.go    what is shown, and the rates
 //	sort.go     orders and the filter
-//	model.go    messages and keys
+//	model.go    messages
+//	keys.go     what the keys do
 //	view.go     the screen
 //	lists.go    its tables
 //	once.go     one frame as text or JSON

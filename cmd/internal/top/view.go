@@ -120,11 +120,19 @@ func (m *model) tabLine(style screen.Style) string {
 		parts = append(parts, part)
 	}
 	text := strings.Join(parts, " ")
-	if m.tab == tunnelsTab {
+	listed, all := 0, 0
+	switch m.tab {
+	case tunnelsTab:
 		text += "  first by " + string(m.order)
-		if listed := len(m.frame.Tunnels); listed < m.frame.Open {
-			text += fmt.Sprintf(" (%s of %s)", screen.Count(listed), screen.Count(m.frame.Open))
+		listed, all = len(m.frame.Tunnels), m.frame.Open
+	case channelsTab:
+		listed = len(m.frame.Channels)
+		if m.before.channels.More {
+			all = m.frame.Status.Push.Channels
 		}
+	}
+	if listed < all {
+		text += fmt.Sprintf(" (%s of %s)", screen.Count(listed), screen.Count(all))
 	}
 	if filter := m.lists[m.tab].filter; filter != "" || m.editing {
 		text += "  with: " + filter
