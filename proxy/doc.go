@@ -76,6 +76,8 @@
 // follow the frames in them (proxy/frame). Any other answer is passed on as
 // what it is, with a field that names the cause (diagnose.go, proxy/diagnosis),
 // as answers of our own to a handshake have it. In mode message, wsmessage.go carries whole messages instead.
+// tunnelentry.go is what is kept of a tunnel for its end; tunnelcounts.go counts
+// it for its route, and tunnelstate.go lists those that are open, and closes one.
 //
 // # The walk of a push client
 //

@@ -32,9 +32,10 @@ const (
 	// route, backend.
 	eventTunnelOpen = "tunnel.open"
 	// eventTunnelClose: a tunnel ended. Attributes: those of tunnel.open,
-	// bytes_in, bytes_out, messages_in, messages_out, duration, reason, and where
-	// a WebSocket Close was seen its close_code and closed_by (client, backend,
-	// or front for our own).
+	// bytes_in, bytes_out, messages_in, messages_out, duration, reason, closed_by
+	// (who ended it first: client, backend, or front for us, where reason says why),
+	// and of the first WebSocket Close, where there was one, close_code and, if it
+	// gave one, close_reason.
 	eventTunnelClose = "tunnel.close"
 	// eventLimitReached: a client has reached a limit. It is told at most once in
 	// ten seconds for each limit. Attributes: limit, client (the last one, which

@@ -103,6 +103,7 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	s.limits.Store(newLimits(s.cfg))
 	t.succeed(nil, s.stopping)
 	t.addAccounts(nil)
+	s.accounts.messages = map[*tunnelEntry]*messageRun{}
 	s.accounts.adopt(t)
 	s.table.Store(t)
 	s.streamServer.Store(s.newStreamServer(s.cfg.Limits))
