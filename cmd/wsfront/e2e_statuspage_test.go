@@ -272,6 +272,7 @@ func media(name, value string) chromedp.Action[chromedp.Void] {
 // each moves.
 func (p *statusPage) testThousand(t *testing.T) {
 	const many = 1000
+	p.do(t, chromedp.EmulateViewport(1280, 900)) // narrower, and rows are cards
 	p.waits(t, "document.querySelectorAll('#tunnels tbody tr').length == 0")
 	tunnels := make([]*websocket.Conn, many)
 	for i := range tunnels {

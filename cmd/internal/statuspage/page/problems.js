@@ -12,7 +12,7 @@ const recent = 5 * 60 * 1000;
 export function problemsOf({ status, now }) {
   const found = [];
   const add = (grave, title, text = "", link = "") => found.push({ grave, title, text, link });
-  for (const reason of status.not_ready ?? []) add(true, `Not ready: ${reason}`);
+  const unready = new Set(status.not_ready ?? []);
   if (status.state === "draining") add(false, "Draining", "What is open may finish; nothing new is taken.");
   const { refused, refused_at: at } = status.config;
   if (refused) add(true, `The reload of ${at ? moment(Date.parse(at)) : "the configuration"} was refused, and the configuration before it goes on`, refused);
@@ -20,10 +20,14 @@ export function problemsOf({ status, now }) {
     for (const route of site.routes ?? []) {
       if (route.health === "up" || !route.health) continue;
       const out = (route.backends ?? []).filter((b) => !b.up);
-      add(route.health === "down", `${site.name}${route.route} is ${route.health}`,
+      const named = `route ${site.name}${route.route}: `;
+      const counts = [...unready].filter((reason) => reason.startsWith(named));
+      for (const reason of counts) unready.delete(reason);
+      add(route.health === "down" || counts.length > 0, `${site.name}${route.route} is ${route.health}${counts.length > 0 ? ", so that the server is not ready" : ""}`,
         out.map((b) => backendText(b, now)).join("\n") || route.to, "sites");
     }
   }
+  for (const reason of unready) add(true, `Not ready: ${reason}`);
   for (const c of status.certificates ?? []) {
     const ends = c.not_after ? Date.parse(c.not_after) : 0;
     const days = daysUntil(ends, now);
@@ -50,7 +54,8 @@ export function problemsOf({ status, now }) {
 // backendText is how a backend fares, in a sentence without its end.
 export function backendText(b, now) {
   const when = b.failed ? `, ${span(now - Date.parse(b.failed))} ago` : "";
-  return `${b.backend}: ${b.reason || (b.up ? "up" : "down")}${when}`;
+  const reason = b.reason || (b.up ? "up" : "down");
+  return (reason.includes(b.backend) ? reason : `${b.backend}: ${reason}`) + when;
 }
 
 export class Problems {
