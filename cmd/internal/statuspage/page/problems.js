@@ -38,7 +38,7 @@ export function problemsOf({ status, now }) {
   const failures = (status.failures ?? []).filter((f) => now - Date.parse(f.time) < recent);
   if (failures.length > 0) {
     const times = failures.reduce((sum, f) => sum + f.count, 0);
-    const many = failures.length === (status.failures ?? []).length && failures.length > 1 ? "at least " : "";
+    const many = failures.length === status.failures.length && failures.length > 1 ? "At least " : "";
     add(false, `${many}${plural(times, "failure")} in the last five minutes`, failures[0].sentence || failures[0].reason, "failures");
   }
   const limits = Object.entries(status.limits ?? {}).filter(([, n]) => n > 0);
