@@ -27,7 +27,7 @@ const columns = [
   ["agent", "User agent", "agent", byText((t) => t.agent), false],
 ];
 
-const words = { messagesOut: "Messages out", bytesOut: "Bytes out", rate: "Rate, messages a second", ping: "Ping time" };
+const words = { messagesOut: "Messages out", bytesOut: "Bytes out", rate: "Rate a second", ping: "Ping time" };
 const wordsOf = ([key, heading]) => words[key] ?? heading;
 
 export class Tunnels {
