@@ -34,6 +34,7 @@ func TestE2E(t *testing.T) {
 	t.Run("plain_http", l.testPlainHTTP)
 	t.Run("operator_errors", l.testOperatorErrors)
 	t.Run("demo", l.testDemo)
+	t.Run("status_page", l.testStatusPage)
 	t.Run("rsyslog", l.testRsyslog)
 	t.Run("import", l.testImport)
 	t.Run("import_founding", l.testImportFounding)

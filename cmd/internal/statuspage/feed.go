@@ -45,7 +45,9 @@ type feed struct {
 	mu      sync.Mutex
 	viewers int       // those who listen, or are about to
 	left    time.Time // when the last one did
-	state   state     // as the ticks have told it
+
+	telling sync.Mutex // of what follows; before mu
+	state   state      // as the ticks have told it
 }
 
 func newFeed(sources Sources) (*feed, error) {
@@ -98,9 +100,9 @@ func (f *feed) serveState(w http.ResponseWriter, r *http.Request) {
 
 // now brings the state up to date, for all, and returns it.
 func (f *feed) now(ctx context.Context) ([]byte, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if err := f.tick(ctx); err != nil {
+	f.telling.Lock()
+	defer f.telling.Unlock()
+	if _, err := f.tick(ctx); err != nil {
 		return nil, err
 	}
 	return f.state.append(nil), nil
@@ -152,31 +154,38 @@ func (f *feed) run(ctx context.Context) error {
 // step publishes a tick if somebody listens, else gives up the state in time. It
 // says when the next one is due, 0 for when somebody comes.
 func (f *feed) step(ctx context.Context) (time.Duration, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.viewers == 0 {
-		if rest := f.keep - time.Since(f.left); rest > 0 {
-			return rest, nil
+	f.telling.Lock()
+	defer f.telling.Unlock()
+	if rest, watched := f.watched(); !watched {
+		if rest <= 0 {
+			f.state.forget()
 		}
-		f.state.forget()
-		return 0, nil
+		return max(rest, 0), nil
 	}
-	began := time.Now()
-	err := f.tick(ctx)
-	return max(f.interval, min(tickShare*time.Since(began), maxInterval)), err
+	took, err := f.tick(ctx)
+	return max(f.interval, min(tickShare*took, maxInterval)), err
 }
 
-// tick publishes what has changed. f.mu is held.
-func (f *feed) tick(ctx context.Context) error {
+// watched says whether somebody listens, and else for how long the state is kept.
+func (f *feed) watched() (rest time.Duration, watched bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.keep - time.Since(f.left), f.viewers > 0
+}
+
+// tick publishes what has changed, and says how long it has worked on that. The
+// status is not in it: it may have to wait for a backend. f.telling is held.
+func (f *feed) tick(ctx context.Context) (took time.Duration, err error) {
 	looking, cancel := context.WithTimeout(ctx, statusTimeout)
 	status := f.sources.Status(looking)
 	cancel()
+	began := time.Now()
 	text, err := f.state.advance(status, f.sources.Tunnels())
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if _, err := f.hub.Publish(ctx, channel, pusher.Message{Text: true, Data: text}); err != nil {
-		return fmt.Errorf("publish to the status page: %w", err)
+		return 0, fmt.Errorf("publish to the status page: %w", err)
 	}
-	return nil
+	return time.Since(began), nil
 }

@@ -4,7 +4,10 @@ import { list, make, mark, write } from "./dom.js";
 import { count, moment, span } from "./text.js";
 
 const kinds = { handshake: "WebSocket handshake", request: "Request", tls: "TLS handshake" };
-const places = { wsfront: "In wsfront", apache: "In Apache", app: "In the app", page: "In the page" };
+const places = {
+  wsfront: "In wsfront", apache: "In Apache", nginx: "In nginx", haproxy: "In HAProxy", caddy: "In Caddy", traefik: "In Traefik",
+  app: "In the app", page: "In the page",
+};
 
 export class Failures {
   #parent;
@@ -42,7 +45,9 @@ function update(li, f, now) {
     f.status && `answered ${f.status}`].filter(Boolean).join(" "));
   write(times, f.count > 1 ? `${count(f.count)} alike` : "");
   write(sentence, f.sentence || f.reason);
-  write(reason, [f.sentence && f.reason, f.cause && `cause ${f.cause}`, f.id && `request ${f.id}`].filter(Boolean).join(" · "));
+  // The log has the sentence in front of what happened.
+  const happened = f.sentence && f.reason.startsWith(f.sentence) ? f.reason.slice(f.sentence.length).trim() : f.sentence && f.reason;
+  write(reason, [happened, f.cause && `cause ${f.cause}`, f.id && `request ${f.id}`].filter(Boolean).join(" · "));
   mark(reason, "hidden", reason.textContent ? null : "");
   const fixes = f.fixes ?? [];
   mark(details, "hidden", fixes.length > 0 ? null : "");

@@ -3,41 +3,42 @@
 import { list, make, mark, say, write } from "./dom.js";
 import { count, date, daysUntil, moment, plural, roughly, span } from "./text.js";
 
-// soon is for how many days a certificate has to last for nobody to care: CAs'
-// certificates are renewed when a third of their life is left.
+// soon is for how many days a certificate from a file has to last for nobody to care.
 const soon = 14;
 const recent = 5 * 60 * 1000;
 
 // problemsOf are what a person should know of: {grave, title, text}.
 export function problemsOf({ status, now }) {
   const found = [];
-  const add = (grave, title, text = "", link = "") => found.push({ grave, title, text, link });
-  for (const reason of status.not_ready ?? []) add(true, `Not ready: ${reason}`);
+  const add = (grave, title, text = "", link = "", code = false) => found.push({ grave, title, text, link, code });
+  const unready = new Set(status.not_ready ?? []);
   if (status.state === "draining") add(false, "Draining", "What is open may finish; nothing new is taken.");
   const { refused, refused_at: at } = status.config;
-  if (refused) add(true, `The reload of ${at ? moment(Date.parse(at)) : "the configuration"} was refused, and the configuration before it goes on`, refused);
+  if (refused) add(true, `The reload of ${at ? moment(Date.parse(at)) : "the configuration"} was refused, and the configuration before it goes on`, refused, "", true);
   for (const site of status.sites ?? []) {
     for (const route of site.routes ?? []) {
       if (route.health === "up" || !route.health) continue;
       const out = (route.backends ?? []).filter((b) => !b.up);
-      add(route.health === "down", `${site.name}${route.route} is ${route.health}`,
+      const named = `route ${site.name}${route.route}: `;
+      const counts = [...unready].filter((reason) => reason.startsWith(named));
+      for (const reason of counts) unready.delete(reason);
+      add(route.health === "down" || counts.length > 0, `${site.name}${route.route} is ${route.health}${counts.length > 0 ? ", so that the server is not ready" : ""}`,
         out.map((b) => backendText(b, now)).join("\n") || route.to, "sites");
     }
   }
+  for (const reason of unready) add(true, `Not ready: ${reason}`);
   for (const c of status.certificates ?? []) {
-    const ends = c.not_after ? Date.parse(c.not_after) : 0;
-    const days = daysUntil(ends, now);
+    const weight = certificateWeight(c, now);
+    if (!weight) continue;
+    const ends = Date.parse(c.not_after ?? "");
     const names = (c.names ?? []).join(", ");
-    const over = ends > 0 && ends <= now;
-    const title = ends === 0 ? `No certificate for ${names}` : over ? `The certificate for ${names} has ended` : `The certificate for ${names} ends in ${roughly(ends - now)}`;
-    // Certificates of the internal CA are short and made anew by themselves.
-    const near = ends > 0 && days < soon && c.source === "files";
-    if (c.problem || over || near) add(ends === 0 || days < 3, title, [c.problem, c.hint].filter(Boolean).join("\n") || `It ends on ${date(ends)}.`, "certificates");
+    const title = !ends ? `No certificate for ${names}` : ends <= now ? `The certificate for ${names} has ended` : `The certificate for ${names} ends in ${roughly(ends - now)}`;
+    add(weight === "grave", title, [c.problem, c.hint].filter(Boolean).join("\n") || `It ends on ${date(ends)}.`, "certificates");
   }
   const failures = (status.failures ?? []).filter((f) => now - Date.parse(f.time) < recent);
   if (failures.length > 0) {
     const times = failures.reduce((sum, f) => sum + f.count, 0);
-    const many = failures.length === (status.failures ?? []).length && failures.length > 1 ? "at least " : "";
+    const many = failures.length === status.failures.length && failures.length > 1 ? "At least " : "";
     add(false, `${many}${plural(times, "failure")} in the last five minutes`, failures[0].sentence || failures[0].reason, "failures");
   }
   const limits = Object.entries(status.limits ?? {}).filter(([, n]) => n > 0);
@@ -47,10 +48,23 @@ export function problemsOf({ status, now }) {
   return found.sort((a, b) => b.grave - a.grave);
 }
 
+// certificateWeight says whether a certificate is no problem (""), one to come (warn)
+// or one that is there or near (grave). One from a file is renewed by a person, so
+// its end alone is a problem; where there is none yet it may be made when it is asked
+// for.
+export function certificateWeight(c, now) {
+  if (!c.not_after) return c.problem ? "grave" : "";
+  const days = daysUntil(Date.parse(c.not_after), now);
+  if (days < 0) return "grave";
+  if (c.problem || (c.source === "files" && days < soon)) return days < 3 ? "grave" : "warn";
+  return "";
+}
+
 // backendText is how a backend fares, in a sentence without its end.
 export function backendText(b, now) {
-  const when = b.failed ? `, ${span(now - Date.parse(b.failed))} ago` : "";
-  return `${b.backend}: ${b.reason || (b.up ? "up" : "down")}${when}`;
+  const when = b.failed ? ` (${span(now - Date.parse(b.failed))} ago)` : "";
+  const reason = b.reason || (b.up ? "up" : "down");
+  return (reason.includes(b.backend) ? reason : `${b.backend}: ${reason}`) + when;
 }
 
 export class Problems {
@@ -69,6 +83,7 @@ export class Problems {
       const [title, text, link] = li.children;
       write(title, p.title);
       write(text, p.text);
+      mark(text, "class", p.code ? "code" : null); // which points at a place by its columns
       mark(text, "hidden", p.text ? null : "");
       mark(link, "hidden", p.link ? null : "");
       if (p.link) mark(link, "href", "#" + p.link);

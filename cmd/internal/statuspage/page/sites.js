@@ -69,7 +69,7 @@ function updateRoute(tr, route, now) {
   list(to.lastChild, told, (b) => b.backend, () => make("li"), (li, b) => {
     mark(li, "class", b.up ? "fine" : "grave");
     const more = [b.backup && "backup", b.open > 0 && `${count(b.open)} open`].filter(Boolean).join(", ");
-    write(li, (single ? backendText(b, now).slice(b.backend.length + 2) : backendText(b, now)) + (more ? ` (${more})` : ""));
+    write(li, backendText(b, now) + (more ? ` (${more})` : ""));
   });
   const state = route.health || "up";
   write(health.firstChild, state);

@@ -1,6 +1,7 @@
 // Push, certificates and limits: what changes seldom.
 
 import { list, make, mark, row, write, writeFigure } from "./dom.js";
+import { certificateWeight } from "./problems.js";
 import { bytes, count, date, daysUntil, plural } from "./text.js";
 
 // channelsEvery is how often channels are asked for, while somebody sees the page.
@@ -100,9 +101,9 @@ export class Certificates {
       mark(names.lastChild, "hidden", problem ? null : "");
       write(from, (sources[c.source] ?? c.source) + (c.issuer ? `: ${c.issuer}` : ""));
       const days = daysUntil(c.ends, now);
-      writeFigure(left.firstChild, c.ends, c.ends === 0 ? "none yet" : c.ends <= now ? "ended" : count(days));
+      writeFigure(left.firstChild, c.ends, c.ends === 0 ? (c.problem || c.source === "auto" ? "none yet" : "at first use") : c.ends <= now ? "ended" : count(days));
       write(left.lastChild, c.ends === 0 ? "" : date(c.ends));
-      mark(tr, "class", c.ends === 0 || days < 3 ? "grave" : c.problem ? "warn" : "");
+      mark(tr, "class", certificateWeight(c, now));
     });
     none(this.#section, all.length);
   }

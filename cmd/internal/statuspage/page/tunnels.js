@@ -27,7 +27,7 @@ const columns = [
   ["agent", "User agent", "agent", byText((t) => t.agent), false],
 ];
 
-const words = { messagesOut: "Messages out", bytesOut: "Bytes out", rate: "Rate, messages a second", ping: "Ping time" };
+const words = { messagesOut: "Messages out", bytesOut: "Bytes out", rate: "Rate a second", ping: "Ping time" };
 const wordsOf = ([key, heading]) => words[key] ?? heading;
 
 export class Tunnels {
@@ -165,7 +165,7 @@ export class Tunnels {
     if (!t) return;
     const dialog = document.getElementById("closing");
     figures(dialog.querySelector("dl"), [
-      ["Client", t.client], ["Route", place(t)], ["Opened", moment(t.opened)], ["Messages", count(t.messagesIn + t.messagesOut)], ["User agent", t.agent || "none"],
+      ["Tunnel", t.id], ["Client", t.client], ["Route", place(t)], ["Opened", moment(t.opened)], ["Messages", count(t.messagesIn + t.messagesOut)], ["User agent", t.agent || "none"],
     ]);
     dialog.returnValue = "";
     dialog.addEventListener("close", () => {
@@ -190,12 +190,13 @@ function tunnelRow(t) {
   const [client, route] = tr.cells;
   tr.dataset.id = t.id;
   write(client, t.client);
+  mark(client, "title", `${t.client}, tunnel ${t.id}`);
   route.append(make("span", {}, t.site, make("code", {}, t.route)));
   mark(route, "title", `to ${t.backend}`);
   const agent = tr.cells[10];
   write(agent, t.agent || "–");
   mark(agent, "title", t.agent);
-  tr.cells[11].append(make("button", { type: "button", "data-id": t.id, "aria-label": `Close the tunnel of ${t.client}` }, "Close"));
+  tr.cells[11].append(make("button", { type: "button", "data-id": t.id, "aria-label": `Close tunnel ${t.id} of ${t.client}` }, "Close"));
   return tr;
 }
 
