@@ -137,13 +137,15 @@ func (c *clientConn) secure() (protocol string, ok bool) {
 	defer c.server.endHandshake()
 	ctx, cancel := context.WithTimeout(c.server.stopping, c.server.limits.Load().HandshakeTimeout)
 	defer cancel()
-	conn, state, err := c.server.accepter.Handshake(ctx, c.Conn)
+	var asked tlsAsked
+	conn, state, err := c.server.accepter.Handshake(asked.within(ctx), c.Conn)
 	if err != nil {
 		if err == context.DeadlineExceeded {
 			c.server.hits.add(limitHandshakeTimeout, c.peer)
 		}
 		c.server.conns.counts.failed(err)
 		c.server.handshakeRefused(c.Conn, err)
+		c.server.noteTLSFailure(c.peer, &asked, err)
 		_ = c.Conn.Close()
 		return "", false
 	}

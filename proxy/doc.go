@@ -29,7 +29,8 @@
 //	answer.go      streams the backend's answer back, its links and cookies in
 //	               the client's view (rewrite.go), its fields as the route wants
 //	               them (fieldrules.go)
-//	accesslog.go   writes one line when it is over (accessfile.go)
+//	accesslog.go   writes one line when it is over (accessfile.go); what failed
+//	               is logged and remembered (failures.go, tlsfailure.go)
 //
 // A redirect route (redirectroute.go) answers by itself in the place of
 // forward.go, as a handler does.
@@ -75,6 +76,8 @@
 // follow the frames in them (proxy/frame). Any other answer is passed on as
 // what it is, with a field that names the cause (diagnose.go, proxy/diagnosis),
 // as answers of our own to a handshake have it. In mode message, wsmessage.go carries whole messages instead.
+// tunnelentry.go is what is kept of a tunnel for its end; tunnelcounts.go counts
+// it for its route, and tunnelstate.go lists those that are open, and closes one.
 //
 // # The walk of a push client
 //

@@ -11,9 +11,9 @@ const (
 	// eventAcceptFailed: there was no room for another connection; one line in 10 s
 	// at most. Attributes: address, error, count (of failures since the last line).
 	eventAcceptFailed = "accept.failed"
-	// eventRequestFailed: a request was answered with an error of our own.
-	// Attributes: id, client, site, route, backend, method, path, status,
-	// reason.
+	// eventRequestFailed: a request was answered with an error of our own, or cut.
+	// Attributes: id, client, site (its first host), host (as the client wrote it),
+	// route, backend, method, path, status, reason.
 	eventRequestFailed = "request.failed"
 	// eventHandshakeFailed: a WebSocket handshake did not become a tunnel.
 	// Attributes as request.failed, and cause, one of package diagnosis's.
@@ -32,9 +32,10 @@ const (
 	// route, backend.
 	eventTunnelOpen = "tunnel.open"
 	// eventTunnelClose: a tunnel ended. Attributes: those of tunnel.open,
-	// bytes_in, bytes_out, messages_in, messages_out, duration, reason, and where
-	// a WebSocket Close was seen its close_code and closed_by (client, backend,
-	// or front for our own).
+	// bytes_in, bytes_out, messages_in, messages_out, duration, reason, closed_by
+	// (who ended it first: client, backend, or front for us, where reason says why),
+	// and of the first WebSocket Close, where there was one, close_code and, if it
+	// gave one, close_reason.
 	eventTunnelClose = "tunnel.close"
 	// eventLimitReached: a client has reached a limit. It is told at most once in
 	// ten seconds for each limit. Attributes: limit, client (the last one, which

@@ -80,7 +80,7 @@ type FailureState struct {
 	// Kind is handshake (of a WebSocket), request or tls.
 	Kind   string `json:"kind"`
 	ID     string `json:"id,omitempty"` // of the request
-	Client string `json:"client"`
+	Client string `json:"client"`       // address, "" at a Unix socket
 	Site   string `json:"site,omitempty"`
 	Route  string `json:"route,omitempty"`
 	// Backend is the one that was asked, or "".
@@ -94,8 +94,8 @@ type FailureState struct {
 	Sentence string     `json:"sentence,omitempty"`
 	Reason   string     `json:"reason"` // what happened, as the log has it
 	Fixes    []FixState `json:"fixes,omitempty"`
-	// Count is how many alike it stands for, itself included: those that follow each
-	// other at once with the same route, status and cause are one.
+	// Count is how many alike it stands for: those of a kind that follow each other
+	// with the same route, status and cause are one, of which the newest is told.
 	Count uint64 `json:"count"`
 }
 

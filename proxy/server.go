@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -39,6 +38,7 @@ type Server struct {
 	streamServer atomic.Pointer[http2.Server]
 	date         dateCache
 	panics       atomic.Uint64
+	failures     failures
 
 	relay      *relay.Engine
 	tunnels    openTunnels
@@ -103,6 +103,7 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	s.limits.Store(newLimits(s.cfg))
 	t.succeed(nil, s.stopping)
 	t.addAccounts(nil)
+	s.accounts.messages = map[*tunnelEntry]*messageRun{}
 	s.accounts.adopt(t)
 	s.table.Store(t)
 	s.streamServer.Store(s.newStreamServer(s.cfg.Limits))
@@ -219,27 +220,9 @@ func (s *Server) finish(x *exchange) {
 		return
 	}
 	if x.reason != "" {
-		s.logFailure(x)
+		s.noteFailure(x)
+	} else {
+		s.noteRefusal(x)
 	}
 	s.access.write(x)
-}
-
-func (s *Server) logFailure(x *exchange) {
-	route, backend := "", ""
-	if x.route != nil {
-		route = x.route.name
-		if x.route.pool != nil {
-			backend = x.route.pool.written
-		}
-	}
-	if x.choice.member != nil {
-		backend = x.choice.member.backend.written
-	}
-	attributes := []any{"id", string(x.id[:]), "client", x.client, "host", string(x.host), "route", route, "backend", backend,
-		"method", string(x.req.Method), "path", string(x.req.Path), "status", x.status, "reason", x.reason}
-	if x.upgrade {
-		s.log.Warn(eventHandshakeFailed, append(attributes, "cause", string(cmp.Or(x.cause, diagnosis.Refused)))...)
-		return
-	}
-	s.log.Warn(eventRequestFailed, attributes...)
 }

@@ -230,18 +230,25 @@ func (c *certificates) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate
 		// Clients that connect by address name none.
 		name = hostname(hello.Conn.LocalAddr().String())
 	}
+	asked := askedBy(hello)
+	asked.name = name
 	source, ok := c.table.Load().hosts.find([]byte(name))
 	if !ok {
-		c.refused(hello, name, errors.New("no site serves this name; add it to hosts"))
+		asked.refused = errUnserved
+		c.refused(hello, name, errUnserved)
 		return nil, nil // crypto/tls sends the alert unrecognized_name
 	}
 	cert, err := source.certificate(hello, name)
 	if err != nil {
+		asked.refused = err
 		c.refused(hello, name, err)
 		return nil, &noCertificateError{err}
 	}
 	return cert, nil
 }
+
+// errUnserved is why a handshake for a name of nobody's is refused.
+var errUnserved = errors.New("no site serves this name; add it to hosts")
 
 // noCertificateError says that a name that is served has no certificate.
 type noCertificateError struct{ error }

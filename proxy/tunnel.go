@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -152,87 +150,22 @@ func (s *Server) open(x *exchange, b *backendConn, place tunnelPlace) bool {
 	}
 	early.FromClient = client.leftover
 	x.switched, x.choice.open = true, false
-	t := &tunnelEntry{server: s, site: x.site, route: x.route, member: x.choice.member, id: x.id, client: x.client, begin: x.begin, access: s.access.keep(x), place: place}
+	t := &tunnelEntry{
+		server: s, site: x.site, route: x.route, member: x.choice.member, id: x.id, client: x.client, begin: x.begin,
+		userAgent: userAgent(x.req.Fields), access: s.access.keep(x), place: place,
+	}
 	s.log.Info(eventTunnelOpen, t.attributes()...)
 	// Keep-alive probes need no word here: the net package sends them on
 	// connections it accepts and dials, and so finds peers that vanished.
 	if x.route.messages != nil {
-		s.messages.Go(func() { // ended by the peers, or with the tenure, awaited by drain
-			t.carryMessages(messagePeer{client.Conn, early.FromClient}, messagePeer{b.Conn, early.FromBackend}, deflate)
-		})
+		run := x.route.messages.open(messagePeer{client.Conn, early.FromClient}, messagePeer{b.Conn, early.FromBackend}, deflate, s.relay.PingRoundTrip())
+		s.accounts.begin(t, run)
+		s.messages.Go(func() { t.carryMessages(run) }) // ended by the peers, or with the tenure, awaited by drain
 		return true
 	}
-	s.relay.Start(client.Conn, b.Conn, terms, early, t.over)
+	s.accounts.begin(t, nil)
+	s.relay.Start(client.Conn, b.Conn, terms, early, t)
 	return true
-}
-
-// tunnelEntry is what is kept of a tunnel for its end.
-type tunnelEntry struct {
-	server *Server
-	site   *site
-	route  *route
-	member *member // the backend
-	id     [16]byte
-	client netip.Addr
-	begin  time.Time
-	access accessEntry
-	place  tunnelPlace
-}
-
-func (t *tunnelEntry) attributes() []any {
-	return []any{"id", string(t.id[:]), "client", t.client, "site", t.site.name, "route", t.route.name, "backend", t.member.backend.written}
-}
-
-// carryMessages is the life of a tunnel of mode message.
-func (t *tunnelEntry) carryMessages(client, backend messagePeer, deflate bool) {
-	of, leave := t.server.messageTunnel(t.route.tenures[0].over)
-	defer leave()
-	m := t.route.messages.carry(of, client, backend, deflate)
-	if m.Panic != "" {
-		t.server.notePanic(string(t.id[:]), m.Panic, []byte(m.Stack))
-	}
-	t.over(relay.Result{
-		FromClient: relay.Traffic{Bytes: m.FromClient, Messages: m.MessagesIn}, FromBackend: relay.Traffic{Bytes: m.ToClient, Messages: m.MessagesOut},
-		Reason: relay.Reason(m.Reason), CloseCode: m.Code, ClosedBy: m.ClosedBy, Duration: m.Duration,
-	})
-}
-
-// messageTunnel counts a tunnel of mode message until leave is called. The
-// context is that in which it lives: it is done in a moment of its own after
-// over is, as the relay's tunnels each end in one.
-func (s *Server) messageTunnel(over context.Context) (of context.Context, leave func()) {
-	s.messagesOpen.Add(1)
-	of, end := context.WithCancelCause(context.Background())
-	stop := context.AfterFunc(over, func() {
-		spread := relay.Spread(int(s.messagesOpen.Load()), s.drainTimeout()/2)
-		time.AfterFunc(rand.N(spread+1), func() { end(context.Cause(over)) }) // later it does nothing
-	})
-	return of, func() {
-		stop()
-		end(nil)
-		s.messagesOpen.Add(-1)
-	}
-}
-
-// over is called when both connections are closed.
-func (t *tunnelEntry) over(r relay.Result) {
-	t.place.leave()
-	t.route.pool.left(t.member, openTunnel)
-	reason := string(r.Reason)
-	var fault *relay.Panic
-	if errors.As(r.Err, &fault) {
-		t.server.notePanic(string(t.id[:]), fault.Value, fault.Stack)
-	}
-	if r.Err != nil {
-		reason += ": " + r.Err.Error()
-	}
-	attributes := append(t.attributes(), "bytes_in", r.FromClient.Bytes, "bytes_out", r.FromBackend.Bytes,
-		"messages_in", r.FromClient.Messages, "messages_out", r.FromBackend.Messages, "duration", r.Duration, "reason", reason)
-	if r.CloseCode != 0 {
-		attributes = append(attributes, "close_code", r.CloseCode, "closed_by", r.ClosedBy)
-	}
-	t.server.log.Info(eventTunnelClose, attributes...)
-	t.server.access.finish(t.access, figures{status: http.StatusSwitchingProtocols, received: r.FromClient.Bytes, sent: r.FromBackend.Bytes, duration: time.Since(t.begin)})
 }
 
 // tunnelTerms are the relay's options for the tunnels of one route. There is one

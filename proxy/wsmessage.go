@@ -21,6 +21,7 @@ import (
 
 	"wsfront/proxy/frame"
 	"wsfront/proxy/relay"
+	"wsfront/proxy/tally"
 )
 
 // Mode message: the client's WebSocket ends here, and another one of ours leads
@@ -126,7 +127,6 @@ type messageTunnel struct {
 	maxMessage           int64
 	idle, lifetime, ping time.Duration
 	stall, farewell      time.Duration
-	timed                bool // something depends on when a peer was last heard
 
 	rules   [2]frame.Rules // of what comes from the client and the backend
 	deflate frame.Rules    // of what comes from a client with which compression was agreed upon
@@ -139,7 +139,6 @@ type messageTunnel struct {
 
 func newMessageTunnel(r Route) *messageTunnel {
 	m := &messageTunnel{maxMessage: r.MaxMessage, idle: r.IdleTimeout, lifetime: r.MaxLifetime, ping: r.Ping, stall: stallTimeout, farewell: farewellTimeout}
-	m.timed = r.IdleTimeout > 0 || r.Ping > 0 || r.MessageRate > 0
 	if m.maxMessage == 0 {
 		m.maxMessage = defaultMaxMessage
 	}
@@ -157,37 +156,32 @@ type messagePeer struct {
 	early []byte // what came together with the handshake
 }
 
-// messageResult is the account of one tunnel.
-type messageResult struct {
-	FromClient, ToClient    int64 // bytes on the wire
-	MessagesIn, MessagesOut int64 // from the client, from the backend
-	Reason, ClosedBy        string
-	Code                    uint16 // of the Close that ended it; 1005 and 1006 as in RFC 6455 §7.1.5
-	Duration                time.Duration
-	Panic, Stack            string // what was contained, and where
-}
-
 // messageRun is one tunnel.
 type messageRun struct {
 	*messageTunnel
-	begin time.Time
-	ends  [2]messageEnd // by whose frames are read there
-	moved atomic.Int64  // when a byte of a peer's own was last read, after begin
-	nonce [8]byte       // payload of our pings
-	over  error         // what the library reads once the tunnel has ended
+	begin      time.Time
+	compressed bool             // deflateAnswer is in the client's 101
+	ends       [2]messageEnd    // by whose frames are read there
+	moved      atomic.Int64     // when a byte of a peer's own was last read, after begin
+	nonce      [8]byte          // payload of our pings
+	pings      *tally.Histogram // gets how long the client takes to answer them
+	over       error            // what the library reads once the tunnel has ended
 
 	ending atomic.Pointer[messageEnding]
 	mu     sync.Mutex // held while the tunnel ends, and while the clock is set
 	clock  *time.Timer
+	final  *relay.Stats // once both sides are closed
 }
 
 // messageEnding is why a tunnel ends.
 type messageEnding struct {
-	reason, by      string
-	code            uint16
-	words           [2]lastWord // for the client and the backend
-	panicked, stack string      // what was contained, and where
-	until           time.Time   // when waiting for the peers has an end
+	reason relay.Reason
+	err    error // what is behind it, or nil
+	by     string
+	code   uint16      // of the Close that ended it; 1005 and 1006 as in RFC 6455 §7.1.5
+	text   string      // its reason
+	words  [2]lastWord // for the client and the backend
+	until  time.Time   // when waiting for the peers has an end
 }
 
 // lastWord is a Close frame's content, or none for a peer that is gone.
@@ -198,52 +192,58 @@ type lastWord struct {
 }
 
 // frontEnds is the end of a tunnel by no fault of either side.
-func frontEnds(reason string, code uint16) messageEnding {
-	word := lastWord{true, code, reason}
-	return messageEnding{reason: reason, by: "front", code: code, words: [2]lastWord{word, word}}
+func frontEnds(reason relay.Reason, code uint16) messageEnding {
+	word := lastWord{true, code, string(reason)}
+	return messageEnding{reason: reason, by: "front", code: code, text: word.text, words: [2]lastWord{word, word}}
 }
 
-// carry lets messages flow both ways until either side ends, ctx is done, which
-// says 1001 to both, or a limit is reached, and then closes both connections.
-// It uses the caller's goroutine, and two of the library's that read from the
-// two ends. deflate tells that deflateAnswer is in the client's 101.
-func (m *messageTunnel) carry(ctx context.Context, client, backend messagePeer, deflate bool) messageResult {
-	r := &messageRun{messageTunnel: m, begin: time.Now(), over: &websocket.CloseError{Code: websocket.CloseGoingAway}}
+// open makes a tunnel of two peers, which carry is to be called for. deflate tells
+// that deflateAnswer is in the client's 101.
+func (m *messageTunnel) open(client, backend messagePeer, deflate bool, pings *tally.Histogram) *messageRun {
+	r := &messageRun{messageTunnel: m, begin: time.Now(), compressed: deflate, pings: pings, over: &websocket.CloseError{Code: websocket.CloseGoingAway}}
 	for i := range r.nonce {
 		r.nonce[i] = byte(rand.Uint32()) // no secret: a pong with these bytes is one nobody else asked for
 	}
 	r.ends[frame.FromClient].init(r, frame.FromClient, client, deflate)
 	r.ends[frame.FromBackend].init(r, frame.FromBackend, backend, false)
+	return r
+}
+
+// carry lets messages flow both ways until either side ends, ctx is done, which
+// says 1001 to both, or a limit is reached, and then closes both connections.
+// It uses the caller's goroutine, and two of the library's that read from the
+// two ends.
+func (r *messageRun) carry(ctx context.Context) relay.Result {
 	// Whatever happens, a panic in ServeHTTP included, no connection is left
 	// open, and so no goroutine of the library that reads from it.
 	defer r.cut()
 	// Neither callback needs to be waited for: once the tunnel has ended it
 	// finds nothing to do.
 	defer context.AfterFunc(ctx, func() {
-		reason := string(relay.Drained)
+		reason := relay.Drained
 		if cause := context.Cause(ctx); cause == errRouteRemoved {
-			reason = cause.Error()
+			reason = relay.Reason(cause.Error())
 		}
 		r.end(frontEnds(reason, websocket.CloseGoingAway))
 	})()
 	r.setClock()
-	r.library(deflate).ServeHTTP(&madeUpAnswer{conn: &r.ends[frame.FromClient]}, madeUpRequest(deflate))
+	r.library().ServeHTTP(&madeUpAnswer{conn: &r.ends[frame.FromClient]}, madeUpRequest(r.compressed))
 	// The library returns when one of its goroutines has ended. Each ends when
 	// a read tells it so, passes that on to the other side and is gone; so does
 	// the other one, as a tunnel that ends wakes both readers.
-	r.end(frontEnds("internal error", websocket.CloseInternalServerErr))
+	r.end(frontEnds(relay.Failed, websocket.CloseInternalServerErr))
 	r.takeLeave()
 	return r.result()
 }
 
 // library is the proxy of one tunnel, whose connections are made already.
-func (r *messageRun) library(deflate bool) *websocketproxy.WebsocketProxy {
+func (r *messageRun) library() *websocketproxy.WebsocketProxy {
 	return &websocketproxy.WebsocketProxy{
 		Backend: func(*http.Request) *url.URL { return &url.URL{Scheme: "ws", Host: "backend", Path: "/"} },
 		Upgrader: &websocket.Upgrader{
 			ReadBufferSize: messageReadBuffer, WriteBufferSize: messageBuffer, WriteBufferPool: &r.writers,
 			CheckOrigin:       func(*http.Request) bool { return true }, // the backend has judged it
-			EnableCompression: deflate,
+			EnableCompression: r.compressed,
 		},
 		Dialer: &websocket.Dialer{
 			ReadBufferSize: messageReadBuffer, WriteBufferSize: messageBuffer, WriteBufferPool: &r.writers,
@@ -351,7 +351,7 @@ func await(ctx context.Context, done <-chan struct{}) {
 // cut closes what is still open without waiting: to close a TLS connection
 // would wait for a peer that does not read.
 func (r *messageRun) cut() {
-	r.end(frontEnds("internal error", websocket.CloseInternalServerErr))
+	r.end(frontEnds(relay.Failed, websocket.CloseInternalServerErr))
 	for i := range r.ends {
 		conn := r.ends[i].Conn
 		for w, ok := conn.(interface{ NetConn() net.Conn }); ok; w, ok = conn.(interface{ NetConn() net.Conn }) {
@@ -391,24 +391,13 @@ func (r *messageRun) tick() {
 	now := r.now()
 	switch {
 	case r.lifetime > 0 && now >= int64(r.lifetime):
-		r.end(frontEnds("max lifetime", websocket.CloseGoingAway))
+		r.end(frontEnds(relay.LifetimeOver, websocket.CloseGoingAway))
 	case r.idle > 0 && now-r.moved.Load() >= int64(r.idle):
-		r.end(frontEnds("idle timeout", websocket.CloseGoingAway))
+		r.end(frontEnds(relay.IdleTimedOut, websocket.CloseGoingAway))
 	case r.ping > 0:
 		for i := range r.ends {
 			r.ends[i].probe(now)
 		}
 	}
 	r.setClock()
-}
-
-// result is the account, once both sides are closed.
-func (r *messageRun) result() messageResult {
-	client, backend, ending := &r.ends[frame.FromClient], &r.ends[frame.FromBackend], r.ending.Load()
-	return messageResult{
-		FromClient: client.received.Load(), ToClient: client.sent.Load(),
-		MessagesIn: client.messages.Load(), MessagesOut: backend.messages.Load(),
-		Reason: ending.reason, ClosedBy: ending.by, Code: ending.code, Panic: ending.panicked, Stack: ending.stack,
-		Duration: time.Since(r.begin),
-	}
 }

@@ -277,7 +277,8 @@ func readAll(m *messageTunnel, stream []byte, n int, deflate bool) string {
 			out = append(out, e.reader.take(piece[:0], piece, 0)...)
 		}
 		if e.reader.verdict != nil {
-			return fmt.Sprintf("%x, %d messages, then %+v", wholeMessages(out), e.messages.Load(), *e.reader.verdict)
+			v := e.reader.verdict
+			return fmt.Sprintf("%x, %d messages, then %s (%v), %d %q, %v", wholeMessages(out), e.messages.Load(), v.reason, v.err, v.code, v.text, v.words)
 		}
 	}
 	return fmt.Sprintf("%x, %d messages", wholeMessages(out), e.messages.Load())

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -21,6 +22,8 @@ import (
 
 	"github.com/gorilla/websocket"
 	"github.com/koding/websocketproxy"
+
+	"wsfront/proxy/relay"
 )
 
 // tuned is openMessages with times that the configuration has no words for.
@@ -28,7 +31,6 @@ func tuned(t *testing.T, set func(m *messageTunnel)) (f *front, client, backend 
 	b := newMessageBackend(t, "", "")
 	f = serveMessages(t, b.host)
 	m := f.table.Load().sites[0].routes[0].messages
-	m.timed = true
 	set(m)
 	client, _ = shakeHands(t, f.addr, "")
 	return f, client, b.accept(t)
@@ -269,14 +271,15 @@ func TestMessage_PanicEndsOneTunnelOnly(t *testing.T) {
 	nearBackend, farBackend := pipe(t)
 	m := newMessageTunnel(Route{})
 	m.farewell = 100 * time.Millisecond
-	done := make(chan messageResult, 1)
+	done := make(chan relay.Result, 1)
 	go func() { // ends by the panic; awaited below
-		done <- m.carry(context.Background(), messagePeer{conn: nearClient}, messagePeer{conn: &explosive{Conn: nearBackend, at: 1}}, false)
+		done <- m.open(messagePeer{conn: nearClient}, messagePeer{conn: &explosive{Conn: nearBackend, at: 1}}, false, nil).carry(context.Background())
 	}()
 	for _, p := range []*wsPeer{{t, farClient, bufio.NewReader(farClient), true}, {t, farBackend, bufio.NewReader(farBackend), false}} {
 		p.want("close 1011: internal error")
 	}
-	if r := receive(t, done); r.Panic != "boom" || !strings.Contains(r.Stack, "explosive") {
+	var fault *relay.Panic
+	if r := receive(t, done); !errors.As(r.Err, &fault) || fault.Value != "boom" || !strings.Contains(string(fault.Stack), "explosive") {
 		t.Errorf("%+v", r)
 	}
 }
@@ -306,9 +309,9 @@ func TestMessage_NothingIsClosedBeforeBothSidesAreTold(t *testing.T) {
 	nearClient, farClient := pipe(t)
 	nearBackend, farBackend := pipe(t)
 	slow := &hesitant{Conn: nearClient, closed: make(chan struct{}), tooEarly: make(chan struct{})}
-	done := make(chan messageResult, 1)
+	done := make(chan relay.Result, 1)
 	go func() { // ends by the Close frames; awaited below
-		done <- newMessageTunnel(Route{}).carry(context.Background(), messagePeer{conn: slow}, messagePeer{conn: nearBackend}, false)
+		done <- newMessageTunnel(Route{}).open(messagePeer{conn: slow}, messagePeer{conn: nearBackend}, false, nil).carry(context.Background())
 	}()
 	client := &wsPeer{t, farClient, bufio.NewReader(farClient), true}
 	backend := &wsPeer{t, farBackend, bufio.NewReader(farBackend), false}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"wsfront/proxy/frame"
+	"wsfront/proxy/relay"
 )
 
 // messageEnd is the connection that gorilla/websocket has in place of a peer's.
@@ -46,6 +47,8 @@ type messageEnd struct {
 
 	heard                    atomic.Int64 // when a byte came, after begin
 	tried, asked             int64        // when a ping was due and when one was sent, after begin; the clock's
+	pinged                   atomic.Int64 // when one was sent that has no pong yet, after begin; 0 is none
+	ponged, trip             atomic.Int64 // when a pong came, after begin, and how long the ping had taken to it
 	received, sent, messages atomic.Int64
 }
 
@@ -120,11 +123,8 @@ func (e *messageEnd) receive(p []byte) int {
 // look has the first n bytes of p read as frames.
 func (e *messageEnd) look(p []byte, n int) (passed int) {
 	e.received.Add(int64(n))
-	var now int64
-	if e.run.timed { // to look at the clock is not free
-		now = e.run.now()
-		e.heard.Store(now)
-	}
+	now := e.run.now()
+	e.heard.Store(now)
 	if !e.aside && !e.reader.holds() {
 		return len(e.reader.take(p[:0], p[:n], now))
 	}
@@ -163,9 +163,9 @@ func (m *messageTunnel) putBuffer(b *[]byte) {
 
 // vanished is the end by a peer that sends no more and has not said Close.
 func (e *messageEnd) vanished(err error) messageEnding {
-	ending := messageEnding{reason: e.name + " aborted", by: e.name, code: 1006}
+	ending := messageEnding{reason: [...]relay.Reason{relay.ClientAborted, relay.BackendAborted}[e.side], by: e.name, code: 1006}
 	if err != io.EOF && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, net.ErrClosed) {
-		ending.reason += ": " + err.Error()
+		ending.err = err
 	}
 	ending.words[e.other()] = lastWord{true, 1001, e.name + " went away"}
 	return ending
@@ -174,8 +174,8 @@ func (e *messageEnd) vanished(err error) messageEnding {
 // panicked contains what would end the process: the library's goroutines are not
 // ours, but this call is.
 func (e *messageEnd) panicked(cause any) {
-	ending := frontEnds("internal error", 1011)
-	ending.panicked, ending.stack = fmt.Sprint(cause), string(debug.Stack())
+	ending := frontEnds(relay.Failed, 1011)
+	ending.err = &relay.Panic{Value: cause, Stack: debug.Stack()}
 	e.run.end(ending)
 	e.closeRead.Do(func() { close(e.readOver) })
 	e.closeSaid.Do(func() { close(e.said) })
@@ -261,7 +261,7 @@ func (e *messageEnd) probe(now int64) {
 	}
 	if e.asked > e.heard.Load() {
 		ending := e.vanished(net.ErrClosed)
-		ending.reason = "ping timeout of the " + e.name
+		ending.reason = [...]relay.Reason{relay.ClientSilent, relay.BackendSilent}[e.side]
 		e.run.end(ending)
 		return
 	}
@@ -273,6 +273,7 @@ func (e *messageEnd) probe(now int64) {
 	defer e.mu.Unlock()
 	if e.greeted && e.out.AtBoundary() {
 		e.asked = now
+		e.pinged.Store(now)
 		e.put(frame.AppendPing(nil, e.other(), e.run.nonce[:]))
 	}
 }

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"compress/flate"
 	"encoding/binary"
+	"errors"
 	"io"
 	"slices"
 	"unicode/utf8"
 
 	"wsfront/proxy/frame"
+	"wsfront/proxy/relay"
 )
 
 // The bits and opcodes of a frame's first two bytes (RFC 6455 §5.2, RFC 7692
@@ -70,6 +72,10 @@ func (f *frameReader) take(dst, src []byte, now int64) []byte {
 			f.end.run.moved.Store(now) // it is not just the answer to our ping
 		}
 		dst = f.walk(dst, pass)
+		if f.follow.PongSeen() {
+			f.follow.ExpectPong(f.end.run.nonce)
+			f.end.notePong(now)
+		}
 		if violation, ok := err.(*frame.Violation); ok {
 			f.refuse(violation.Code, violation.Reason)
 			return dst
@@ -209,7 +215,7 @@ func (f *frameReader) sayGoodbye(payload []byte) {
 		code, text = binary.BigEndian.Uint16(payload), string(payload[2:])
 	}
 	e := f.end
-	ending := messageEnding{reason: e.name + " closed", by: e.name, code: code}
+	ending := messageEnding{reason: [...]relay.Reason{relay.ClientClosed, relay.BackendClosed}[e.side], by: e.name, code: code, text: text}
 	ending.words[e.side] = lastWord{true, code, ""} // RFC 6455 §5.5.1: the code comes back
 	ending.words[e.other()] = lastWord{true, code, text}
 	f.conclude(ending)
@@ -221,7 +227,7 @@ func (f *frameReader) notText() { f.refuse(1007, "text that is not UTF-8") }
 // refuse ends the tunnel by a fault of this peer.
 func (f *frameReader) refuse(code uint16, text string) {
 	e := f.end
-	ending := messageEnding{reason: e.name + " cut off: " + text, by: "front", code: code}
+	ending := messageEnding{reason: relay.Reason(e.name + " cut off"), err: errors.New(text), by: "front", code: code, text: text}
 	ending.words[e.side] = lastWord{true, code, text}
 	ending.words[e.other()] = lastWord{true, 1001, e.name + " was cut off"}
 	f.conclude(ending)

@@ -21,7 +21,7 @@ func (e *endpoint) authorizeBy(cfg Endpoint) (err error) {
 		if cfg.App == nil {
 			return fmt.Errorf("auth: there is no application to ask")
 		}
-		if e.byApp, err = NewAppAuth(*cfg.Auth, cfg.App, cfg.AppURL, e.hub.log); err != nil {
+		if e.byApp, err = newAppAuth(*cfg.Auth, cfg.App, cfg.AppURL, e.hub.log, e.hub.counts.asked); err != nil {
 			return fmt.Errorf("auth: %w", err)
 		}
 	}
@@ -122,7 +122,7 @@ func (c *client) expireAt(t time.Time) {
 
 // revoke ends a client whose admission does not hold any longer. c.mu is held.
 func (c *client) revoke(reason string) {
-	c.finish(c.form.bye(closeExpired, reason), ending{code: closeExpired, reason: reason}, false)
+	c.closeLocked(ending{code: closeExpired, reason: reason, cause: causeExpired})
 }
 
 // unwatch ends the watch. It may be called on nil.

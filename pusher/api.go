@@ -101,6 +101,7 @@ func (a *publishAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if refused.status == http.StatusServiceUnavailable {
 			w.Header().Set("Retry-After", "1")
 		}
+		a.hub.counts.refuse(refused.status)
 		http.Error(w, refused.message(), refused.status)
 	}
 }

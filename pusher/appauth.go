@@ -133,6 +133,7 @@ type appAuth struct {
 	recheck time.Duration
 	turns   chan struct{} // one for each question under way
 	kept    *admissions   // nil without cache
+	asked   tallies       // by what came of it
 	unheard unheard
 }
 
@@ -140,6 +141,11 @@ type appAuth struct {
 // app, which must not follow redirects. It starts nothing. Its error is that of
 // cfg.Validate, or says what is wrong with base.
 func NewAppAuth(cfg AppAuth, app http.RoundTripper, base *url.URL, log *slog.Logger) (Authorizer, error) {
+	return newAppAuth(cfg, app, base, log, newCounters().asked)
+}
+
+// newAppAuth is NewAppAuth for who counts what comes of asking.
+func newAppAuth(cfg AppAuth, app http.RoundTripper, base *url.URL, log *slog.Logger, asked tallies) (Authorizer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -147,7 +153,7 @@ func NewAppAuth(cfg AppAuth, app http.RoundTripper, base *url.URL, log *slog.Log
 		return nil, errors.New("there is no application to ask; name the backend of the site's app")
 	}
 	a := &appAuth{
-		path: cfg.Path, app: app, log: log,
+		path: cfg.Path, app: app, log: log, asked: asked,
 		timeout: cfg.Timeout, recheck: defaultRecheck,
 		turns: make(chan struct{}, maxQuestions),
 	}

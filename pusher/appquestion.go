@@ -112,8 +112,23 @@ func withoutPosition(uri string) string {
 	return path + "?" + strings.Join(parts, "&")
 }
 
-// ask waits for a turn and for the answer.
+// ask asks the application, and counts what comes of it unless nobody waits for it
+// any more.
 func (a *appAuth) ask(ctx context.Context, q question) (Admission, *Refusal) {
+	admission, refusal := a.answer(ctx, q)
+	switch {
+	case refusal == nil:
+		a.asked.add(askedAllowed)
+	case refusal.Final():
+		a.asked.add(askedRefused)
+	case ctx.Err() == nil:
+		a.asked.add(askedFailed)
+	}
+	return admission, refusal
+}
+
+// answer waits for a turn and for the answer.
+func (a *appAuth) answer(ctx context.Context, q question) (Admission, *Refusal) {
 	limited, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
 	select {

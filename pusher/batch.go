@@ -78,6 +78,7 @@ func (a *publishAPI) publishMany(w http.ResponseWriter, r *http.Request, key *Ke
 	}
 	status, answer := http.StatusOK, b.answer()
 	if unread != nil {
+		a.hub.counts.refuse(http.StatusBadRequest)
 		status, answer = http.StatusBadRequest, append(unread.appendJSON(append(answer, '{')), "}\n"...)
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")

@@ -25,6 +25,7 @@ type channelRow struct {
 	Name        string `json:"name"`
 	Subscribers int    `json:"subscribers"`
 	Messages    int    `json:"messages"`
+	newest      uint64 // number of the last message since it has clients; 0: none
 }
 
 // list is GET /channels: those with subscribers or stored messages that key may
@@ -75,6 +76,9 @@ func (h *Hub) channelRows(stored map[string]int) map[string]channelRow {
 	for name, ch := range h.channels {
 		row := rows[name]
 		row.Name, row.Subscribers = name, ch.members
+		if ch.last.frame != nil { // no mark
+			row.newest = ch.last.seq
+		}
 		rows[name] = row
 	}
 	return rows

@@ -20,7 +20,7 @@ func TestChannels_ListThoseWithSubscribersOrMessages(t *testing.T) {
 	s.publishText("a.both", "x")
 	s.publishText("a.both", "y")
 	s.publishText("c.stored", "x")
-	both, heard, stored := channelRow{"a.both", 1, 2}, channelRow{"b.heard", 1, 0}, channelRow{"c.stored", 0, 1}
+	both, heard, stored := channelRow{Name: "a.both", Subscribers: 1, Messages: 2}, channelRow{Name: "b.heard", Subscribers: 1}, channelRow{Name: "c.stored", Messages: 1}
 	for _, c := range []struct {
 		query string
 		want  []channelRow

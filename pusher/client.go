@@ -105,7 +105,7 @@ const (
 type ending struct {
 	code   int // WebSocket close code; 0 for event streams
 	reason string
-	slow   bool // cut off because it did not read
+	cause  string // one of those that are counted; "" is causeOther
 }
 
 // closeTimeout is how long a peer has for the close handshake, with what was
@@ -114,12 +114,6 @@ const closeTimeout = 5 * time.Second
 
 // forgetting says that messages are not written any more.
 func (c *client) forgetting() bool { return c.state != open && c.dropped }
-
-// count counts what is about to be written.
-func (c *client) count(messages, bytes int) {
-	c.messages += int64(messages)
-	c.bytes += int64(bytes)
-}
 
 // nextSub is the subscription whose next message has the lowest number, limit
 // at most; nil when there is none.
@@ -142,9 +136,9 @@ func (c *client) start(l line) {
 	c.hub.tellConnect(c)
 	switch {
 	case c.hub.leaving():
-		c.finish(c.form.bye(goodbyeCode, goodbyeReason), ending{code: goodbyeCode, reason: goodbyeReason}, false)
+		c.closeLocked(goodbyeEnding())
 	case c.info.endpoint.retired():
-		c.finish(c.form.bye(retiredCode, retiredReason), ending{code: retiredCode, reason: retiredReason}, false)
+		c.closeLocked(retiredEnding())
 	}
 	c.d.kick(c)
 }
@@ -171,7 +165,7 @@ func (c *client) add(b []byte) {
 	}
 	if limit != "" {
 		c.hub.hits.add(limit)
-		c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "queue full: the client does not read", slow: true})
+		c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "queue full: the client does not read", cause: causeSlow})
 		return
 	}
 	c.queueControl(b)
@@ -208,11 +202,14 @@ func (c *client) finish(last []byte, e ending, drop bool) {
 }
 
 // close ends a connection in good order: after what waits for it.
-func (c *client) close(code int, reason string) {
+func (c *client) close(e ending) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.finish(c.form.bye(code, reason), ending{code: code, reason: reason}, false)
+	c.closeLocked(e)
 }
+
+// closeLocked is close with c.mu held.
+func (c *client) closeLocked(e ending) { c.finish(c.form.bye(e.code, e.reason), e, false) }
 
 // cut ends the connection at once.
 func (c *client) cut(e ending) {
@@ -254,7 +251,7 @@ func (c *client) end(e ending, reset bool) {
 func (c *client) fallBehind(s *subscription, limit string) {
 	if c.hub.cfg.Slow != SlowSkip || c.held {
 		c.hub.hits.add(limit)
-		c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "queue full: the client does not read", slow: true})
+		c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "queue full: the client does not read", cause: causeSlow})
 		return
 	}
 	// To the newest message: it is the one that the client is given next.
@@ -277,9 +274,9 @@ func (c *client) fallBehind(s *subscription, limit string) {
 
 // writeEnding tells a peer that stopped reading from one that is gone.
 func writeEnding(err error) ending {
-	e := ending{code: websocket.CloseAbnormalClosure, reason: "client gone: " + err.Error()}
+	e := ending{code: websocket.CloseAbnormalClosure, reason: "client gone: " + err.Error(), cause: causeClosed}
 	if isTimeout(err) {
-		e.reason, e.slow = "write timed out: the client does not read", true
+		e.reason, e.cause = "write timed out: the client does not read", causeSlow
 	}
 	return e
 }

@@ -115,6 +115,7 @@ func (e *endpoint) turnAway(w http.ResponseWriter, r *http.Request, away *turned
 		e.hub.hits.add(away.limit)
 	}
 	if wantsEvents(r) && !websocket.IsWebSocketUpgrade(r) {
+		e.hub.counts.refuse(away.status)
 		e.hub.logRefused(r, away.status, away.reason)
 		header := w.Header()
 		header.Set("Content-Type", "text/event-stream")

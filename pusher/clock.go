@@ -84,9 +84,9 @@ func (c *client) check(now uint32) {
 	switch {
 	case c.state == gone || c.held:
 	case c.busy && now-c.busySince > silence:
-		c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "write timed out: the client does not read", slow: true})
+		c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "write timed out: the client does not read", cause: causeSlow})
 	case c.state == open && c.form.answers() && !c.inbox.full() && now-c.heard > silence:
-		c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "client gone: no answer to pings"})
+		c.cutLocked(ending{code: websocket.CloseAbnormalClosure, reason: "client gone: no answer to pings", cause: causeSilent})
 	case c.state == open && !c.busy:
 		c.add(c.form.ping())
 	}

@@ -3,6 +3,7 @@ package pusher
 import (
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -42,6 +43,11 @@ type deliverer struct {
 	blocks [forms]block
 	own    []byte // a block for one client alone
 	sealed []byte // what a line makes of a block
+
+	// What it has written to all its clients: its own, and as of the end of the last
+	// work for Hub.Counts.
+	wrote, wroteBytes         uint64
+	delivered, deliveredBytes atomic.Uint64
 }
 
 // A block is messages in a row, in one form.
@@ -101,6 +107,16 @@ func (d *deliverer) work() {
 		d.pass(sh)
 	}
 	d.rest()
+	d.delivered.Store(d.wrote)
+	d.deliveredBytes.Store(d.wroteBytes)
+}
+
+// count counts what is about to be written to c.
+func (d *deliverer) count(c *client, messages, bytes int) {
+	c.messages += int64(messages)
+	c.bytes += int64(bytes)
+	d.wrote += uint64(messages)
+	d.wroteBytes += uint64(bytes)
 }
 
 // post has the deliverer go through a channel's clients.
@@ -268,7 +284,7 @@ func (d *deliverer) messages(c *client) bool {
 	}
 	s.at, c.seen = b.to, b.to.seq
 	if len(b.data) > 0 {
-		c.count(b.count, len(b.data))
+		d.count(c, b.count, len(b.data))
 		d.write(c, b.data, b)
 	}
 	return true
@@ -328,7 +344,7 @@ func (d *deliverer) merged(c *client, limit uint64) bool {
 	}
 	d.own = data[:0]
 	if len(data) > 0 {
-		c.count(count, len(data))
+		d.count(c, count, len(data))
 		if d.write(c, data, nil) {
 			d.own = nil
 		}

@@ -233,6 +233,7 @@ func (e *endpoint) refuseClient(w http.ResponseWriter, r *http.Request, refusal 
 		w.Header()[name] = values
 	}
 	e.shareWith(w, r)
+	e.hub.counts.refuse(refusal.Status)
 	e.hub.logRefused(r, refusal.Status, refusal.Reason, refusal.Attrs...)
 	w.WriteHeader(refusal.Status)
 	_, _ = w.Write(refusal.Body)
@@ -267,6 +268,7 @@ func (e *endpoint) join(w http.ResponseWriter, r *http.Request, a *arrival, f fo
 		e.turnAway(w, r, unjoined(err))
 		return nil, "", Position{}, false
 	}
+	e.hub.counts.joins.add(string(how))
 	return c, how, at, true
 }
 
@@ -336,6 +338,7 @@ func (e *endpoint) refuseOrigin(w http.ResponseWriter, r *http.Request) {
 
 // refuse answers r with an error in plain words and logs it.
 func (h *Hub) refuse(w http.ResponseWriter, r *http.Request, status int, reason, text string, more ...slog.Attr) {
+	h.counts.refuse(status)
 	h.logRefused(r, status, reason, more...)
 	http.Error(w, fmt.Sprintf("%d %s: %s", status, http.StatusText(status), text), status)
 }

@@ -76,6 +76,7 @@ type Hooks struct {
 	node   string // names this process in the KV
 	tally  *hookTally
 	queue  *hookQueue
+	hits   *limitHits // nil without a hub
 
 	firstPause time.Duration // hookPause, less in tests
 
@@ -86,6 +87,8 @@ type Hooks struct {
 		wake    chan struct{}
 	}
 	leased atomic.Bool // the last renewal of the lease succeeded
+
+	sent, retried, lost atomic.Uint64 // of Counts
 
 	mu       sync.Mutex
 	vacating map[string]*time.Timer // channels without clients, not told yet
@@ -98,7 +101,18 @@ type Hooks struct {
 }
 
 // drop notes an event that gave way in a full queue.
-func (k *Hooks) drop(e *hookEvent) { k.tally.note(EventHookLost, e.kind, "queue full", nil) }
+func (k *Hooks) drop(e *hookEvent, limit string) {
+	k.lose(e, "queue full", nil)
+	if k.hits != nil {
+		k.hits.add(limit)
+	}
+}
+
+// lose counts what the app is not told, or has given no verdict on.
+func (k *Hooks) lose(e *hookEvent, cause string, err error) {
+	k.lost.Add(1)
+	k.tally.note(EventHookLost, e.kind, cause, err)
+}
 
 // NewHooks makes one that tells nobody anything before Run. kv is where clients
 // are remembered; without it, nil, those of a killed process are forgotten. The

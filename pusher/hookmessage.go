@@ -71,9 +71,12 @@ func (k *Hooks) Message(ctx context.Context, c ClientInfo, text bool, data []byt
 	}
 	v, err := k.question(ctx, c, text, data)
 	if err != nil {
+		k.lost.Add(1)
 		k.tally.note(EventHookLost, HookMessage, "no verdict", err)
+		return v, err
 	}
-	return v, err
+	k.sent.Add(1)
+	return v, nil
 }
 
 func (k *Hooks) question(ctx context.Context, c ClientInfo, text bool, data []byte) (Verdict, error) {

@@ -65,7 +65,7 @@ type hookQueue struct {
 	workers  int
 	maxCount int
 	maxBytes int64
-	dropped  func(*hookEvent) // called with mu held
+	dropped  func(e *hookEvent, limit string) // called with mu held
 
 	mu     sync.Mutex
 	lanes  map[string]*hookLane // those with events
@@ -81,7 +81,7 @@ type hookQueue struct {
 	empty  chan struct{} // closed when the queue is closed and empty
 }
 
-func newHookQueue(cfg Webhooks, dropped func(*hookEvent)) *hookQueue {
+func newHookQueue(cfg Webhooks, dropped func(*hookEvent, string)) *hookQueue {
 	return &hookQueue{
 		workers: cfg.Concurrency, maxCount: cfg.Queue, maxBytes: cfg.QueueBytes, dropped: dropped,
 		lanes: map[string]*hookLane{}, empty: make(chan struct{}),
@@ -99,7 +99,7 @@ func (q *hookQueue) add(lane string, e *hookEvent) bool {
 	if e.ask == nil {
 		e.cost = int64(len(e.body)+len(e.record)) + hookEventBytes
 		if !q.makeRoom(e) {
-			q.dropped(e)
+			q.dropped(e, q.limit())
 			return false
 		}
 		q.count++
@@ -127,11 +127,19 @@ func (q *hookQueue) makeRoom(e *hookEvent) bool {
 		if oldest == nil {
 			return false
 		}
-		victim := oldest.Value.(*hookEvent)
+		victim, limit := oldest.Value.(*hookEvent), q.limit()
 		q.remove(victim)
-		q.dropped(victim)
+		q.dropped(victim, limit)
 	}
 	return true
+}
+
+// limit is the one that leaves no room in a full queue. Needs mu.
+func (q *hookQueue) limit() string {
+	if q.count >= q.maxCount {
+		return limitHookQueue
+	}
+	return limitHookBytes
 }
 
 // crowded says whether the queue is more than half full.

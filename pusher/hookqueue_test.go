@@ -152,3 +152,28 @@ func TestHookQueue_QuestionsPassALongQueueOfEvents(t *testing.T) {
 		t.Errorf("%d events were told before", before)
 	}
 }
+
+func TestHookQueue_WhatGivesWayIsALimitReached(t *testing.T) {
+	for limit, c := range map[string]struct{ count, bytes int64 }{
+		limitHookQueue: {2, 1 << 20},
+		limitHookBytes: {100, 2 << 10},
+	} {
+		cfg := newHookApp(t, nil).config()
+		cfg.Queue, cfg.QueueBytes = int(c.count), c.bytes
+		hub, err := New(Config{Webhooks: cfg}, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 5 {
+			hub.hooks.Connect(aClient(fmt.Sprint(i))) // waits: nobody runs the hub
+		}
+		for name, n := range hub.LimitHits() {
+			if (n > 0) != (name == limit) {
+				t.Errorf("%s: %s was reached %d times", limit, name, n)
+			}
+		}
+		if lost := hub.Counts(t.Context()).WebhooksLost; lost != hub.LimitHits()[limit] {
+			t.Errorf("%s: %d lost, %d hits", limit, lost, hub.LimitHits()[limit])
+		}
+	}
+}

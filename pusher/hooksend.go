@@ -46,16 +46,18 @@ func (k *Hooks) tell(ctx context.Context, e *hookEvent) {
 	left := k.cfg.RetryFor - time.Since(e.born)
 	switch {
 	case err == nil:
+		k.sent.Add(1)
 	case again && left > 0:
 		if ctx.Err() == nil {
 			k.tally.note(EventHookRetry, e.kind, "failed", err)
 		}
+		k.retried.Add(1)
 		k.queue.again(e, min(k.pause(e.tries, after), left))
 		return
 	case again:
-		k.tally.note(EventHookLost, e.kind, "retried for long enough", err)
+		k.lose(e, "retried for long enough", err)
 	default:
-		k.tally.note(EventHookLost, e.kind, "refused", err)
+		k.lose(e, "refused", err)
 	}
 	if e.kind == HookDisconnect && e.key != "" {
 		k.forget(ctx, e)

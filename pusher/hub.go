@@ -42,6 +42,7 @@ type Hub struct {
 	retained atomic.Int64  // bytes that are kept for single clients; see retained.go
 	taken    atomic.Int64  // bytes of publishes under way; see publishtotal.go
 	hits     *limitHits
+	counts   *counters
 	panics   atomic.Uint64
 	made     time.Time     // where the clock of inboundrate.go begins
 	reading  chan struct{} // holds a token for each one who reads what clients missed
@@ -59,6 +60,7 @@ type Hub struct {
 	mu       sync.Mutex // before client.mu, and never held while the broker is called
 	channels map[string]*channel
 	windows  int64                // bytes of their windows
+	there    map[string]int       // clients that have joined, by transport
 	active   atomic.Int64         // connections, from before they join to after they have ended; changed with mu held
 	from     map[netip.Prefix]int // how many of them, by addressGroup
 	parting  atomic.Bool          // Shutdown was called; set with mu held
@@ -86,8 +88,10 @@ func New(cfg Config, broker Broker, log *slog.Logger) (*Hub, error) {
 		broker:   broker,
 		epoch:    broker.Epoch(),
 		channels: map[string]*channel{},
+		there:    map[string]int{},
 		from:     map[netip.Prefix]int{},
 		hits:     newLimitHits(log),
+		counts:   newCounters(),
 		made:     time.Now(),
 		idle:     make(chan struct{}),
 		stop:     make(chan struct{}),
@@ -101,6 +105,7 @@ func New(cfg Config, broker Broker, log *slog.Logger) (*Hub, error) {
 		if err != nil {
 			return nil, err
 		}
+		hooks.hits = h.hits
 		h.hooks = hooks
 	}
 	h.plain, h.packing = h.newUpgrader(false), h.newUpgrader(true)
@@ -143,7 +148,8 @@ func (h *Hub) Publish(ctx context.Context, channel string, m Message) (Receipt, 
 // publish takes over buf, whose first headroom bytes are free, and does not look
 // at m.Data. The channel's name has been checked.
 func (h *Hub) publish(ctx context.Context, channel string, m Message, buf []byte) (Receipt, error) {
-	if size := int64(len(buf) - headroom); size > h.cfg.MaxMessage {
+	size := len(buf) - headroom
+	if int64(size) > h.cfg.MaxMessage {
 		h.hits.add(limitMessage)
 		return Receipt{}, fmt.Errorf("%w: %d bytes, and max_message is %d", ErrTooLarge, size, h.cfg.MaxMessage)
 	}
@@ -156,6 +162,7 @@ func (h *Hub) publish(ctx context.Context, channel string, m Message, buf []byte
 	done, err := h.broker.Append(ctx, channel, Draft{
 		Text: m.Text, Data: buf[headroom:], ID: m.ID, TTL: m.TTL, frame: frameOf(m.Text, buf),
 	})
+	h.counts.publish(size, done, err)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("store the message: %w", err)
 	}
@@ -246,6 +253,7 @@ func (h *Hub) admit(c *client) error {
 		c.subs[i].shard.add(&c.subs[i])
 	}
 	h.clock.add(c)
+	h.there[c.form.transport()]++
 	return nil
 }
 
@@ -262,7 +270,16 @@ func (h *Hub) depart(c *client) {
 	h.clock.remove(c) // until here Shutdown can end it
 	h.tellDisconnect(c)
 	h.release(c.names())
+	h.leave(c)
 	h.logClosed(c)
+}
+
+// leave undoes what admit has counted.
+func (h *Hub) leave(c *client) {
+	h.counts.end(c.ending)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.there[c.form.transport()]--
 }
 
 // newClient makes a client whose handshake is not over.
@@ -283,7 +300,7 @@ func (h *Hub) logClosed(c *client) {
 	c.mu.Lock() // the deliverer may just be done with it
 	defer c.mu.Unlock()
 	level, event := slog.LevelDebug, EventClose
-	if c.ending.slow {
+	if c.ending.cause == causeSlow {
 		level, event = slog.LevelWarn, EventCut
 	}
 	h.log.LogAttrs(context.Background(), level, event, append(c.attrs(),

@@ -36,7 +36,7 @@ func (v *conversation) paced() bool {
 func (v *conversation) violated(code int, reason string) {
 	v.deaf = true
 	v.frames.drop()
-	v.finish(closeFrame(code, reason), ending{code: code, reason: reason}, true)
+	v.finish(closeFrame(code, reason), ending{code: code, reason: reason, cause: causeViolation}, true)
 }
 
 // keepUnfinished counts what is kept of a message that has not come whole: who

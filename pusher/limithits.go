@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -22,12 +21,15 @@ const (
 	limitReplayMessages = "replay_messages"
 	limitReplayBytes    = "replay_bytes"
 	limitPublishTotal   = "publish_total"
+	limitHookQueue      = "webhooks.queue"
+	limitHookBytes      = "webhooks.queue_bytes"
 )
 
 // limitNames is all of them.
 var limitNames = [...]string{
 	limitClients, limitAddress, limitChannelsTotal, limitChannels, limitQueue, limitQueueTotal,
 	limitMessage, limitInbound, limitInboundRate, limitReplayMessages, limitReplayBytes, limitPublishTotal,
+	limitHookQueue, limitHookBytes,
 }
 
 // limitInterval is the time between two lines about one limit: who runs into one
@@ -38,7 +40,7 @@ const limitInterval = 10 * time.Second
 // line. It may be used concurrently.
 type limitHits struct {
 	log   *slog.Logger
-	hits  map[string]*atomic.Uint64 // never changes
+	hits  tallies
 	mu    sync.Mutex
 	lines map[string]limitLine
 }
@@ -50,16 +52,12 @@ type limitLine struct {
 }
 
 func newLimitHits(log *slog.Logger) *limitHits {
-	l := &limitHits{log: log, hits: map[string]*atomic.Uint64{}, lines: map[string]limitLine{}}
-	for _, name := range limitNames {
-		l.hits[name] = new(atomic.Uint64)
-	}
-	return l
+	return &limitHits{log: log, hits: newTallies(limitNames[:]...), lines: map[string]limitLine{}}
 }
 
 // add counts that a limit was reached.
 func (l *limitHits) add(name string) {
-	total := l.hits[name].Add(1)
+	total := l.hits.add(name)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now, last := time.Now(), l.lines[name]
@@ -74,10 +72,4 @@ func (l *limitHits) add(name string) {
 // LimitHits tells how often each limit was reached since the hub was made, by the
 // limit's key in the configuration file below push, such as max_clients. Every
 // limit is in it from the start.
-func (h *Hub) LimitHits() map[string]uint64 {
-	all := make(map[string]uint64, len(limitNames))
-	for name, hits := range h.hits.hits {
-		all[name] = hits.Load()
-	}
-	return all
-}
+func (h *Hub) LimitHits() map[string]uint64 { return h.hits.hits.all() }

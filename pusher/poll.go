@@ -98,7 +98,7 @@ func (p *poll) await(r *http.Request, wait time.Duration) (block []byte, next ui
 	}
 	p.start(&p.stream)
 	if wait == 0 { // what is there, or the word that nothing is
-		p.finish(nil, ending{reason: "answered"}, false)
+		p.finish(nil, ending{reason: "answered", cause: causeAnswered}, false)
 	}
 	p.mu.Unlock()
 	if wait == 0 {
@@ -115,6 +115,6 @@ func (p *poll) await(r *http.Request, wait time.Duration) (block []byte, next ui
 	defer p.mu.Unlock()
 	// Nothing has followed the block, as the line is busy from then on.
 	block, next, written = p.given, p.seen, p.outlive()
-	p.end(ending{reason: "answered"}, false)
+	p.end(ending{reason: "answered", cause: causeAnswered}, false)
 	return block, next, written, true
 }

@@ -169,6 +169,6 @@ func (c *client) dismiss(reason string) bool {
 	if c.state != open {
 		return false
 	}
-	c.finish(c.form.bye(disconnectedCode, reason), ending{code: disconnectedCode, reason: reason}, false)
+	c.closeLocked(ending{code: disconnectedCode, reason: reason, cause: causeDismissed})
 	return true
 }

@@ -48,7 +48,7 @@ func (e *endpoint) Retire(within time.Duration) {
 		return
 	}
 	go func() { // ends within the time, or with the hub
-		tell(leaving, within, e.hub.restUntilStopped, func(c *client) { c.close(retiredCode, retiredReason) })
+		tell(leaving, within, e.hub.restUntilStopped, func(c *client) { c.close(retiredEnding()) })
 	}()
 }
 
@@ -68,7 +68,6 @@ func (h *Hub) restUntilStopped(moment time.Time) bool {
 // retired says that clients who come now have come too late.
 func (e *endpoint) retired() bool { return len(e.standings) > 0 && e.standings[0].over.Load() }
 
-const (
-	retiredCode   = websocket.CloseGoingAway
-	retiredReason = "route removed"
-)
+func retiredEnding() ending {
+	return ending{code: websocket.CloseGoingAway, reason: "route removed"}
+}

@@ -112,12 +112,11 @@ func (h *Hub) restUntil(ctx context.Context, moment time.Time) bool {
 }
 
 // goodbye is what a client is told at Shutdown.
-func (c *client) goodbye() { c.close(goodbyeCode, goodbyeReason) }
+func (c *client) goodbye() { c.close(goodbyeEnding()) }
 
-const (
-	goodbyeCode   = websocket.CloseServiceRestart
-	goodbyeReason = "service restart"
-)
+func goodbyeEnding() ending {
+	return ending{code: websocket.CloseServiceRestart, reason: "service restart", cause: causeShutdown}
+}
 
 // cutAll cuts off who has not left. Their I/O fails, and they end now. Only
 // net/http, when it gives up an event stream over HTTP/1.1 and TLS, may still
@@ -130,7 +129,7 @@ func (h *Hub) cutAll(ctx context.Context) error {
 	n := 0
 	for _, c := range h.clock.all() {
 		n++
-		c.cut(ending{code: websocket.CloseAbnormalClosure, reason: "shutdown did not wait any longer"})
+		c.cut(ending{code: websocket.CloseAbnormalClosure, reason: "shutdown did not wait any longer", cause: causeShutdown})
 	}
 	select {
 	case <-h.idle:

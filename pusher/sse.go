@@ -87,7 +87,7 @@ func (s *stream) open(ctx context.Context) {
 	s.run(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.end(ending{reason: "client gone"}, false)
+	s.end(ending{reason: "client gone", cause: causeClosed}, false)
 }
 
 // run writes until the peer has left, is cut off, or Shutdown says goodbye.

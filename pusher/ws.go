@@ -114,7 +114,7 @@ func (e *endpoint) begin(c *client, a *arrival, how continuation, at Position) {
 // tellGap ends a raw client that has asked to go on from a position and cannot:
 // it has no other way to learn it.
 func (c *client) tellGap() {
-	c.close(closeGap, "gap: messages since from are gone; load the page anew")
+	c.close(ending{code: closeGap, reason: "gap: messages since from are gone; load the page anew"})
 }
 
 // Close codes of our own (RFC 6455 §7.4.2).
@@ -201,6 +201,7 @@ func (c *client) greeting(text string) []byte {
 // message is that of frameHandler, as is control.
 func (v *conversation) message(text bool, data []byte) {
 	if v.state == open && v.paced() {
+		v.hub.counts.inbound.Add(1)
 		v.client.receive(text, data)
 	}
 }
@@ -216,7 +217,7 @@ func (v *conversation) control(op byte, payload []byte) {
 		v.deaf, v.peerClosed = true, true
 		code, reason := parseClose(payload)
 		answer := appendFrame(nil, opClose, payload[:min(len(payload), 2)])
-		v.finish(answer, ending{code: code, reason: cmp.Or(reason, "closed by the client")}, true)
+		v.finish(answer, ending{code: code, reason: cmp.Or(reason, "closed by the client"), cause: causeClosed}, true)
 		if v.shut { // ours was written before: this is the answer
 			v.end(ending{}, false)
 		}
@@ -235,7 +236,7 @@ func (v *conversation) ended(err error) {
 	if v.state == open {
 		reset = true
 	}
-	v.end(ending{code: websocket.CloseAbnormalClosure, reason: "client gone: " + err.Error()}, reset)
+	v.end(ending{code: websocket.CloseAbnormalClosure, reason: "client gone: " + err.Error(), cause: causeClosed}, reset)
 }
 
 // wroteLast is told that our Close was written. A peer that has said its own

@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	"cmd/internal/heap":         {},
 	"cmd/internal/metrics":      {"proxy", "proxy/tally", "pusher"},
 	"cmd/internal/publishd":     {"proxy/http1"},
+	"cmd/internal/statuspage":   {"cmd/internal/admin", "proxy", "pusher"},
 	"proxy":                     {"proxy/tally", "proxy/diagnosis", "proxy/http1", "proxy/http2", "proxy/record", "proxy/frame", "proxy/relay", "proxy/park"},
 	"proxy/diagnosis":           {},
 	"proxy/http1":               {},

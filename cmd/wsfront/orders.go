@@ -1,17 +1,13 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"reflect"
 	"syscall"
 
-	"wsfront/cmd/internal/admin"
 	"wsfront/cmd/internal/config"
-	"wsfront/cmd/internal/metrics"
-	"wsfront/pusher"
 )
 
 // apply puts a new configuration into effect, or returns why not.
@@ -21,6 +17,8 @@ func (s *service) apply(file *config.File) error {
 	switch {
 	case !reflect.DeepEqual(file.Push, s.file.Push):
 		return fmt.Errorf("config reload not supported for push: old=%+v, new=%+v; restart instead", s.file.Push, file.Push)
+	case file.Admin != s.file.Admin:
+		return fmt.Errorf("config reload not supported for admin: old=%+v, new=%+v; restart instead", s.file.Admin, file.Admin)
 	case file.Log != s.file.Log:
 		return fmt.Errorf("config reload not supported for log: old=%+v, new=%+v; restart instead", s.file.Log, file.Log)
 	}
@@ -46,6 +44,7 @@ func (s *service) apply(file *config.File) error {
 		}
 		return file.Explain(err)
 	}
+	s.life.apply(file)
 	if s.file = file; first {
 		s.push.startPublish(s)
 	}
@@ -68,6 +67,7 @@ func (s *service) reloadLogged() error {
 	// After a refusal as well: whoever rotates the log does not know of it.
 	s.reopen()
 	if err != nil {
+		s.life.refuse(err)
 		s.log.Error(eventReloadRefused, "problem", err.Error())
 		s.manager.Ready("the last reload was refused: " + err.Error())
 		return err
@@ -101,60 +101,4 @@ func (s *service) takeSignals(orders <-chan os.Signal) {
 			}
 		}
 	}
-}
-
-// takeOrders serves wsfront reload, upgrade, health and metrics until the service ends or
-// has a successor. A server that cannot have its socket serves all the same.
-func (s *service) takeOrders(state string) {
-	orders, err := admin.Listen(state, admin.Orders{Reload: s.reloadLogged, Upgrade: s.upgrade}, metrics.Handler(s.sources()), s.before != nil)
-	if err != nil {
-		s.log.Warn(eventNoAdmin, "reason", err.Error())
-		return
-	}
-	ctx, stop := context.WithCancel(s.parts)
-	s.orders, s.stopOrders = orders, stop
-	s.wg.Go(func() { // ends with s.parts or stopOrders; run waits
-		defer stop()
-		if err := orders.Run(ctx); err != nil {
-			s.log.Warn(eventNoAdmin, "reason", err.Error())
-		}
-	})
-}
-
-// sources are the parts that metrics tell of.
-func (s *service) sources() metrics.Sources {
-	return metrics.Sources{
-		Version: version(),
-		Limits:  map[string]func() map[string]uint64{"front": s.front.LimitHits, "push": s.pushLimits},
-		Panics:  map[string]func() uint64{"front": s.front.Panics, "push": s.pushPanics, "publish": s.counts.Panics.Load},
-	}
-}
-
-// hub is that of the push service that runs, or nil.
-func (s *service) hub() *pusher.Hub {
-	s.reloading.Lock()
-	defer s.reloading.Unlock()
-	if s.push == nil {
-		return nil
-	}
-	return s.push.hub
-}
-
-// pushLimits are those of the file's section push.
-func (s *service) pushLimits() map[string]uint64 {
-	hub := s.hub()
-	if hub == nil {
-		return nil
-	}
-	all := hub.LimitHits()
-	all["publish.max_connections"] = s.counts.Refused.Load()
-	return all
-}
-
-func (s *service) pushPanics() uint64 {
-	hub := s.hub()
-	if hub == nil {
-		return 0
-	}
-	return hub.Panics()
 }

@@ -12,7 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	"wsfront/cmd/internal/admin"
 	"wsfront/cmd/internal/config"
 	"wsfront/cmd/internal/heap"
 	"wsfront/cmd/internal/publishd"
@@ -26,9 +25,12 @@ const (
 	// eventReloadRefused: a new configuration has mistakes; the old one goes
 	// on serving. Attributes: problem, one per line.
 	eventReloadRefused = "config.reload.refused"
-	// eventNoAdmin: wsfront reload and wsfront health will not find this server.
-	// Attributes: reason.
+	// eventNoAdmin: wsfront reload, wsfront status and the like will not find this
+	// server. Attributes: reason.
 	eventNoAdmin = "admin.unavailable"
+	// eventAdminListen: the admin listener is served at admin.listen. Attributes:
+	// address.
+	eventAdminListen = "admin.listen"
 	// eventPublishListen: the publish API is served. Attributes: address.
 	eventPublishListen = "publish.listen"
 	// eventPushCut: at shutdown, push clients did not take their goodbye in
@@ -47,7 +49,7 @@ const (
 )
 
 // service is one running wsfront: the front, its push service with its inputs,
-// and the two local doors, for publishing and for orders.
+// and the two doors beside it, for publishing and for orders.
 type service struct {
 	log     *slog.Logger
 	manager *systemd.Manager
@@ -55,9 +57,12 @@ type service struct {
 	// reload reads the configuration again and applies it; nil when there is
 	// no file.
 	reload     func() error
-	ordering   sync.Mutex    // held while a reload or an upgrade is under way
-	orders     *admin.Server // nil where there is none
-	stopOrders context.CancelFunc
+	started    time.Time
+	life       configLife
+	ordering   sync.Mutex // held while a reload or an upgrade is under way
+	admin      adminPart
+	stopOrders context.CancelFunc // ends both of its listeners
+	ordersDone sync.WaitGroup     // them
 
 	reloading sync.Mutex   // of what follows, once run was called
 	file      *config.File // the one in effect
@@ -81,7 +86,8 @@ type service struct {
 // newService checks the configuration and binds its addresses, or takes those of
 // before. What is wrong with a value of file is a proxy.FieldError.
 func newService(file *config.File, flags publishFlags, before *upgrade.Predecessor, stdout, stderr io.Writer) (_ *service, err error) {
-	s := &service{log: slog.New(file.Log.Handler(stderr)), file: file, flags: flags, before: before}
+	s := &service{log: slog.New(file.Log.Handler(stderr)), file: file, flags: flags, before: before, started: time.Now()}
+	s.life.begin(file)
 	s.manager = systemd.NewManager(s.log)
 	s.main, s.notMain = context.WithCancel(context.Background())
 	if s.program, err = upgrade.Self(); err != nil {
@@ -97,6 +103,7 @@ func newService(file *config.File, flags publishFlags, before *upgrade.Predecess
 	}
 	defer func() {
 		if err != nil {
+			s.admin.close()
 			err = errors.Join(err, s.push.close())
 		}
 	}()
@@ -111,6 +118,9 @@ func newService(file *config.File, flags publishFlags, before *upgrade.Predecess
 		if err = s.push.openPublish(s, file); err != nil {
 			return nil, err
 		}
+	}
+	if err = s.openAdmin(file); err != nil {
+		return nil, err
 	}
 	s.front.Adopt(systemd.Sockets(s.log)...)
 	s.front.Adopt(before.Sockets(frontSocket)...)
@@ -135,7 +145,7 @@ func (s *service) run(ctx context.Context) error {
 	}
 	// Each part ends with s.parts; all are awaited below.
 	s.push.start(s)
-	s.takeOrders(s.file.StateDir())
+	endOrders := s.takeOrders(s.file)
 	s.wg.Go(func() { s.takeSignals(orders) })
 	var parted error
 	s.wg.Go(func() { parted = s.partFromPages() })
@@ -148,6 +158,7 @@ func (s *service) run(ctx context.Context) error {
 	s.stop(nil)
 	s.wg.Wait()
 	s.awaitPredecessor()
+	endOrders()
 	s.notMain()
 	telling.Wait()
 	s.ordering.Lock()

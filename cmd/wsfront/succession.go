@@ -175,6 +175,13 @@ func (s *service) sockets() (all []upgrade.Socket, publish *os.File, err error) 
 	if err != nil {
 		return all, nil, err
 	}
+	local, err := s.admin.hand()
+	if local != nil {
+		all = append(all, upgrade.Socket{Name: adminSocket + s.file.AdminListen(), File: local})
+	}
+	if err != nil {
+		return all, nil, err
+	}
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
 	if s.push == nil {
@@ -192,12 +199,9 @@ func closeSockets(sockets []upgrade.Socket) {
 	}
 }
 
-// keepFiles says whether the files of unix sockets stay when this process closes
-// them.
+// keepFiles says whether the file of the publish API's unix socket stays when this
+// process closes it.
 func (s *service) keepFiles(keep bool) {
-	if s.orders != nil {
-		s.orders.KeepSocket(keep)
-	}
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
 	if s.push == nil {
@@ -245,9 +249,7 @@ func (s *service) succeededBy(next *upgrade.Successor) {
 	s.obeying.Go(func() { // ends with the new process or by Release; run waits
 		next.Obey(func() { s.stop(nil) }, s.front.ReopenAccessLog)
 	})
-	if s.stopOrders != nil {
-		s.stopOrders()
-	}
+	s.stopOrders()
 	s.log.Info(eventUpgradeDone, "pid", next.PID())
 }
 

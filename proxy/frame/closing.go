@@ -9,19 +9,26 @@ import (
 // is never on the wire.
 const noStatus = 1005
 
-// noteClose keeps the status code of the first Close frame.
+// goodbye is what a Close frame says.
+type goodbye struct {
+	code   uint16
+	reason string
+}
+
+// noteClose keeps what the first Close frame says. Nothing of it exists before,
+// so that a tunnel that is open need not hold it.
 func (f *Follower) noteClose(frame []byte) {
-	if f.closed {
+	if f.close != nil {
 		return
 	}
-	f.closed, f.closeCode = true, noStatus
+	f.close = &goodbye{code: noStatus}
 	if frame[0]&reserved != 0 {
 		// The payload means what an extension makes of it.
 		return
 	}
 	var buf [maxControl]byte
 	if payload := unmasked(buf[:0], frame); len(payload) >= 2 {
-		f.closeCode = binary.BigEndian.Uint16(payload)
+		f.close.code, f.close.reason = binary.BigEndian.Uint16(payload), string(payload[2:])
 	}
 }
 

@@ -14,6 +14,7 @@ func TestFollower_ClosedKnowsTheCode(t *testing.T) {
 	}{
 		{"", 1005},
 		{"\x03\xe8", 1000},
+		{"\x0f\xa0enough", 4000},
 		{"\x0f\xa0" + strings.Repeat("r", 123), 4000},
 		// Unlawful ones pass as they are where nothing is validated.
 		{"\x03", 1005},
@@ -38,6 +39,9 @@ func TestFollower_ClosedKnowsTheCode(t *testing.T) {
 				if code, ok := f.Closed(); !ok || code != c.code || f.whole != nil {
 					t.Errorf("%q in reads of %d: closed with %d, %v", c.payload, n, code, ok)
 				}
+				if got, want := f.CloseReason(), c.payload[min(2, len(c.payload)):]; got != want {
+					t.Errorf("%q in reads of %d: closed for the reason %q", c.payload, n, got)
+				}
 			}
 		}
 	}
@@ -45,12 +49,12 @@ func TestFollower_ClosedKnowsTheCode(t *testing.T) {
 
 func TestFollower_FirstCloseCounts(t *testing.T) {
 	f := newFollower(t, FromBackend, Rules{Validate: true})
-	stream := join(data(FromBackend, fin|opClose, []byte{3, 233}), data(FromBackend, fin|opPong, nil), data(FromBackend, fin|opClose, []byte{3, 232}))
+	stream := join(data(FromBackend, fin|opClose, []byte{3, 233, 'a'}), data(FromBackend, fin|opPong, nil), data(FromBackend, fin|opClose, []byte{3, 232, 'b'}))
 	if _, err := feedAll(f, stream, 0); err != nil {
 		t.Fatal(err)
 	}
-	if code, ok := f.Closed(); !ok || code != 1001 {
-		t.Errorf("closed with %d, %v", code, ok)
+	if code, ok := f.Closed(); !ok || code != 1001 || f.CloseReason() != "a" {
+		t.Errorf("closed with %d %q, %v", code, f.CloseReason(), ok)
 	}
 }
 

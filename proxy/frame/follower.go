@@ -12,11 +12,12 @@ const (
 )
 
 // Follower follows the frames of one direction of one tunnel. It is a value of
-// 96 bytes, made usable by Init, and must not be copied after that. One goroutine
+// 104 bytes, made usable by Init, and must not be copied after that. One goroutine
 // at a time may use it.
 type Follower struct {
 	rules *Rules
 	whole *[maxClose]byte // the start of a Close frame too long for part
+	close *goodbye        // of the first Close that passed, or nil
 
 	left     int64 // payload of the current frame still to come
 	size     int64 // announced payload of the current message so far
@@ -31,13 +32,11 @@ type Follower struct {
 	n     uint8           // bytes gathered of a frame
 	gone  bool            // the gathered bytes were passed already
 
-	closeCode uint16
-	closed    bool
-	side      Side
-	strict    bool  // rules can refuse a frame
-	first     byte  // the current frame's first byte
-	pong      pong  // whether pongs of ours are to be taken out
-	ended     fault // why following has ended
+	side   Side
+	strict bool  // rules can refuse a frame
+	first  byte  // the current frame's first byte
+	pong   pong  // whether pongs of ours are to be taken out
+	ended  fault // why following has ended
 }
 
 // Init prepares f for a direction's first byte, which is the first after the
@@ -195,7 +194,21 @@ func (f *Follower) InMessage() bool { return f.frames > 0 }
 
 // Closed reports whether a Close frame has passed, and the status code of the
 // first one, which is 1005 if it carried none (RFC 6455 §7.1.5).
-func (f *Follower) Closed() (code uint16, ok bool) { return f.closeCode, f.closed }
+func (f *Follower) Closed() (code uint16, ok bool) {
+	if f.close == nil {
+		return 0, false
+	}
+	return f.close.code, true
+}
+
+// CloseReason is the reason in the first Close frame that has passed, of at most
+// 123 bytes, or "". It is UTF-8 only where Rules.Validate has been true.
+func (f *Follower) CloseReason() string {
+	if f.close == nil {
+		return ""
+	}
+	return f.close.reason
+}
 
 // Counts returns what has passed: complete data messages, the bytes of payload of
 // all data frames, and complete control frames, of which at most 2³²−1 are

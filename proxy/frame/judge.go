@@ -38,7 +38,7 @@ func (f *Follower) validate(b []byte, size uint64) fault {
 	switch n := b[1] & length; {
 	case n == length16 && size < length16, n == length64 && size <= math.MaxUint16:
 		return longLength
-	case b[0]&opcode < controlStart && f.closed:
+	case b[0]&opcode < controlStart && f.close != nil:
 		// RFC 6455 §5.5.1 forbids data only: a ping that came before is answered.
 		return dataAfterClose
 	case b[0] == fin|opClose:

@@ -50,7 +50,7 @@ func (t *Tunnel) pingDue(s side) int64 {
 		return 0
 	case to.wants != 0:
 		return 0 // it waits for a boundary
-	case to.pinged != 0:
+	case to.pinged > 0:
 		return to.pinged + int64(t.o.Ping)
 	}
 	return min(from.heard, to.told) + int64(t.o.Ping)
@@ -103,7 +103,7 @@ func (t *Tunnel) ping(s side, now int64) {
 	}
 	from, to := &t.ways[s], &t.ways[s.other()]
 	switch {
-	case to.pinged == 0:
+	case to.pinged <= 0:
 		if to.nonce == [8]byte{} {
 			binary.NativeEndian.PutUint64(to.nonce[:], rand.Uint64())
 		}
@@ -115,6 +115,17 @@ func (t *Tunnel) ping(s side, now int64) {
 	default:
 		t.cut(s.silent(), nil)
 	}
+}
+
+// notePong notes that s has answered a ping, and how long a client took. t.mu is
+// held.
+func (t *Tunnel) notePong(s side, now int64) {
+	to := &t.ways[s.other()]
+	if s == client {
+		t.ponged, t.trip = now, time.Duration(now+to.pinged)
+		t.engine.pings.Add(t.trip)
+	}
+	to.pinged = 0
 }
 
 // endBy has the tunnel end at a time, unless it is to end before that anyway.

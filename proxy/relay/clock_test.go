@@ -47,7 +47,7 @@ func onFakeClock(t *testing.T, o relay.Options, play func(client, backend duplex
 // drive.
 func run(t *testing.T, client, backend net.Conn, o relay.Options) relay.Result {
 	results := make(chan relay.Result, 1)
-	goroutines(t).Start(client, backend, &o, relay.Early{}, func(r relay.Result) { results <- r })
+	goroutines(t).Start(client, backend, &o, relay.Early{}, tell(func(r relay.Result) { results <- r }))
 	return <-results
 }
 
@@ -56,6 +56,7 @@ func wantCut(t *testing.T, got relay.Result, reason relay.Reason, after time.Dur
 	if got.Reason != reason || got.Duration != after || got.Err != nil {
 		t.Errorf("ended by %q after %v, error %v; want %q after %v", got.Reason, got.Duration, got.Err, reason, after)
 	}
+	wantEnder(t, got)
 }
 
 func TestRelay_IdleTimeoutCutsASilentTunnel(t *testing.T) {
@@ -139,6 +140,9 @@ func TestRelay_LingerCutsTheSilentOtherSide(t *testing.T) {
 				client.CloseWrite()
 			})
 			wantCut(t, r, c.want, 20*time.Second+c.at)
+			if c.want == relay.LingerTimedOut && r.ClosedBy != "client" {
+				t.Errorf("closed by %q, want by the client, who had ended its half", r.ClosedBy)
+			}
 		})
 	}
 }

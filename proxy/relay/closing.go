@@ -28,6 +28,8 @@ const (
 	front
 )
 
+func (p party) String() string { return [...]string{"nobody", "client", "backend", "front"}[p] }
+
 // closing is how a tunnel ends in the words of WebSocket: by a Close to either
 // side, in the middle of no frame, and both their answers.
 type closing struct {
@@ -133,4 +135,19 @@ func (t *Tunnel) noteClose(s side) {
 	if code, ok := t.ways[s].follower.Closed(); ok {
 		t.closer, t.closeCode = byClient+party(s), code
 	}
+}
+
+// closeReason is the reason in the first Close. t.mu is held.
+func (t *Tunnel) closeReason() string {
+	switch t.closer {
+	case byClient, byBackend:
+		return t.ways[t.closer-byClient].follower.CloseReason()
+	case front:
+		for s, code := range t.closing.code {
+			if code == t.closing.main {
+				return t.closing.text[s]
+			}
+		}
+	}
+	return ""
 }

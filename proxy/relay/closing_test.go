@@ -22,7 +22,7 @@ func TestFrames_ViolationBehindAStalledReaderEndsTheTunnel(t *testing.T) {
 		nearBackend, backend := newDuplex()
 		o := relay.Options{Frames: &relay.Frames{FromClient: frame.Rules{MaxMessage: 100}}}
 		results := make(chan relay.Result, 1)
-		goroutines(t).Start(nearClient, nearBackend, &o, relay.Early{}, func(r relay.Result) { results <- r })
+		goroutines(t).Start(nearClient, nearBackend, &o, relay.Early{}, tell(func(r relay.Result) { results <- r }))
 		c := wsPeer{t, client, bufio.NewReader(client), true}
 		write(t, client, string(c.frame(opText, "hello"))+string(c.frame(opText, strings.Repeat("x", 101))))
 		c.want(opClose, closePayload(1009, "message too big"))
@@ -43,7 +43,7 @@ func TestFrames_TalkAfterTheCloseDoesNotKeepTheTunnel(t *testing.T) {
 		nearBackend, backend := newDuplex()
 		results := make(chan relay.Result, 1)
 		tunnel := goroutines(t).Start(nearClient, nearBackend, &relay.Options{Frames: &relay.Frames{}}, relay.Early{},
-			func(r relay.Result) { results <- r })
+			tell(func(r relay.Result) { results <- r }))
 		c := wsPeer{t, client, bufio.NewReader(client), true}
 		d := wsPeer{t, backend, bufio.NewReader(backend), false}
 		go c.send(opClose, closePayload(1000, "")) // ends with the next line

@@ -230,6 +230,11 @@ func closeWrite(t testing.TB, c net.Conn) {
 	}
 }
 
+// tell is an owner that is a function.
+type tell func(relay.Result)
+
+func (f tell) Over(r relay.Result) { f(r) }
+
 // A bed is a running tunnel with the far ends of both its connections.
 type bed struct {
 	t               testing.TB
@@ -262,10 +267,10 @@ func connectBoth(t testing.TB, client, backend string) *bed {
 
 // start starts the tunnel. The test's end cuts it and waits for it.
 func (b *bed) start(e *relay.Engine, o relay.Options, early relay.Early) {
-	b.tunnel = e.Start(b.near[0], b.near[1], &o, early, func(r relay.Result) {
+	b.tunnel = e.Start(b.near[0], b.near[1], &o, early, tell(func(r relay.Result) {
 		b.result = r
 		close(b.done)
-	})
+	}))
 	b.t.Cleanup(func() {
 		if b.tunnel != nil {
 			b.tunnel.Cut()
@@ -296,7 +301,26 @@ func (b *bed) wantReason(want relay.Reason) relay.Result {
 	if got.Reason != want || got.Err != nil {
 		b.t.Errorf("ended with reason %q, error %v; want %q without error", got.Reason, got.Err, want)
 	}
+	wantEnder(b.t, got)
 	return got
+}
+
+// wantEnder wants that a tunnel without a Close tells who ended it all the same.
+func wantEnder(t testing.TB, r relay.Result) {
+	t.Helper()
+	if r.CloseCode != 0 || r.Reason == relay.LingerTimedOut {
+		return // see who sent it, and who had ended its half
+	}
+	want := "front"
+	switch r.Reason {
+	case relay.ClientClosed, relay.ClientAborted, relay.ClientSilent:
+		want = "client"
+	case relay.BackendClosed, relay.BackendAborted, relay.BackendSilent:
+		want = "backend"
+	}
+	if r.ClosedBy != want || r.CloseReason != "" {
+		t.Errorf("%s: closed by %q with the reason %q, want by %s without one", r.Reason, r.ClosedBy, r.CloseReason, want)
+	}
 }
 
 func write(t testing.TB, c net.Conn, s string) {

@@ -22,7 +22,7 @@ const (
 // from now on each one as it begins: the only one at once, several each at a random
 // time within 10 ms for each further one, but at most within the first half of
 // what ctx leaves (5 s if it has no deadline). It returns nil once all have
-// ended and their done functions have returned; called again, it does so
+// ended and their owners know it; called again, it does so
 // for those that began meanwhile. When ctx is done before, the rest is cut, and
 // its error returned after they have ended. Run goes on until its own context is
 // done.
@@ -45,8 +45,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Wait returns nil once no tunnel lives, and all done functions have returned; or
-// the error of ctx when that is done before.
+// Wait returns nil once no tunnel lives, or the error of ctx when that is done before.
 func (e *Engine) Wait(ctx context.Context) error {
 	select {
 	case <-e.ended():

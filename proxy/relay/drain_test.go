@@ -19,7 +19,7 @@ func drained(t *testing.T, tunnels int, timeout time.Duration) (first, last time
 		for range tunnels {
 			client, _ := newDuplex()
 			backend, _ := newDuplex()
-			e.Start(client, backend, &relay.Options{}, relay.Early{}, func(r relay.Result) { results <- r })
+			e.Start(client, backend, &relay.Options{}, relay.Early{}, tell(func(r relay.Result) { results <- r }))
 		}
 		ctx := t.Context()
 		if timeout > 0 {

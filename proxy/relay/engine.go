@@ -21,11 +21,10 @@ type Engine struct {
 	pings *tally.Histogram
 
 	mu       sync.Mutex
-	live     map[*Tunnel]struct{}
-	open     int           // tunnels whose done has not returned
-	empty    chan struct{} // closed once open is 0; nil while nobody waits
-	draining bool          // a tunnel that begins is to end at once
-	cutting  bool          // and without a word
+	live     map[*Tunnel]struct{} // those of which the owner was not told yet that they are over
+	empty    chan struct{}        // closed once live is empty; nil while nobody waits
+	draining bool                 // a tunnel that begins is to end at once
+	cutting  bool                 // and without a word
 }
 
 // NewEngine returns an engine that nobody runs yet. On Linux it opens as many
@@ -52,8 +51,8 @@ func (e *Engine) now() int64 { return int64(time.Since(e.base)) + 1 }
 func (e *Engine) at(t int64) time.Time { return e.base.Add(time.Duration(t - 1)) }
 
 // Run carries the tunnels until ctx is done, then cuts those that are left, and
-// returns nil once all of them are closed and their done functions have
-// returned. It may be called once.
+// returns nil once all of them are closed and their owners know it. It may be
+// called once.
 func (e *Engine) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for _, l := range e.loops {
@@ -71,8 +70,7 @@ func (e *Engine) Run(ctx context.Context) error {
 
 // Start makes a tunnel of two connections that are past their handshakes and
 // returns at once. Nobody else may touch them from here on; deadlines that the
-// handshake left on them are lifted. done is called exactly once, in a
-// goroutine of its own, when both are closed.
+// handshake left on them are lifted. The owner is told when both are closed.
 //
 // On Linux, TCP and unix sockets as such are carried by an event loop.
 // Everything else has two goroutines and a buffer each: hand over a *tls.Conn
@@ -86,19 +84,19 @@ func (e *Engine) Run(ctx context.Context) error {
 //
 // Once the engine drains, a tunnel is closed as it begins, with 1001; once its
 // time to drain is over or it has ended, it is cut.
-func (e *Engine) Start(client, backend net.Conn, o *Options, early Early, done func(Result)) *Tunnel {
-	if t := e.startLooped(client, backend, o, early, done); t != nil {
+func (e *Engine) Start(client, backend net.Conn, o *Options, early Early, owner Owner) *Tunnel {
+	if t := e.startLooped(client, backend, o, early, owner); t != nil {
 		return t
 	}
-	return e.startGoing(client, backend, o, early, done)
+	return e.startGoing(client, backend, o, early, owner)
 }
 
 // begin fills in a new tunnel, and counts it. It says whether the tunnel lives,
 // as it is cut once the engine's time is over; if it does, Run waits for its
 // end.
-func (e *Engine) begin(t *Tunnel, m mover, o *Options, done func(Result)) bool {
+func (e *Engine) begin(t *Tunnel, m mover, o *Options, owner Owner) bool {
 	now := e.now()
-	t.engine, t.mover, t.o, t.done, t.opened, t.moved = e, m, o, done, now, now
+	t.engine, t.mover, t.o, t.owner, t.opened, t.moved = e, m, o, owner, now, now
 	if o.MaxLifetime > 0 {
 		t.endAt, t.endWhy = now+int64(o.MaxLifetime), LifetimeOver
 	}
@@ -111,7 +109,6 @@ func (e *Engine) begin(t *Tunnel, m mover, o *Options, done func(Result)) bool {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.open++
 	e.live[t] = struct{}{}
 	switch {
 	case e.cutting:
@@ -124,22 +121,21 @@ func (e *Engine) begin(t *Tunnel, m mover, o *Options, done func(Result)) bool {
 	return !e.cutting
 }
 
-// end reports a tunnel whose connections are closed.
+// end reports a tunnel whose connections are closed. It lives until the owner
+// has been told: whoever sums up what moved in those that live and in those that
+// do not would otherwise miss it for a moment.
 func (e *Engine) end(t *Tunnel, r Result) {
-	e.mu.Lock()
-	delete(e.live, t)
-	e.mu.Unlock()
-	go func() { // ends with done; Run and Shutdown wait for it
-		defer e.forget()
-		t.done(r)
+	go func() { // ends with Over; Run and Shutdown wait for it
+		defer e.forget(t)
+		t.owner.Over(r)
 	}()
 }
 
-func (e *Engine) forget() {
+func (e *Engine) forget(t *Tunnel) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.open--
-	if e.open == 0 && e.empty != nil {
+	delete(e.live, t)
+	if len(e.live) == 0 && e.empty != nil {
 		close(e.empty)
 		e.empty = nil
 	}
@@ -153,7 +149,7 @@ func (e *Engine) ended() <-chan struct{} {
 		return e.empty
 	}
 	c := make(chan struct{})
-	if e.open == 0 {
+	if len(e.live) == 0 {
 		close(c)
 		return c
 	}
@@ -161,7 +157,8 @@ func (e *Engine) ended() <-chan struct{} {
 	return c
 }
 
-// Tunnels is the number of tunnels that live.
+// Tunnels is the number of tunnels that live, which each does until its owner's
+// Over has returned.
 func (e *Engine) Tunnels() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -9,6 +9,11 @@ import (
 	"wsfront/proxy/relay"
 )
 
+// accounts is the owner of tunnels whose results are all that it wants.
+type accounts chan relay.Result
+
+func (a accounts) Over(r relay.Result) { a <- r }
+
 // A front accepts one client, dials the backend, and leaves the two to each
 // other. The backend answers once it has heard the client's end.
 func Example() {
@@ -40,7 +45,7 @@ func Example() {
 	ended := make(chan error)
 	go func() { ended <- engine.Run(ctx) }() // stopped and waited for below
 
-	results := make(chan relay.Result)
+	results := make(accounts)
 	go func() { // ends with the client; the receive below waits for it
 		client, err := front.Accept()
 		if err != nil {
@@ -50,7 +55,7 @@ func Example() {
 		if err != nil {
 			panic(err)
 		}
-		engine.Start(client, upstream, &relay.Options{}, relay.Early{}, func(r relay.Result) { results <- r })
+		engine.Start(client, upstream, &relay.Options{}, relay.Early{}, results)
 	}()
 
 	c, err := net.Dial("tcp", front.Addr().String())

@@ -144,8 +144,8 @@ func TestFrames_MessagesAndCloseAreAccounted(t *testing.T) {
 		d.c.Close()
 		c.c.Close()
 		r := b.wait()
-		if r.FromClient.Messages != 3 || r.FromBackend.Messages != 1 || r.CloseCode != 4711 || r.ClosedBy != "client" {
-			t.Errorf("got %+v, want 3 messages up, 1 down, closed by the client with 4711", r)
+		if r.FromClient.Messages != 3 || r.FromBackend.Messages != 1 || r.CloseCode != 4711 || r.ClosedBy != "client" || r.CloseReason != "enough" {
+			t.Errorf("got %+v, want 3 messages up, 1 down, closed by the client with 4711 and its reason", r)
 		}
 	})
 }
@@ -249,7 +249,7 @@ func TestFrames_CloseComesAfterTheMessageOnItsWay(t *testing.T) {
 		c.send(opClose, closePayload(1012, ""))
 		d.send(opClose, closePayload(1012, ""))
 		r := b.wantReason(relay.Closed)
-		if r.CloseCode != 1012 || r.ClosedBy != "front" || r.FromClient.Messages < 1 {
+		if r.CloseCode != 1012 || r.ClosedBy != "front" || r.CloseReason != "restart" || r.FromClient.Messages < 1 {
 			t.Errorf("got %+v, want a close by the front with 1012 after the message", r)
 		}
 		if _, _, err := c.tryRead(); err != io.EOF {
@@ -368,7 +368,7 @@ func TestFrames_ViolationGetsItsCodeAndTheOtherSideACleanClose(t *testing.T) {
 				client.c.Close()
 				r := b.wait()
 				v := &frame.Violation{}
-				if r.Reason != relay.ClientViolated || !errors.As(r.Err, &v) || r.CloseCode != c.code || r.ClosedBy != "front" {
+				if r.Reason != relay.ClientViolated || !errors.As(r.Err, &v) || r.CloseCode != c.code || r.ClosedBy != "front" || r.CloseReason != v.Reason {
 					t.Errorf("got %+v, want a violation of the client, closed with %d", r, c.code)
 				}
 			})
@@ -499,7 +499,7 @@ func TestFrames_CloseWaitsForABoundaryAndForAnswersOnlySoLong(t *testing.T) {
 				go io.Copy(io.Discard, backend)
 				results := make(chan relay.Result, 1)
 				tunnel := goroutines(t).Start(nearClient, nearBackend, &relay.Options{Frames: &relay.Frames{}}, relay.Early{FromClient: []byte(c.sent)},
-					func(r relay.Result) { results <- r })
+					tell(func(r relay.Result) { results <- r }))
 				synctest.Wait()
 				tunnel.Close(1001, "")
 				wantCut(t, <-results, relay.Closed, c.want)

@@ -36,9 +36,9 @@ const goingBuffer = 16 << 10
 // buffer is written that was not just read into it.
 var goingBuffers = sync.Pool{New: func() any { return new([goingBuffer]byte) }}
 
-func (e *Engine) startGoing(c, b net.Conn, o *Options, early Early, done func(Result)) *Tunnel {
+func (e *Engine) startGoing(c, b net.Conn, o *Options, early Early, owner Owner) *Tunnel {
 	g := &going{conns: [2]net.Conn{c, b}, early: [2][]byte{early.FromClient, early.FromBackend}}
-	e.begin(&g.Tunnel, g, o, done)
+	e.begin(&g.Tunnel, g, o, owner)
 	go g.run() // ends with the tunnel, which Engine.Run cuts; its end is counted
 	return &g.Tunnel
 }

@@ -13,4 +13,4 @@ func (*loop) run() {}
 
 func (*loop) stop() {}
 
-func (*Engine) startLooped(_, _ net.Conn, _ *Options, _ Early, _ func(Result)) *Tunnel { return nil }
+func (*Engine) startLooped(_, _ net.Conn, _ *Options, _ Early, _ Owner) *Tunnel { return nil }

@@ -26,7 +26,7 @@ type looped struct {
 	queued bool
 }
 
-func (e *Engine) startLooped(c, b net.Conn, o *Options, early Early, done func(Result)) *Tunnel {
+func (e *Engine) startLooped(c, b net.Conn, o *Options, early Early, owner Owner) *Tunnel {
 	if len(e.loops) == 0 {
 		return nil
 	}
@@ -44,7 +44,7 @@ func (e *Engine) startLooped(c, b net.Conn, o *Options, early Early, done func(R
 		lt.early = &early
 	}
 	lt.loop = e.leastLoop()
-	if e.begin(&lt.Tunnel, lt, o, done) {
+	if e.begin(&lt.Tunnel, lt, o, owner) {
 		lt.loop.post(lt)
 	} else {
 		// The loop may have ended. It never looks at a tunnel that was over

@@ -14,7 +14,7 @@ import (
 func TestLoop_TunnelThatIsOverTouchesNoDescriptor(t *testing.T) {
 	e, l, stop := oneLoop(t)
 	over := make(chan struct{})
-	tn, _ := joined(t, e, func(Result) { close(over) })
+	tn, _ := joined(t, e, tell(func(Result) { close(over) }))
 	stop()
 	<-over
 	fd := eventfdAt(t, l.wakeUp)
@@ -58,7 +58,7 @@ func TestLoop_WhatBeginsAfterTheLoopsEndIsCut(t *testing.T) {
 	e, _, stop := oneLoop(t)
 	stop()
 	over := make(chan Result, 1)
-	_, far := joined(t, e, func(r Result) { over <- r })
+	_, far := joined(t, e, tell(func(r Result) { over <- r }))
 	for _, c := range far {
 		if n, err := c.Read(make([]byte, 1)); err != io.EOF {
 			t.Errorf("read %d bytes, %v; want the end", n, err)

@@ -59,7 +59,7 @@ func TestLoop_PanicEndsOnlyItsTunnel(t *testing.T) {
 		c, farC := pair(t, l)
 		b, farB := pair(t, l)
 		over := make(chan Result, 1)
-		tn := e.Start(c, b, &Options{Frames: &Frames{}}, Early{}, func(r Result) { over <- r })
+		tn := e.Start(c, b, &Options{Frames: &Frames{}}, Early{}, tell(func(r Result) { over <- r }))
 		tunnels[i] = tunnel{[2]net.Conn{farC, farB}, over, tn}
 	}
 	broken := tunnels[0]
@@ -107,7 +107,7 @@ func TestGoing_PanicEndsOnlyItsTunnel(t *testing.T) {
 			near[i], far[i] = pair(t, l)
 		}
 		over := make(chan Result, 1)
-		tn := e.Start(bare{near[client]}, bare{near[backend]}, &Options{Frames: &Frames{}}, Early{}, func(r Result) { over <- r })
+		tn := e.Start(bare{near[client]}, bare{near[backend]}, &Options{Frames: &Frames{}}, Early{}, tell(func(r Result) { over <- r }))
 		tn.mu.Lock()
 		tn.ways[s].follower = frame.Follower{} // which has no rules
 		tn.mu.Unlock()

@@ -25,9 +25,9 @@ const (
 	// One that violated sent frames that Options.Frames refuse.
 	ClientViolated  Reason = "client violation"
 	BackendViolated Reason = "backend violation"
-	Drained         Reason = "drained"  // by Engine.Shutdown, in its turn
-	Closed          Reason = "closed"   // by Tunnel.Close
-	Canceled        Reason = "canceled" // cut: by Tunnel.Cut, or as the engine or its time to drain ended
+	Drained         Reason = "drained"                // by Engine.Shutdown, in its turn
+	Closed          Reason = "closed by the operator" // by Tunnel.Close
+	Canceled        Reason = "canceled"               // cut: by Tunnel.Cut, or as the engine or its time to drain ended
 	Failed          Reason = "internal error"
 )
 
@@ -62,7 +62,14 @@ type Result struct {
 	// something, it is the code for the side that had sent it.
 	CloseCode uint16
 
-	// ClosedBy is who sent that Close: "client", "backend", "front", or "".
+	// CloseReason is the reason in that frame, of at most 123 bytes as a rule, and
+	// mostly "". Of a client's and a backend's it is UTF-8 only where their frames
+	// are validated.
+	CloseReason string
+
+	// ClosedBy is who ended the tunnel: "client", "backend" or "front". That is
+	// who sent that Close; without one the side that was the first to end, or
+	// broke off, or did not answer a ping; and for every other Reason the front.
 	ClosedBy string
 
 	// Duration is how long the tunnel lived.
@@ -75,6 +82,12 @@ type Stats struct {
 
 	// Opened is when the tunnel began, Moved when a byte last moved in it.
 	Opened, Moved time.Time
+
+	// Ponged is when the client last answered a ping of Options.Ping, zero for
+	// never, and PingRoundTrip how long that took, without the time in which
+	// nothing was read from it as the backend did not take what it had said before.
+	Ponged        time.Time
+	PingRoundTrip time.Duration
 }
 
 // Panic is a fault in this program that ended one tunnel.

@@ -27,7 +27,7 @@ func TestFrames_WhereReadsEndMakesNoDifference(t *testing.T) {
 	near, client := newDuplex() // each write of which is one read
 	nearBackend, backend := newDuplex()
 	o := relay.Options{Frames: &relay.Frames{FromClient: frame.Rules{Validate: true}}}
-	tunnel := goroutines(t).Start(near, nearBackend, &o, relay.Early{}, func(relay.Result) {})
+	tunnel := goroutines(t).Start(near, nearBackend, &o, relay.Early{}, tell(func(relay.Result) {}))
 	defer tunnel.Cut()
 	go func() { // ends with the stream, which is read below
 		for rest := stream; len(rest) > 0; {
@@ -62,7 +62,7 @@ func TestFrames_PongBehindAStalledReaderIsWaitedFor(t *testing.T) {
 		nearBackend, backend := newDuplex()
 		o := relay.Options{Ping: 10 * time.Second, Frames: &relay.Frames{}}
 		e := goroutines(t)
-		tunnel := e.Start(nearClient, nearBackend, &o, relay.Early{}, func(relay.Result) {})
+		tunnel := e.Start(nearClient, nearBackend, &o, relay.Early{}, tell(func(relay.Result) {}))
 		c := wsPeer{t, client, bufio.NewReader(client), true}
 		d := wsPeer{t, backend, bufio.NewReader(backend), false}
 		for _, p := range []wsPeer{c, d} {

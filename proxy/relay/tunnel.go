@@ -38,13 +38,15 @@ type Tunnel struct {
 	engine *Engine
 	mover  mover
 	o      *Options
-	done   func(Result)
+	owner  Owner
 	opened int64 // all times are nanoseconds on the engine's clock
 
 	mu     sync.Mutex
 	ways   [2]way
-	moved  int64 // when a byte last moved
-	endAt  int64 // when it is to be over for endWhy; 0 is never
+	moved  int64         // when a byte last moved
+	ponged int64         // when the client last answered one; 0 is never
+	trip   time.Duration // how long that took
+	endAt  int64         // when it is to be over for endWhy; 0 is never
 	endWhy Reason
 
 	closing   *closing // nil until it is closed by Close frames of ours
@@ -59,6 +61,13 @@ type Tunnel struct {
 	sooner    bool // due may have become earlier, for the mover to see
 }
 
+// Owner is whoever has a tunnel, and keeps what belongs to it.
+type Owner interface {
+	// Over is called exactly once, in a goroutine of its own, when both of the
+	// tunnel's connections are closed.
+	Over(Result)
+}
+
 // A mover carries out what was decided: it is the tunnel's event loop, or its
 // goroutines.
 type mover interface {
@@ -67,16 +76,24 @@ type mover interface {
 	wake()
 }
 
+// Owner is the one that Start was given.
+func (t *Tunnel) Owner() Owner { return t.owner }
+
 // Stats returns the tunnel's account as it stands; once it is over, as it ended.
 func (t *Tunnel) Stats() Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return Stats{
-		FromClient:  t.traffic(client),
-		FromBackend: t.traffic(backend),
-		Opened:      t.engine.at(t.opened),
-		Moved:       t.engine.at(t.moved),
+	s := Stats{
+		FromClient:    t.traffic(client),
+		FromBackend:   t.traffic(backend),
+		Opened:        t.engine.at(t.opened),
+		Moved:         t.engine.at(t.moved),
+		PingRoundTrip: t.trip,
 	}
+	if t.ponged != 0 {
+		s.Ponged = t.engine.at(t.ponged)
+	}
+	return s
 }
 
 // traffic is the account of what s said. t.mu is held.
@@ -165,9 +182,26 @@ func (t *Tunnel) result(now int64) Result {
 		Reason:      t.reason,
 		Err:         t.err,
 		CloseCode:   t.closeCode,
-		ClosedBy:    [...]string{"", "client", "backend", "front"}[t.closer],
+		CloseReason: t.closeReason(),
+		ClosedBy:    t.ender().String(),
 		Duration:    time.Duration(now - t.opened),
 	}
+}
+
+// ender is who ended a tunnel that is over. t.mu is held.
+func (t *Tunnel) ender() party {
+	if t.closer != nobody {
+		return t.closer
+	}
+	switch t.reason {
+	case ClientClosed, ClientAborted, ClientSilent:
+		return byClient
+	case BackendClosed, BackendAborted, BackendSilent:
+		return byBackend
+	case LingerTimedOut:
+		return byClient + party(t.first)
+	}
+	return front
 }
 
 // ordinary tells a peer that went away, which is how many tunnels end, from a

@@ -34,9 +34,14 @@ func oneLoop(t *testing.T) (e *Engine, l *loop, stop func()) {
 	return e, l, stop
 }
 
+// tell is an owner that is a function.
+type tell func(Result)
+
+func (f tell) Over(r Result) { f(r) }
+
 // joined is a tunnel of two connections of TCP with small buffers, and the far
 // ends.
-func joined(t *testing.T, e *Engine, done func(Result)) (tn *Tunnel, far [2]net.Conn) {
+func joined(t *testing.T, e *Engine, owner Owner) (tn *Tunnel, far [2]net.Conn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -52,7 +57,7 @@ func joined(t *testing.T, e *Engine, done func(Result)) (tn *Tunnel, far [2]net.
 		}
 		far[i].SetDeadline(time.Now().Add(10 * time.Second))
 	}
-	return e.Start(near[client], near[backend], &Options{}, Early{}, done), far
+	return e.Start(near[client], near[backend], &Options{}, Early{}, owner), far
 }
 
 // until waits for a condition.
@@ -134,8 +139,8 @@ func TestLoop_BothSidesThatReadAgainAreReadAgain(t *testing.T) {
 	for _, first := range []side{client, backend} {
 		t.Run(first.String()+" first", func(t *testing.T) {
 			e, _, _ := oneLoop(t)
-			holder, holderFar := joined(t, e, func(Result) {})
-			tn, far := joined(t, e, func(Result) {})
+			holder, holderFar := joined(t, e, tell(func(Result) {}))
+			tn, far := joined(t, e, tell(func(Result) {}))
 			lt := tn.mover.(*looped)
 			second := first.other()
 
@@ -180,8 +185,8 @@ func TestLoop_BothSidesThatReadAgainAreReadAgain(t *testing.T) {
 // behind it.
 func TestLoop_UrgentByteHoldsNothingUp(t *testing.T) {
 	e, _, _ := oneLoop(t)
-	holder, holderFar := joined(t, e, func(Result) {})
-	_, far := joined(t, e, func(Result) {})
+	holder, holderFar := joined(t, e, tell(func(Result) {}))
+	_, far := joined(t, e, tell(func(Result) {}))
 	release := holdUp(t, holder, holderFar)
 	raw, err := far[client].(*net.TCPConn).SyscallConn()
 	if err != nil {

@@ -9,7 +9,7 @@ type way struct {
 	bytes    int64          // handed to the destination
 	heard    int64          // when its source last said anything
 	told     int64          // when anything was last put out to its destination
-	pinged   int64          // when a ping was put in that is unanswered; 0 is none
+	pinged   int64          // when a ping was put in whose pong did not come yet, negative once anything did; 0 is none
 	wants    wish           // what is to be put in at the next boundary
 	ended    bool           // the source has ended cleanly
 	shut     bool           // the destination was told so
@@ -37,7 +37,8 @@ func (t *Tunnel) pass(s side, p []byte, now int64, out *outbox) {
 	}
 	w := &t.ways[s]
 	w.heard = now
-	t.ways[s.other()].pinged = 0
+	to := &t.ways[s.other()]
+	to.pinged = min(to.pinged, -to.pinged)
 	if t.o.Frames == nil {
 		t.moved = now
 		out.add(p)
@@ -61,6 +62,9 @@ func (t *Tunnel) pass(s side, p []byte, now int64, out *outbox) {
 			} else {
 				out.copy(pass) // the next Feed may change it
 			}
+		}
+		if to.pinged != 0 && w.follower.PongSeen() {
+			t.notePong(s, now)
 		}
 		if t.closer == nobody {
 			t.noteClose(s)
@@ -121,7 +125,7 @@ func (t *Tunnel) open(s side) bool {
 // held.
 func (t *Tunnel) taken(s side, now int64) {
 	t.ways[s].owing = false
-	if to := &t.ways[s.other()]; to.pinged != 0 {
+	if to := &t.ways[s.other()]; to.pinged > 0 {
 		to.pinged = now
 	}
 }

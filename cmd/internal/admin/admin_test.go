@@ -17,10 +17,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func start(t *testing.T, state string, reload func() error) {
 	t.Helper()
-	s, err := Listen(state, Orders{Reload: reload, Upgrade: reload}, http.HandlerFunc(someMetrics), false)
+	l, err := Listen(state, false)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := New(l, Handler(Sources{Reload: reload, Upgrade: reload, Metrics: http.HandlerFunc(someMetrics)}, Access{}))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -95,7 +96,7 @@ func TestListen_ReplacesASocketLeftBehindButNotALiveOne(t *testing.T) {
 	if info, err := os.Stat(Socket(state)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("socket: %v, %v", info, err)
 	}
-	if _, err := Listen(state, Orders{}, http.HandlerFunc(someMetrics), false); err == nil || !strings.Contains(err.Error(), "another wsfront runs") {
+	if _, err := Listen(state, false); err == nil || !strings.Contains(err.Error(), "another wsfront runs") {
 		t.Fatalf("second server: %v", err)
 	}
 }
@@ -119,29 +120,30 @@ func TestOrders_OfALaterVersion(t *testing.T) {
 // The process whose place is taken does not take the new one's socket along.
 func TestListen_SuccessorReplacesALiveSocket(t *testing.T) {
 	state := t.TempDir()
-	old, err := Listen(state, Orders{}, http.HandlerFunc(someMetrics), false)
-	if err != nil {
-		t.Fatal(err)
+	serve := func(successor bool) (end func()) {
+		l, err := Listen(state, successor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		s := New(l, Handler(Sources{}, Access{}))
+		go func() { done <- s.Run(ctx) }() // ended and awaited by end
+		return func() {
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
 	}
-	old.KeepSocket(true)
-	next, err := Listen(state, Orders{}, http.HandlerFunc(someMetrics), true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 2)
-	go func() { done <- next.Run(ctx) }() // both end with their contexts, awaited below
-	ended, end := context.WithCancel(t.Context())
-	end()
-	go func() { done <- old.Run(ended) }()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
+	endOld := serve(false)
+	endNext := serve(true)
+	endOld()
 	if err := Health(t.Context(), state); err != nil {
 		t.Error(err)
 	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
+	endNext()
+	if _, err := os.Lstat(Socket(state)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the socket is left behind: %v", err)
 	}
 }

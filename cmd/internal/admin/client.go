@@ -142,11 +142,12 @@ func ask(ctx context.Context, state, method, path string, within time.Duration) 
 	if err != nil {
 		return nil, fmt.Errorf("read the server's answer: %w", err)
 	}
-	if resp.StatusCode == http.StatusNotFound {
+	text := strings.TrimSpace(string(answer))
+	switch {
+	case resp.StatusCode == http.StatusNotFound && text == unknownPath, resp.StatusCode == http.StatusMethodNotAllowed:
 		return nil, ErrUnknownOrder
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, errors.New(strings.TrimSpace(string(answer)))
+	case resp.StatusCode != http.StatusOK:
+		return nil, errors.New(text)
 	}
 	return answer, nil
 }

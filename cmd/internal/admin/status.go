@@ -13,8 +13,8 @@ type Status struct {
 	PID     int       `json:"pid"`
 	Started time.Time `json:"started"`
 	Time    time.Time `json:"time"` // of this answer
-	// State is serving, or draining once the server is about to end or another
-	// process has taken its place.
+	// State is StateServing, or StateDraining once the server is about to end or
+	// another process has taken its place.
 	State string `json:"state"`
 	// NotReady are the reasons for which it should get no traffic; none when it is
 	// ready. It is what GET /readyz tells.
@@ -34,6 +34,18 @@ type Status struct {
 	// Limits are those that were reached since the start, by part and key, such as
 	// front.max_connections, and how often.
 	Limits map[string]uint64 `json:"limits"`
+}
+
+// The states of a server.
+const (
+	StateServing  = "serving"
+	StateDraining = "draining"
+)
+
+// Readiness is GET /readyz for those who accept JSON.
+type Readiness struct {
+	Ready    bool     `json:"ready"`
+	NotReady []string `json:"not_ready"`
 }
 
 // ConfigStatus is the configuration in effect.

@@ -43,6 +43,7 @@ func (f *File) check() proxy.FieldErrors {
 	}
 	found = append(found, f.checkKeys()...)
 	found = append(found, f.checkPublish()...)
+	found = append(found, f.checkAdmin()...)
 	return append(found, f.Log.check()...)
 }
 

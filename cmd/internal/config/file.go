@@ -32,6 +32,9 @@ type File struct {
 	// Push is the push service of routes with push.
 	Push Push `yaml:"push"`
 
+	// Admin is where the running server is looked at and given orders.
+	Admin Admin `yaml:"admin"`
+
 	// Log is the log of events, written to standard error.
 	Log Log `yaml:"log"`
 

@@ -78,6 +78,7 @@ func Probe(ctx context.Context, f *File) []Warning {
 	}
 	p.pools()
 	p.push()
+	p.admin()
 	p.syslog()
 	p.backends(ctx)
 	slices.SortStableFunc(p.found, func(a, b Warning) int {
@@ -129,6 +130,9 @@ func (p *prober) listeners(ctx context.Context) {
 	}
 	if api := p.file.PublishAPI().Listen; p.file.HasPush() && api != "off" && !strings.HasPrefix(api, "unix:") {
 		try("push.publish.listen", api)
+	}
+	if at := p.file.AdminListen(); at != "" {
+		try("admin.listen", at)
 	}
 }
 
@@ -266,8 +270,7 @@ func (p *prober) push() {
 		}
 		return
 	}
-	host, _, err := net.SplitHostPort(api.Listen)
-	if ip := net.ParseIP(host); err == nil && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if !onLoopback(api.Listen) {
 		p.warnf("push.publish.listen", "%q can be reached from other machines, and the key goes there in plain text; write %s unless the network is private", api.Listen, DefaultPublishListen)
 	}
 }

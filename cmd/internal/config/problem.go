@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -102,6 +103,7 @@ func (p Problems) sort() {
 // source is the text of a configuration file and the places of its values.
 type source struct {
 	name   string
+	digest string // SHA-256 of the text as it was read, in hexadecimal
 	lines  []string
 	places map[string]place // by field path; "" is the whole file
 }
@@ -114,7 +116,7 @@ type place struct {
 
 func newSource(name string, data []byte) *source {
 	text := strings.ReplaceAll(strings.TrimPrefix(string(data), "\ufeff"), "\r\n", "\n")
-	return &source{name: name, lines: strings.Split(text, "\n"), places: map[string]place{}}
+	return &source{name: name, digest: fmt.Sprintf("%x", sha256.Sum256(data)), lines: strings.Split(text, "\n"), places: map[string]place{}}
 }
 
 // problem makes a Problem at a line and column.

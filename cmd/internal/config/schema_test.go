@@ -56,7 +56,7 @@ func TestSchema_AcceptsGoodFiles(t *testing.T) {
 func TestSchema_RefusesUnknownKeysAndWrongTypes(t *testing.T) {
 	schema := compileSchema(t)
 	for _, name := range []string{
-		"access-log-keys", "allow", "basic-auth", "durations", "just-a-word", "limits", "log", "many-at-once", "match-and-path", "no-sites", "not-a-mapping", "null-values", "numbers", "pools", "publish-keys", "redirect-status", "route-kinds", "schedules", "sites-a-mapping",
+		"access-log-keys", "admin", "allow", "basic-auth", "durations", "just-a-word", "limits", "log", "many-at-once", "match-and-path", "no-sites", "not-a-mapping", "null-values", "numbers", "pools", "publish-keys", "redirect-status", "route-kinds", "schedules", "sites-a-mapping",
 		"sizes", "syslog", "tls-cert-without-key", "tls-mapping-unknown-key", "tls-word", "trusted-proxies", "tunnel-mode", "tunnel-without-backend",
 		"unknown-keys", "wrong-types",
 	} {
@@ -136,6 +136,7 @@ func generateSchema(t *testing.T) *reflector.Schema {
 	property(t, push, "syslog").Items.Required = []string{"listen", "channel"}
 	property(t, push, "schedules").Items.Required = []string{"channel", "message"}
 	property(t, property(t, push, "publish"), "keys").Items.Required = []string{"name", "key_file", "channels"}
+	property(t, property(t, property(t, s, "admin"), "ready"), "backends").Enum = []any{"any", "all", "off"}
 	property(t, property(t, s, "log"), "level").Enum = []any{"debug", "info", "warn", "error"}
 	property(t, property(t, s, "log"), "format").Enum = []any{"text", "json"}
 	return s

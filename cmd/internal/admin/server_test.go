@@ -1,0 +1,132 @@
+package admin
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// connect opens a connection to a rig, and says something.
+func (r *rig) connect(text string) net.Conn {
+	r.t.Helper()
+	conn, err := net.Dial("tcp", r.at)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { conn.Close() })
+	if _, err := io.WriteString(conn, text); err != nil {
+		r.t.Fatal(err)
+	}
+	return conn
+}
+
+// status reads one answer to the end of its connection.
+func status(t *testing.T, conn net.Conn) (status int, body string) {
+	t.Helper()
+	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(text)
+}
+
+// Connections that say nothing, or never end what they say, take a place, but
+// nobody's turn; beyond the last place one is told so, and a place that is given up
+// is free.
+func TestServer_SlowClientsHoldUpNobody(t *testing.T) {
+	r := serveAt(t, some(), Access{})
+	says := []string{"", "GET /status HT", "GET /status HTTP/1.1\r\nHost: localhost\r\n", "POST /reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx"}
+	slow := make([]net.Conn, maxConnections-1)
+	for i := range slow {
+		slow[i] = r.connect(says[i%len(says)])
+	}
+	r.want(200, "GET", "/status") // the last place, which is kept
+	code, body := status(t, r.connect("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+	if code != 503 || !strings.Contains(body, "has 100 connections") {
+		t.Errorf("%d: %q", code, body)
+	}
+	slow[0].Close()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // between two tries
+		if code, _ = status(t, r.connect("GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")); code == 200 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("its place is not free")
+		}
+	}
+	r.want(200, "GET", "/status")
+}
+
+func TestServer_HeadsAreBounded(t *testing.T) {
+	r := serveAt(t, some(), Access{})
+	conn := r.connect("GET /status HTTP/1.1\r\nHost: localhost\r\nX: " + strings.Repeat("x", maxHead+8<<10) + "\r\n\r\n")
+	// What follows the status may be lost, as not all that was sent is read.
+	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 431 ") {
+		t.Errorf("%q, %v", line, err)
+	}
+}
+
+// What lasts as long as somebody listens ends with the server.
+func TestServer_EventsEndWithIt(t *testing.T) {
+	s := some()
+	began := make(chan struct{})
+	s.Events = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(began)
+		<-r.Context().Done()
+	})
+	r := serveAt(t, s, Access{})
+	conn := r.connect("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	<-began
+	r.end()
+	if _, err := io.ReadAll(conn); err != nil {
+		t.Error(err)
+	}
+}
+
+// A server that waits for the end of what is open gives its socket's place to one
+// that is started meanwhile, and does not take that one's away at its own end.
+func TestListen_ReplacesOneThatEnds(t *testing.T) {
+	state := t.TempDir()
+	serve := func(of string) *rig {
+		l, err := Listen(state, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := some()
+		s.Status = func(context.Context) Status { return Status{State: of} }
+		return serveOn(t, l, s, Access{})
+	}
+	old := serve(StateDraining)
+	next := serve(StateServing)
+	old.end()
+	if s, err := GetStatus(t.Context(), state); err != nil || s.State != StateServing {
+		t.Errorf("%v, %v", s, err)
+	}
+	if _, err := Listen(state, false); err == nil || !strings.Contains(err.Error(), "another wsfront runs") {
+		t.Errorf("beside one that serves: %v", err)
+	}
+	next.end()
+	if _, err := os.Lstat(Socket(state)); !os.IsNotExist(err) {
+		t.Errorf("its file is left behind: %v", err)
+	}
+}
+
+func TestListenTCP_AddressIsTaken(t *testing.T) {
+	r := serveAt(t, some(), Access{})
+	if _, err := ListenTCP(r.at); err == nil || !strings.Contains(err.Error(), "write another one into admin.listen") {
+		t.Error(err)
+	}
+}
