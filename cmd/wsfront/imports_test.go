@@ -16,7 +16,7 @@ import (
 // itself. Arrows point one way: from cmd to the libraries, never back, and the
 // two libraries do not know each other.
 var mayImport = map[string][]string{
-	"cmd/wsfront":               {"cmd/internal/config", "cmd/internal/admin", "cmd/internal/doctor", "cmd/internal/heap", "cmd/internal/metrics", "cmd/internal/publishd", "proxy", "pusher", "pusher/natsbroker", "pusher/syslog", "pusher/schedule", "cmd/internal/apacheconf", "cmd/internal/apacheimport", "cmd/internal/systemd", "cmd/internal/upgrade"},
+	"cmd/wsfront":               {"cmd/internal/config", "cmd/internal/admin", "cmd/internal/doctor", "cmd/internal/heap", "cmd/internal/metrics", "cmd/internal/publishd", "cmd/internal/screen", "cmd/internal/top", "proxy", "pusher", "pusher/natsbroker", "pusher/syslog", "pusher/schedule", "cmd/internal/apacheconf", "cmd/internal/apacheimport", "cmd/internal/systemd", "cmd/internal/upgrade"},
 	"cmd/internal/admin":        {"proxy", "pusher"},
 	"cmd/internal/apacheconf":   {},
 	"cmd/internal/apacheimport": {"cmd/internal/apacheconf", "cmd/internal/config"},
@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	"cmd/internal/heap":         {},
 	"cmd/internal/metrics":      {"proxy", "proxy/tally", "pusher"},
 	"cmd/internal/publishd":     {"proxy/http1"},
+	"cmd/internal/screen":       {"cmd/internal/admin", "proxy", "proxy/diagnosis"},
 	"cmd/internal/statuspage":   {"cmd/internal/admin", "proxy", "pusher"},
 	"proxy":                     {"proxy/tally", "proxy/diagnosis", "proxy/http1", "proxy/http2", "proxy/record", "proxy/frame", "proxy/relay", "proxy/park"},
 	"proxy/diagnosis":           {},
@@ -43,14 +44,17 @@ var mayImport = map[string][]string{
 	"pusher/brokertest":         {"pusher"},
 	"cmd/internal/systemd":      {},
 	"cmd/internal/upgrade":      {},
+	"cmd/internal/top":          {"cmd/internal/admin", "cmd/internal/screen", "proxy", "pusher"},
 }
 
 // onlyIn names the files that may import a library, or the folders where several
 // files need it.
 var onlyIn = map[string][]string{
+	"charm.land/bubbletea/v2":          {"cmd/internal/top"},
 	"github.com/caddyserver/certmagic": {"proxy/acme.go"},
 	"github.com/coreos/go-systemd/v22": {"cmd/internal/systemd"},
 	"github.com/go-jose/go-jose/v4":    {"pusher/token.go", "pusher/claims.go", "pusher/jwks.go"},
+	"github.com/charmbracelet/x/ansi":  {"cmd/internal/screen"},
 	"github.com/gorilla/websocket":     {"pusher", "proxy/wsmessage.go", "testdata/soak"},
 	"github.com/koding/websocketproxy": {"proxy/wsmessage.go"},
 	"github.com/spf13/cobra":           {"cmd/wsfront"},

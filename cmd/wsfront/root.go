@@ -26,7 +26,7 @@ tunnels WebSocket handshakes to a push service, and is that push service too.`,
 		SilenceUsage:  true,
 	}
 	root.SetVersionTemplate("wsfront {{.Version}}\n")
-	root.AddCommand(newRun(), newPush(), newPublish(), newCheck(), newDoctor(), newImport(), newReload(), newUpgrade(), newHealth(), newTrust(), newDemo(), newMan())
+	root.AddCommand(newRun(), newPush(), newPublish(), newCheck(), newDoctor(), newImport(), newStatus(), newTop(), newTunnels(), newFailures(), newCertificates(), newReload(), newUpgrade(), newHealth(), newTrust(), newDemo(), newMan())
 	return root
 }
 
