@@ -8,6 +8,7 @@ import (
 
 	"wsfront/cmd/internal/admin"
 	"wsfront/cmd/internal/config"
+	"wsfront/cmd/internal/statuspage"
 )
 
 // adminSocket is what the socket of admin.listen is for that is handed over.
@@ -69,9 +70,19 @@ func (a *adminPart) hand() (*os.File, error) {
 // has ended, too, so that one sees what a shutdown waits for. A server that cannot
 // have its socket serves all the same. Call end when nothing is open any more.
 func (s *service) takeOrders(file *config.File) (end func()) {
-	sources := s.observed(file)
 	orders, stop := context.WithCancel(context.Background())
 	s.stopOrders = stop
+	page, err := statuspage.New(statuspage.Sources{Status: s.status, Tunnels: s.front.Tunnels})
+	if err != nil {
+		s.log.Warn(eventNoAdmin, "reason", err.Error())
+		return stop
+	}
+	s.ordersDone.Go(func() { // ends with orders; end waits
+		if err := page.Run(orders); err != nil {
+			s.log.Warn(eventNoAdmin, "reason", err.Error())
+		}
+	})
+	sources := s.observed(file, page.Handler())
 	if s.admin.socket != nil {
 		local, stopLocal := context.WithCancel(orders)
 		context.AfterFunc(s.parts, stopLocal) // at the latest when run returns

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"sync"
 	"time"
@@ -9,7 +10,7 @@ import (
 	"wsfront/cmd/internal/admin"
 	"wsfront/cmd/internal/config"
 	"wsfront/cmd/internal/metrics"
-	"wsfront/pusher"
+	"wsfront/proxy"
 )
 
 // configLife is which configuration is in effect, and what came of orders to
@@ -61,35 +62,93 @@ func (l *configLife) metrics() metrics.Config {
 }
 
 // observed is what the admin listener tells of this service, and does for it.
-func (s *service) observed(file *config.File) admin.Sources {
+func (s *service) observed(file *config.File, page http.Handler) admin.Sources {
 	return admin.Sources{
-		Config:  s.configText,
-		Pprof:   file.Admin.Pprof,
-		Status:  s.status,
-		Metrics: metrics.Handler(s.sources()),
-		Reload:  s.reloadLogged,
-		Upgrade: s.upgrade,
+		Status:       s.status,
+		NotReady:     s.notReady,
+		Tunnels:      s.front.Tunnels,
+		CloseTunnel:  s.front.CloseTunnel,
+		Channels:     s.channels,
+		Certificates: s.front.Certificates,
+		Failures:     s.front.Failures,
+		Config:       s.configText,
+		Metrics:      metrics.Handler(s.sources()),
+		Page:         page,
+		Pprof:        file.Admin.Pprof,
+		Reload:       s.reloadLogged,
+		Upgrade:      s.upgrade,
 	}
 }
 
 // sources are the parts that metrics tell of.
 func (s *service) sources() metrics.Sources {
 	return metrics.Sources{
-		Version: version(),
-		Config:  s.life.metrics,
-		Limits:  map[string]func() map[string]uint64{"front": s.front.LimitHits, "push": s.pushLimits},
-		Panics:  map[string]func() uint64{"front": s.front.Panics, "push": s.pushPanics, "publish": s.counts.Panics.Load},
+		Version:      version(),
+		Config:       s.life.metrics,
+		Front:        s.front.Counts,
+		Certificates: s.front.Certificates,
+		Push:         s.pushCounts,
+		Ready:        func(ctx context.Context) bool { return len(s.notReady(ctx)) == 0 },
+		Draining:     func() bool { return s.state() == admin.StateDraining },
+		Limits:       map[string]func() map[string]uint64{"front": s.front.LimitHits, "push": s.pushLimits},
+		Capacity:     map[string]func() map[string]int64{"front": s.front.Capacity, "push": s.pushCapacity},
+		Panics:       map[string]func() uint64{"front": s.front.Panics, "push": s.pushPanics, "publish": s.counts.Panics.Load},
 	}
 }
 
+// notReady are the reasons for GET /readyz to be 503.
+func (s *service) notReady(ctx context.Context) []string {
+	s.reloading.Lock()
+	backends := s.file.Admin.Ready.Backends
+	s.reloading.Unlock()
+	return s.front.NotReady(ctx, backends)
+}
+
+// lastFailures is how many of them GET /status tells.
+const lastFailures = 10
+
 // status is GET /status.
-func (s *service) status(context.Context) admin.Status {
+func (s *service) status(ctx context.Context) admin.Status {
+	counts, failures := s.front.Counts(), s.front.Failures()
+	tunnels, requests := totals(counts)
 	return admin.Status{
 		Version: version(), PID: os.Getpid(), Started: s.started, Time: time.Now(),
-		State:  s.state(),
-		Config: s.life.status(),
-		Limits: s.limitsReached(),
+		State:        s.state(),
+		NotReady:     s.notReady(ctx),
+		Config:       s.life.status(),
+		Sites:        s.front.Sites(),
+		Connections:  counts.Connections,
+		Tunnels:      tunnels,
+		Requests:     requests,
+		Push:         s.pushStatus(ctx),
+		Certificates: s.front.Certificates(),
+		Failures:     failures[:min(len(failures), lastFailures)],
+		Limits:       s.limitsReached(),
 	}
+}
+
+// totals adds the routes up.
+func totals(counts proxy.Counts) (t admin.TunnelTotals, r admin.RequestTotals) {
+	for _, route := range counts.Routes {
+		for status, n := range route.Requests {
+			r.Total += n
+			if status >= http.StatusInternalServerError {
+				r.Failed += n
+			}
+		}
+		r.BytesIn += route.BytesIn
+		r.BytesOut += route.BytesOut
+		t.Open += route.Tunnels.Open
+		t.Opened += route.Tunnels.Opened
+		for _, n := range route.Tunnels.Refused {
+			t.Refused += n
+		}
+		t.BytesIn += route.Tunnels.BytesIn
+		t.BytesOut += route.Tunnels.BytesOut
+		t.MessagesIn += route.Tunnels.MessagesIn
+		t.MessagesOut += route.Tunnels.MessagesOut
+	}
+	return t, r
 }
 
 // configText is GET /config.
@@ -119,33 +178,4 @@ func (s *service) limitsReached() map[string]uint64 {
 		}
 	}
 	return reached
-}
-
-// hub is that of the push service that runs, or nil.
-func (s *service) hub() *pusher.Hub {
-	s.reloading.Lock()
-	defer s.reloading.Unlock()
-	if s.push == nil {
-		return nil
-	}
-	return s.push.hub
-}
-
-// pushLimits are those of the file's section push.
-func (s *service) pushLimits() map[string]uint64 {
-	hub := s.hub()
-	if hub == nil {
-		return nil
-	}
-	all := hub.LimitHits()
-	all["publish.max_connections"] = s.counts.Refused.Load()
-	return all
-}
-
-func (s *service) pushPanics() uint64 {
-	hub := s.hub()
-	if hub == nil {
-		return 0
-	}
-	return hub.Panics()
 }

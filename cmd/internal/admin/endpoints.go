@@ -30,7 +30,7 @@ const listTimeout = 2 * time.Minute
 // endpoints are all that are known; those without a source are not served.
 func endpoints(s Sources) []endpoint {
 	const quick = requestTimeout
-	page, events, metrics := serve(s.Page), serve(s.Events), serve(s.Metrics)
+	page, metrics := serve(s.Page), serve(s.Metrics)
 	return []endpoint{
 		{"GET /healthz", healthy, true, quick, healthy},
 		{"GET /readyz", s.readyz, s.NotReady != nil, quick, s.readyzBriefly},
@@ -49,9 +49,8 @@ func endpoints(s Sources) []endpoint {
 		{"GET /debug/pprof/{name}", profile, s.Pprof, listTimeout, nil},
 		// The page shows nothing by itself: it asks for the token.
 		{"GET /{$}", page, s.Page != nil, quick, page},
-		{"GET /page.css", page, s.Page != nil, quick, page},
-		{"GET /page.js", page, s.Page != nil, quick, page},
-		{"GET /events", events, s.Events != nil, 0, nil},
+		{"GET /page/{file}", page, s.Page != nil, quick, page},
+		{"GET /events", page, s.Page != nil, 0, nil},
 	}
 }
 

@@ -83,7 +83,7 @@ func TestServer_HeadsAreBounded(t *testing.T) {
 func TestServer_EventsEndWithIt(t *testing.T) {
 	s := some()
 	began := make(chan struct{})
-	s.Events = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	s.Page = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		close(began)
 		<-r.Context().Done()
 	})

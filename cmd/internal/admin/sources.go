@@ -26,8 +26,10 @@ type Sources struct {
 	Config func() []byte // GET /config, in YAML and without secrets
 
 	Metrics http.Handler // GET /metrics
-	Page    http.Handler // GET /, /page.css and /page.js
-	Events  http.Handler // GET /events, of the page
+
+	// Page is the status page: GET / and /page/{file}, which tell nothing of the
+	// server and need no token, and GET /events.
+	Page http.Handler
 
 	// Pprof serves /debug/pprof/.
 	Pprof bool

@@ -88,6 +88,8 @@ func TestToken_IsAskedFor(t *testing.T) {
 	r.want(200, "GET", "/status", "Authorization", "Bearer "+token, "Host", "any.name.example") // a page of that name has no token
 	r.want(200, "GET", "/healthz")
 	r.want(200, "GET", "/")
+	r.want(200, "GET", "/page/main.js", "Cookie", "wsfront_admin_7071=of-a-session-that-has-ended")
+	r.want(401, "GET", "/events")
 	if text := r.want(503, "GET", "/readyz"); strings.Contains(text, "secret-site") {
 		t.Errorf("without the token: %s", text)
 	}

@@ -36,7 +36,7 @@ type Admin struct {
 type Ready struct {
 	// Backends is any (of each route one backend can be reached), all (every
 	// backend can be), or off (whatever they do). Default any.
-	Backends string `yaml:"backends"`
+	Backends proxy.Readiness `yaml:"backends"`
 }
 
 // AdminListen is admin.listen, or "" for none.
@@ -78,7 +78,7 @@ func (f *File) checkAdmin() proxy.FieldErrors {
 		found = append(found, proxy.FieldError{Field: "admin." + field, Message: fmt.Sprintf(format, args...)})
 	}
 	a := f.Admin
-	if a.Ready.Backends != "" && !slices.Contains([]string{"any", "all", "off"}, a.Ready.Backends) {
+	if !slices.Contains([]proxy.Readiness{"", proxy.ReadyAnyBackend, proxy.ReadyAllBackends, proxy.ReadyWithoutBackends}, a.Ready.Backends) {
 		failf("ready.backends", "%q is not known; write any, all or off", a.Ready.Backends)
 	}
 	if f.AdminListen() == "" {
