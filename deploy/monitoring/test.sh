@@ -1,7 +1,8 @@
 #!/bin/bash
 # deploy/monitoring/test.sh: sees that promtool finds nothing wrong with what is here,
-# and that a real Prometheus, by the example, scrapes a real wsfront with a token, and has an answer to every query of the rules and of the dashboard. As root on
-# Debian 12, where prometheus is installed if it is missing.
+# and that a real Prometheus, by the example, scrapes a real wsfront with a token, and
+# has an answer to every query of the rules and of the dashboard. As root on Debian 12,
+# where prometheus is installed if it is missing.
 set -euo pipefail
 cd "$(dirname "$0")"
 

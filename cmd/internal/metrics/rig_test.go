@@ -17,6 +17,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ import (
 
 // served is a front with a push service, whose metrics can be asked for.
 type served struct {
-	t       *testing.T
+	t       testing.TB
 	front   *proxy.Server
 	hub     *pusher.Hub
 	handler http.Handler
@@ -38,7 +39,7 @@ type served struct {
 
 // serve runs a front for app.test with an app, tunnels, push and a route that leads
 // nowhere, and for plain.test without TLS; more are further routes of app.test.
-func serve(t *testing.T, more ...proxy.Route) *served {
+func serve(t testing.TB, more ...proxy.Route) *served {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	app := testApp(t)
@@ -54,8 +55,8 @@ func serve(t *testing.T, more ...proxy.Route) *served {
 	cert, key, trust := testCertificate(t, dir)
 	front, err := proxy.New(proxy.Config{
 		Listen: proxy.Addresses{"127.0.0.1:0"}, HTTPListen: proxy.Addresses{"127.0.0.1:0"}, State: dir,
-		AccessLog: proxy.AccessLog{Format: proxy.AccessOff},
-		Pools:     []proxy.Pool{{Name: "app", Backends: []proxy.PoolBackend{{URL: app}}}},
+		AccessLog: proxy.AccessLog{Format: proxy.AccessOff}, MaxTunnels: 100_000,
+		Pools: []proxy.Pool{{Name: "app", Backends: []proxy.PoolBackend{{URL: app}}}},
 		Sites: []proxy.Site{
 			{Hosts: []string{"app.test"}, TLS: proxy.TLS{Mode: proxy.TLSFiles, Cert: cert, Key: key}, Routes: append([]proxy.Route{
 				{Path: "/push", Handler: push},
@@ -158,10 +159,13 @@ func (s *served) await(what string, is func() bool) {
 }
 
 // testApp answers pages, and WebSockets with what they send.
-func testApp(t *testing.T) (address string) {
+func testApp(t testing.TB) (address string) {
 	upgrader := websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !websocket.IsWebSocketUpgrade(r) {
+			if status, err := strconv.Atoi(r.URL.Query().Get("status")); err == nil {
+				w.WriteHeader(status)
+			}
 			io.WriteString(w, "a page")
 			return
 		}
@@ -182,7 +186,7 @@ func testApp(t *testing.T) (address string) {
 }
 
 // closedAddress is one where nothing listens.
-func closedAddress(t *testing.T) string {
+func closedAddress(t testing.TB) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -192,7 +196,7 @@ func closedAddress(t *testing.T) string {
 }
 
 // testCertificate writes one for app.test, and trusts it.
-func testCertificate(t *testing.T, dir string) (cert, key string, trust *tls.Config) {
+func testCertificate(t testing.TB, dir string) (cert, key string, trust *tls.Config) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
