@@ -134,6 +134,10 @@ func TestAdmin_AddressAsksForTheToken(t *testing.T) {
 		if code, text := ask(path); code != http.StatusOK || !strings.Contains(strings.ToLower(text), want) {
 			t.Errorf("%s: %d: %.300s", path, code, text)
 		}
+		// What the schemas call a list is one, if an empty one.
+		if code, text := ask(path); strings.Contains(text, ":null") {
+			t.Errorf("%s: %d: %s", path, code, text)
+		}
 		open := path == "/" || path == "/healthz" || path == "/readyz" || strings.HasPrefix(path, "/page/")
 		if code, _ := ask(path, "Accept", "*/*"); (code == http.StatusOK) != open || !open && code != http.StatusUnauthorized {
 			t.Errorf("%s without the token: %d", path, code)
@@ -165,6 +169,21 @@ func TestAdmin_OutlivesUpgrades(t *testing.T) {
 	}
 	if n := strings.Count(u.log(), "msg=admin.listen address="); n != 3 {
 		t.Errorf("it listens %d times", n)
+	}
+}
+
+// A new process that fails takes nothing along that it had replaced.
+func TestAdmin_OutlivesAnUpgradeThatFails(t *testing.T) {
+	u := startUpgrading(t)
+	u.install(`echo '{"word":"prepared"}' >&3; read word <&3; /bin/rm state/admin.sock; exit 1`)
+	if err := u.order(); err == nil {
+		t.Fatal("it succeeded")
+	}
+	if _, err := os.Lstat(admin.Socket(u.state())); err != nil {
+		t.Fatal(err)
+	}
+	if s := u.status(); s.PID != u.first.Process.Pid || s.State != admin.StateServing {
+		t.Errorf("%+v", s)
 	}
 }
 

@@ -19,6 +19,10 @@ const adminSocket = "admin "
 type adminPart struct {
 	socket net.Listener // of admin.listen, or nil
 	access admin.Access // to it
+
+	ctx     context.Context // in which both are served
+	sources admin.Sources
+	local   *admin.Server // at the socket in the state folder, nil where there is none
 }
 
 // openAdmin binds admin.listen, unless it was handed over, and finds its token.
@@ -82,18 +86,13 @@ func (s *service) takeOrders(file *config.File) (end func()) {
 			s.log.Warn(eventNoAdmin, "reason", err.Error())
 		}
 	})
-	sources := s.observed(file, page.Handler())
+	s.admin.ctx, s.admin.sources = orders, s.observed(file, page.Handler())
+	s.serveSocket(s.before != nil)
 	if s.admin.socket != nil {
 		local, stopLocal := context.WithCancel(orders)
 		context.AfterFunc(s.parts, stopLocal) // at the latest when run returns
 		s.log.Info(eventAdminListen, "address", s.admin.socket.Addr().String())
-		s.serveOrders(local, s.admin.socket, s.admin.access, sources)
-	}
-	socket, err := admin.Listen(file.StateDir(), s.before != nil)
-	if err != nil {
-		s.log.Warn(eventNoAdmin, "reason", err.Error())
-	} else {
-		s.serveOrders(orders, socket, admin.Access{}, sources)
+		s.serveOrders(local, admin.New(s.admin.socket, admin.Handler(s.admin.sources, s.admin.access)))
 	}
 	return func() {
 		stop()
@@ -101,9 +100,27 @@ func (s *service) takeOrders(file *config.File) (end func()) {
 	}
 }
 
+// serveSocket serves the socket in the state folder.
+func (s *service) serveSocket(successor bool) {
+	socket, err := admin.Listen(s.file.StateDir(), successor)
+	if err != nil {
+		s.log.Warn(eventNoAdmin, "reason", err.Error())
+		return
+	}
+	s.admin.local = admin.New(socket, admin.Handler(s.admin.sources, admin.Access{}))
+	s.serveOrders(s.admin.ctx, s.admin.local)
+}
+
+// keepSocket makes the socket in the state folder anew, if a process that was to
+// take the place of this one has replaced it.
+func (s *service) keepSocket() {
+	if s.admin.local != nil && !s.admin.local.Found() {
+		s.serveSocket(true)
+	}
+}
+
 // serveOrders serves one listener until ctx is done.
-func (s *service) serveOrders(ctx context.Context, l net.Listener, access admin.Access, sources admin.Sources) {
-	server := admin.New(l, admin.Handler(sources, access))
+func (s *service) serveOrders(ctx context.Context, server *admin.Server) {
 	s.ordersDone.Go(func() { // ends with ctx; end of takeOrders waits
 		if err := server.Run(ctx); err != nil {
 			s.log.Warn(eventNoAdmin, "reason", err.Error())

@@ -216,6 +216,7 @@ func (s *service) keepFiles(keep bool) {
 // service had ended here already.
 func (s *service) goOn(publish *os.File) {
 	defer s.front.Resume()
+	s.keepSocket()
 	if s.parts.Err() != nil {
 		return
 	}

@@ -69,7 +69,7 @@ for kind in deb rpm; do
 done
 cp "$work"/first/wsfront-*-linux-amd64.tar.gz "$work/packages"
 # A version from before there were upgrades in place: it does not know the order.
-sed -i 's,"/upgrade": orders,"/none": orders,' "$work/elsewhere/cmd/internal/admin/admin.go"
+sed -i 's,"POST /upgrade","POST /none",' "$work/elsewhere/cmd/internal/admin/endpoints.go"
 (cd "$work/elsewhere" && CGO_ENABLED=0 go build -trimpath -o "$work/packages/earlier" ./cmd/wsfront)
 cp -r testdata/client.py testdata/role.yml ../ansible/roles "$work/packages"
 

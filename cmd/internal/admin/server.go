@@ -71,11 +71,17 @@ func (s *Server) Run(ctx context.Context) error {
 // remove removes the socket's file, unless another process has put its own in the
 // place of it.
 func (s *Server) remove() {
+	if s.file != nil && s.Found() {
+		os.Remove(s.listener.Addr().String())
+	}
+}
+
+// Found reports whether who looks for the listener comes to this server: the file
+// of a socket may have been replaced.
+func (s *Server) Found() bool {
 	if s.file == nil {
-		return
+		return true
 	}
-	path := s.listener.Addr().String()
-	if now, err := os.Lstat(path); err == nil && os.SameFile(s.file, now) {
-		os.Remove(path)
-	}
+	now, err := os.Lstat(s.listener.Addr().String())
+	return err == nil && os.SameFile(s.file, now)
 }
