@@ -48,6 +48,7 @@ put 644 README.md deploy/CHANGELOG.md deploy/docs/*.md "$stage/doc"
 cp deploy/behind-apache/README.md "$stage/doc/behind-apache.md"
 chmod 644 "$stage/doc/behind-apache.md"
 put 644 testdata/config/good/full.yaml "$stage/examples"
+put 644 deploy/monitoring/{prometheus.yml,wsfront.rules.yml,dashboard.json} "$stage/monitoring"
 put 644 deploy/packaging/{copyright,lintian-overrides} "$stage/deb"
 
 for arch in "${arches[@]}"; do

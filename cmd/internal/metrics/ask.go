@@ -25,8 +25,6 @@ type values struct {
 // ask asks all sources. A fault in one of them ends this answer and no more: it is
 // called by the goroutine of the request, not by the library's.
 func (s Sources) ask() *values {
-	ctx, cancel := context.WithTimeout(context.Background(), sourceTimeout)
-	defer cancel()
 	v := &values{version: s.Version, limits: map[string]map[string]uint64{}, capacity: map[string]map[string]int64{}, panics: map[string]uint64{}}
 	if s.Config != nil {
 		c := s.Config()
@@ -40,11 +38,15 @@ func (s Sources) ask() *values {
 		v.certificates = s.Certificates()
 	}
 	if s.Push != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), sourceTimeout)
+		defer cancel()
 		if c, runs := s.Push(ctx); runs {
 			v.push = &c
 		}
 	}
-	if s.Ready != nil {
+	if s.Ready != nil { // in a time of its own: whoever has none left finds no backend
+		ctx, cancel := context.WithTimeout(context.Background(), sourceTimeout)
+		defer cancel()
 		is := s.Ready(ctx)
 		v.ready = &is
 	}

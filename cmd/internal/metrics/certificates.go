@@ -8,9 +8,13 @@ import (
 	"wsfront/proxy"
 )
 
-// onDemand is the source of certificates whose names clients choose: they are
-// told of together.
-const onDemand = "on_demand"
+// The sources of certificates whose names clients may choose: those of each are
+// told of together. One of the internal CA is made for whoever asks for it, and
+// again in time, so that its end is nobody's concern.
+const (
+	onDemand = "on_demand"
+	internal = "internal"
+)
 
 // certificates is when those end that are served, and what is wrong with them.
 type certificates struct {
@@ -19,7 +23,7 @@ type certificates struct {
 
 func newCertificates() certificates {
 	return certificates{
-		expiry:  gauge("wsfront_certificate_expiry_timestamp_seconds", "When the certificate ends, in seconds since 1970; of those on demand, whose name is empty, the one that ends first.", "name", "source"),
+		expiry:  gauge("wsfront_certificate_expiry_timestamp_seconds", "When the certificate ends, in seconds since 1970; of those on demand, whose name is empty, the one that ends first; none for those of the internal CA.", "name", "source"),
 		problem: gauge("wsfront_certificate_problem", "1 while something is wrong with the certificate that wsfront certificates tells, 0 otherwise.", "name", "source"),
 		number:  gauge("wsfront_certificates", "Certificates that are served, or should be.", "source"),
 	}
@@ -36,11 +40,11 @@ func (f certificates) collect(to chan<- prometheus.Metric, all []proxy.Certifica
 	for _, c := range all {
 		number[c.Source]++
 		id := certificateID{source: c.Source}
-		if c.Source != onDemand && len(c.Names) > 0 {
+		if c.Source != onDemand && c.Source != internal && len(c.Names) > 0 {
 			id.name = c.Names[0]
 		}
 		wrong[id] = wrong[id] || c.Problem != ""
-		if end, known := ends[id]; !c.NotAfter.IsZero() && (!known || c.NotAfter.Before(end)) {
+		if end, known := ends[id]; c.Source != internal && !c.NotAfter.IsZero() && (!known || c.NotAfter.Before(end)) {
 			ends[id] = c.NotAfter
 		}
 	}

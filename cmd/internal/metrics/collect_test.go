@@ -65,7 +65,7 @@ func TestTunnels_OnlyRoutesThatLeadToThemAreTold(t *testing.T) {
 	noLine(t, text, `wsfront_tunnels_open{route="/",`)
 }
 
-func TestCertificates_ThoseOnDemandAreOneSeries(t *testing.T) {
+func TestCertificates_NamesThatClientsChooseAreNoLabels(t *testing.T) {
 	end := time.Unix(1_800_000_000, 0)
 	text := scrape(t, Sources{Certificates: func() []proxy.CertificateState {
 		return []proxy.CertificateState{
@@ -74,6 +74,7 @@ func TestCertificates_ThoseOnDemandAreOneSeries(t *testing.T) {
 			{Names: []string{"new.example"}, Source: "auto", Problem: "none yet"},
 			{Names: []string{"x.customer.example"}, Source: "on_demand", NotAfter: end.Add(2 * time.Hour)},
 			{Names: []string{"y.customer.example"}, Source: "on_demand", NotAfter: end.Add(3 * time.Hour), Problem: "renewal failed"},
+			{Names: []string{"z.customer.example"}, Source: "internal", NotAfter: end},
 		}
 	}})
 	wantLine(t, text, `wsfront_certificate_expiry_timestamp_seconds{name="a.example",source="files"} 1.8e+09`)
@@ -83,6 +84,8 @@ func TestCertificates_ThoseOnDemandAreOneSeries(t *testing.T) {
 	wantLine(t, text, `wsfront_certificate_problem{name="new.example",source="auto"} 1`)
 	wantLine(t, text, `wsfront_certificate_problem{name="",source="on_demand"} 1`)
 	wantLine(t, text, `wsfront_certificates{source="on_demand"} 2`)
+	wantLine(t, text, `wsfront_certificate_problem{name="",source="internal"} 0`)
+	noLine(t, text, `wsfront_certificate_expiry_timestamp_seconds{name="",source="internal"}`)
 	if strings.Contains(text, "customer.example") {
 		t.Error("a name that a client chose is a label")
 	}

@@ -67,8 +67,8 @@ type Config struct {
 const (
 	// answerTimeout is how long an answer may take.
 	answerTimeout = 10 * time.Second
-	// sourceTimeout is how long all sources together may take that wait for others,
-	// such as the servers that keep the history. Prometheus itself waits 10 s.
+	// sourceTimeout is how long a source may take that waits for others, such as the
+	// servers that keep the history. Prometheus itself waits 10 s.
 	sourceTimeout = 2 * time.Second
 	// maxAnswers is how many may be made at a time; to read the heap's figures
 	// stops the program for a moment.

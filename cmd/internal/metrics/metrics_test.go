@@ -18,7 +18,7 @@ func scrape(t *testing.T, s Sources) string {
 	return get(t, Handler(s))
 }
 
-func get(t *testing.T, handler http.Handler) string {
+func get(t testing.TB, handler http.Handler) string {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	defer server.Close()
