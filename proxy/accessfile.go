@@ -1,12 +1,14 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // accessFileMode keeps from others what the log says of visitors.
@@ -34,13 +36,70 @@ func (s *Server) ReopenAccessLog() {
 	if path == "" {
 		return
 	}
-	f, err := openAccessFile(path)
-	if err != nil {
-		s.log.Error(eventAccessReopenFailed, "file", path, "error", err.Error(), "hint", "the file that was open is written on; mend this, then send SIGUSR1")
+	if err := s.access.reopen(); err != nil {
+		s.tellReopenFailed(err, "mend this, then send SIGUSR1")
 		return
 	}
-	s.access.redirect(f)
 	s.log.Info(eventAccessReopen, "file", path)
+}
+
+func (s *Server) tellReopenFailed(err error, then string) {
+	s.log.Error(eventAccessReopenFailed, "file", s.access.path, "error", err.Error(), "hint", "the file that was open is written on; "+then)
+}
+
+// watchAccessFile opens the file of the access log anew when another one has got
+// its name, until ctx is done: not all that rotates files can send a signal. Where
+// there is none any more, whoever took it away has until the next look to make one
+// as he wants it.
+func (s *Server) watchAccessFile(ctx context.Context) {
+	if s.access.path == "" {
+		return
+	}
+	ticker := time.NewTicker(s.filePoll)
+	defer ticker.Stop()
+	missing, told := false, false
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		was := missing
+		var moved bool
+		if moved, missing = s.access.moved(); !moved && !(missing && was) {
+			continue
+		}
+		switch err := s.access.reopen(); {
+		case err == nil:
+			s.log.Info(eventAccessReopen, "file", s.access.path)
+			missing, told = false, false
+		case !told:
+			s.tellReopenFailed(err, "mend this, and it is opened")
+			told = true
+		}
+	}
+}
+
+// moved reports whether another file has the name of the one that is open, and
+// whether none has.
+func (a *accessLog) moved() (other, none bool) {
+	named, err := os.Stat(a.path)
+	if err != nil {
+		return false, errors.Is(err, fs.ErrNotExist)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	open, err := a.file.Stat()
+	return err == nil && !os.SameFile(named, open), false
+}
+
+// reopen opens the file by its name.
+func (a *accessLog) reopen() error {
+	f, err := openAccessFile(a.path)
+	if err == nil {
+		a.redirect(f)
+	}
+	return err
 }
 
 // print writes a line. One that cannot be written must not end the service, nor

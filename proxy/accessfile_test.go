@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 func readLog(t *testing.T, path string) string {
@@ -48,6 +49,79 @@ func TestAccessFile_IsAppendedToAndRotated(t *testing.T) {
 	}
 	if f.access.String() != "" {
 		t.Errorf("the writer got lines as well: %s", f.access)
+	}
+}
+
+// Not everybody who rotates a file sends a signal.
+func TestAccessFile_ANewFileOfItsNameIsNoticed(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		rotate func(path string) error
+	}{
+		{"renamed", func(path string) error { return os.Rename(path, path+".1") }},
+		{"renamed and created", func(path string) error {
+			if err := os.Rename(path, path+".1"); err != nil {
+				return err
+			}
+			return os.WriteFile(path, nil, 0o600)
+		}},
+		{"replaced", func(path string) error {
+			if err := os.Link(path, path+".1"); err != nil {
+				return err
+			}
+			if err := os.WriteFile(path+".new", nil, 0o600); err != nil {
+				return err
+			}
+			return os.Rename(path+".new", path)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "access.log")
+			f := newFront(t, Config{AccessLog: AccessLog{Format: AccessCombined, File: path}, Sites: []Site{{
+				Hosts: []string{"*"}, TLS: TLS{Mode: TLSOff}, Routes: []Route{{Path: "/", Redirect: Redirect{Status: 410}}},
+			}}})
+			f.filePoll = 5 * time.Millisecond
+			f.run()
+			f.ask("GET /one HTTP/1.1\nHost: a\nConnection: close")
+			until(t, "the line is there", func() bool { return strings.Contains(readLog(t, path), "/one") })
+			if err := c.rotate(path); err != nil {
+				t.Fatal(err)
+			}
+			f.log.await(t, "access.reopen", "file="+path)
+			f.ask("GET /two HTTP/1.1\nHost: a\nConnection: close")
+			f.stop()
+			if old, now := readLog(t, path+".1"), readLog(t, path); strings.Contains(old, "/two") || strings.Contains(now, "/one") || !strings.Contains(now, "/two") {
+				t.Errorf("the old file has %q, the new one %q", old, now)
+			}
+			if n := strings.Count(f.log.String(), "access.reopen"); n != 1 {
+				t.Errorf("opened anew %d times:\n%s", n, f.log)
+			}
+		})
+	}
+}
+
+// A file that cannot be opened is told of once, and opened as soon as it can be.
+func TestAccessFile_WatchTellsOnceAndGoesOn(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "logs")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "access.log")
+	f := newFront(t, Config{AccessLog: AccessLog{Format: AccessCombined, File: path}, Sites: []Site{{
+		Hosts: []string{"*"}, TLS: TLS{Mode: TLSOff}, Routes: []Route{{Path: "/", Redirect: Redirect{Status: 410}}},
+	}}})
+	f.filePoll = time.Millisecond
+	f.run()
+	if err := os.Rename(dir, dir+".1"); err != nil {
+		t.Fatal(err)
+	}
+	f.log.await(t, "access.reopen.failed", "does not exist")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f.log.await(t, "msg=access.reopen ", "file="+path)
+	if n := strings.Count(f.log.String(), "access.reopen.failed"); n != 1 {
+		t.Errorf("told of %d times:\n%s", n, f.log)
 	}
 }
 

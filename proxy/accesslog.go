@@ -13,7 +13,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"wsfront/proxy/http1"
 )
@@ -50,15 +49,6 @@ type accessLog struct {
 	log     *slog.Logger
 }
 
-// accessForm writes the three parts of a line. Only the middle one has to wait
-// until all is over: a tunnel, which may last for days, keeps the text of the
-// others and nothing else.
-type accessForm struct {
-	head    func(b []byte, x *exchange) []byte
-	figures func(b []byte, f figures) []byte
-	tail    func(b []byte, x *exchange) []byte
-}
-
 // figures are what is known of an exchange once it is over.
 type figures struct {
 	status         int
@@ -66,15 +56,14 @@ type figures struct {
 	duration       time.Duration
 }
 
-var (
-	combinedForm = accessForm{appendCombinedHead, appendCombinedFigures, appendCombinedTail}
-	jsonForm     = accessForm{appendJSONHead, appendJSONFigures, appendJSONTail}
-)
-
 // newAccessLog opens the file, if there is one; else the lines go to out. That
 // they cannot be written goes to log.
 func newAccessLog(cfg AccessLog, out io.Writer, log *slog.Logger) (*accessLog, error) {
-	a := &accessLog{log: log, out: out, skip: cfg.Skip, lines: sync.Pool{New: func() any { return new([]byte) }}}
+	form, err := cfg.Format.form()
+	if err != nil {
+		return nil, FieldError{"access_log.format", err.Error()}
+	}
+	a := &accessLog{log: log, out: out, form: form, skip: cfg.Skip, lines: sync.Pool{New: func() any { return new([]byte) }}}
 	if cfg.File != "" {
 		f, err := openAccessFile(cfg.File)
 		if err != nil {
@@ -82,12 +71,8 @@ func newAccessLog(cfg AccessLog, out io.Writer, log *slog.Logger) (*accessLog, e
 		}
 		a.out, a.file, a.path = f, f, cfg.File
 	}
-	switch {
-	case a.out == nil, cfg.Format == AccessOff:
-	case cfg.Format == AccessJSON:
-		a.form = &jsonForm
-	default:
-		a.form = &combinedForm
+	if a.out == nil {
+		a.form = nil
 	}
 	return a, nil
 }
@@ -97,11 +82,8 @@ func (a *accessLog) write(x *exchange) {
 	if a.form == nil || a.skips(x) {
 		return
 	}
-	a.put(func(line []byte) []byte {
-		line = a.form.head(line, x)
-		line = a.form.figures(line, x.figures())
-		return a.form.tail(line, x)
-	})
+	f := x.figures()
+	a.put(func(line []byte) []byte { return a.form.line(line, x, f) })
 }
 
 // put writes the line that form makes.
@@ -116,33 +98,42 @@ func (a *accessLog) put(form func([]byte) []byte) {
 	}
 }
 
-// accessEntry is the line of an exchange that outlasts its request.
-type accessEntry struct {
-	text []byte // head and tail, none for one that gets no line
-	gap  int    // where the figures belong
-}
+// accessEntry is the line of an exchange that outlasts its request: the texts of
+// its parts, with a figureGap for each figure. None is there for one that gets no
+// line.
+type accessEntry []byte
 
 // keep begins the line of an exchange whose end is to come.
-func (a *accessLog) keep(x *exchange) (e accessEntry) {
+func (a *accessLog) keep(x *exchange) accessEntry {
 	if a.form == nil || a.skips(x) {
-		return e
+		return nil
 	}
-	text := a.form.head(nil, x)
-	e.gap = len(text)
-	text = a.form.tail(text, x)
-	e.text = append(make([]byte, 0, len(text)), text...)
-	return e
+	var text []byte
+	for i := range a.form.parts {
+		if p := &a.form.parts[i]; p.text != nil {
+			text = p.text(text, x)
+		} else {
+			text = append(text, figureGap)
+		}
+	}
+	return append(make([]byte, 0, len(text)), text...)
 }
 
 // finish writes the line that keep began.
 func (a *accessLog) finish(e accessEntry, f figures) {
-	if a.form == nil || e.text == nil {
+	if a.form == nil || e == nil {
 		return
 	}
 	a.put(func(line []byte) []byte {
-		line = append(line, e.text[:e.gap]...)
-		line = a.form.figures(line, f)
-		return append(line, e.text[e.gap:]...)
+		rest := []byte(e)
+		for i := range a.form.parts {
+			if p := &a.form.parts[i]; p.figure != nil {
+				gap := bytes.IndexByte(rest, figureGap)
+				line = p.figure(append(line, rest[:gap]...), f)
+				rest = rest[gap+1:]
+			}
+		}
+		return append(line, rest...)
 	})
 }
 
@@ -172,11 +163,7 @@ func appendCombinedHead(b []byte, x *exchange) []byte {
 	b = append(b, ' ')
 	b = x.begin.AppendFormat(b, apacheTime)
 	b = append(b, ` "`...)
-	b = appendApache(b, x.req.Method)
-	b = append(b, ' ')
-	b = appendApache(b, x.shownTarget())
-	b = append(b, ' ')
-	b = appendApache(b, x.proto)
+	b = appendRequestLine(b, x)
 	return append(b, `" `...)
 }
 
@@ -196,14 +183,20 @@ func appendCombinedTail(b []byte, x *exchange) []byte {
 }
 
 // appendJSONHead and what follows it write one object with the same fields in
-// the same order each time, but for bytes_in, which only what became a tunnel
-// has. It is written by hand since one object for each request is worth no
-// reflection.
+// the same order each time, but for those that not every request has: request_id,
+// which a trusted proxy gave, trace, and bytes_in, of what became a tunnel. It is
+// written by hand since one object for each request is worth no reflection.
 func appendJSONHead(b []byte, x *exchange) []byte {
 	b = append(b, `{"time":"`...)
 	b = x.begin.AppendFormat(b, jsonTime)
 	b = append(b, '"')
 	b = appendField(b, "id", x.id[:])
+	if id := x.givenID(); id != nil {
+		b = appendField(b, "request_id", id)
+	}
+	if id := x.traceID(); id != nil {
+		b = appendField(b, "trace", id)
+	}
 	b = append(b, `,"client":"`...)
 	b = appendClient(b, x)
 	b = append(b, '"')
@@ -298,106 +291,4 @@ func appendClient(b []byte, x *exchange) []byte {
 		return append(b, '-') // a Unix socket has no address
 	}
 	return appendAddr(b, x.client)
-}
-
-func appendQuoted(b []byte, s []byte) []byte {
-	b = append(b, ` "`...)
-	if len(s) == 0 {
-		b = append(b, '-')
-	} else {
-		b = appendApache(b, s)
-	}
-	return append(b, '"')
-}
-
-// appendBare writes a field without quotes around it. A space would begin the
-// next field, and with it a forged line: it is escaped, unlike in Apache, where
-// only names that passed authentication are logged.
-func appendBare(b []byte, s []byte) []byte {
-	if len(s) == 0 {
-		return append(b, '-')
-	}
-	for i := range len(s) {
-		if s[i] == ' ' {
-			b = append(b, `\x20`...)
-		} else {
-			b = appendApacheByte(b, s[i])
-		}
-	}
-	return b
-}
-
-func appendApache[T ~string | ~[]byte](b []byte, s T) []byte {
-	for i := range len(s) {
-		b = appendApacheByte(b, s[i])
-	}
-	return b
-}
-
-// appendApacheByte escapes as Apache's ap_escape_logitem does, byte by byte:
-// quotes and backslashes, and whatever is not printable ASCII.
-func appendApacheByte(b []byte, c byte) []byte {
-	const hex = "0123456789abcdef"
-	switch c {
-	case '"', '\\':
-		return append(b, '\\', c)
-	case '\b':
-		return append(b, '\\', 'b')
-	case '\n':
-		return append(b, '\\', 'n')
-	case '\r':
-		return append(b, '\\', 'r')
-	case '\t':
-		return append(b, '\\', 't')
-	case '\v':
-		return append(b, '\\', 'v')
-	}
-	if c < 0x20 || c > 0x7e {
-		return append(b, '\\', 'x', hex[c>>4], hex[c&15])
-	}
-	return append(b, c)
-}
-
-// appendField writes a member of a JSON object that is not its first.
-func appendField[T ~string | ~[]byte](b []byte, name string, value T) []byte {
-	b = append(b, `,"`...)
-	b = append(b, name...)
-	b = append(b, `":"`...)
-	b = appendJSONText(b, value)
-	return append(b, '"')
-}
-
-// appendJSONText escapes as RFC 8259 §7 asks; bytes that are not UTF-8 become
-// the replacement character. U+2028 and U+2029 end a line for some readers of
-// JSON lines, so that they are escaped too, like U+0085.
-func appendJSONText[T ~string | ~[]byte](b []byte, s T) []byte {
-	const hex = "0123456789abcdef"
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c < utf8.RuneSelf {
-			switch {
-			case c == '"' || c == '\\':
-				b = append(b, '\\', c)
-			case c < 0x20 || c == 0x7f:
-				b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-			default:
-				b = append(b, c)
-			}
-			i++
-			continue
-		}
-		r, size := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
-		switch r {
-		case '\u0085':
-			b = append(b, `\u0085`...)
-		case '\u2028':
-			b = append(b, `\u2028`...)
-		case '\u2029':
-			b = append(b, `\u2029`...)
-		default:
-			b = utf8.AppendRune(b, r) // the replacement character for what is none
-		}
-		i += size
-	}
-	return b
 }

@@ -153,7 +153,7 @@ func logged(format AccessFormat, x *exchange) string {
 
 // A tunnel's line is begun when it opens; the exchange is gone when it ends.
 func TestAccessLog_KeptLineIsTheSame(t *testing.T) {
-	for _, format := range []AccessFormat{AccessCombined, AccessJSON, AccessOff} {
+	for _, format := range []AccessFormat{AccessCombined, AccessJSON, AccessOff, "%D %h %>s%b %{in}L %r", "%B", "%h"} {
 		x := loggedExchange()
 		x.status, x.received = http.StatusSwitchingProtocols, 77
 		var whole, kept bytes.Buffer
@@ -161,7 +161,7 @@ func TestAccessLog_KeptLineIsTheSame(t *testing.T) {
 		f := x.figures()
 		f.duration = 90 * time.Minute
 		if w := accessLogTo(&whole, format); w.form != nil {
-			whole.Write(w.form.tail(w.form.figures(w.form.head(nil, x), f), x))
+			whole.Write(w.form.line(nil, x, f))
 		}
 		entry := a.keep(x)
 		x.reset()
@@ -332,8 +332,8 @@ func FuzzAccessLog(f *testing.F) {
 }
 
 func BenchmarkAccessLog(b *testing.B) {
-	for _, form := range []AccessFormat{AccessCombined, AccessJSON} {
-		b.Run(string(form), func(b *testing.B) {
+	for name, form := range map[string]AccessFormat{"combined": AccessCombined, "json": AccessJSON, "own": `%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i" %D %L`} {
+		b.Run(name, func(b *testing.B) {
 			x := loggedExchange()
 			a := accessLogTo(io.Discard, form)
 			b.ReportAllocs()

@@ -105,7 +105,7 @@ func TestBasicAuth_ChangedFileCountsWithoutRestart(t *testing.T) {
 	f := newTLSFront(t, Config{Sites: []Site{{Hosts: []string{"*"}, TLS: TLS{Mode: TLSOff}, Routes: []Route{
 		{Path: "/", Files: dir, BasicAuth: &BasicAuth{File: file}},
 	}}}, Listen: Addresses{}})
-	f.passwordPoll = 10 * time.Millisecond
+	f.filePoll = 10 * time.Millisecond
 	f.serve()
 	status := func(name, password string) int {
 		req, _ := http.NewRequest("GET", "http://"+f.plain+"/a.txt", nil)

@@ -41,9 +41,18 @@ type Config struct {
 	ACME ACME `yaml:"acme"`
 
 	// AccessLog is the access log: the form of its lines, combined (Apache's),
-	// json or off, or {format: combined, file: FILE, skip: [/healthz]}. Default
-	// combined.
+	// json, off or a format of Apache's directives, or {format: combined, file:
+	// FILE, skip: [/healthz]}. Default combined.
 	AccessLog AccessLog `yaml:"access_log"`
+
+	// Traceparent is what becomes of requests without a valid traceparent field
+	// (W3C Trace Context, level 1): begin gives them one, which is not sampled, so
+	// that the log and the application have a trace's id in common; pass leaves
+	// them without. A valid one is passed on as it came in either case, and an
+	// invalid one is dropped, with its tracestate. Default begin; pass is for an
+	// application whose tracer decides by itself what to sample, and would take
+	// ours for a decision against it.
+	Traceparent Traceparent `yaml:"traceparent"`
 
 	// MaxTunnels is how many tunnels may be open at a time. A handshake beyond
 	// is refused with 503. Default what 95 in 100 of the limit of open files
@@ -196,7 +205,8 @@ type OnDemand struct {
 	Ask string `yaml:"ask"`
 }
 
-// AccessFormat is a form of the access log.
+// AccessFormat is a form of the access log: one of the words below, or a format
+// of directives.
 type AccessFormat string
 
 // The forms of the access log.
@@ -204,6 +214,15 @@ const (
 	AccessOff      AccessFormat = "off"
 	AccessCombined AccessFormat = "combined"
 	AccessJSON     AccessFormat = "json"
+)
+
+// Traceparent is what becomes of requests without a traceparent field.
+type Traceparent string
+
+// What becomes of them.
+const (
+	TraceparentBegin Traceparent = "begin"
+	TraceparentPass  Traceparent = "pass"
 )
 
 // Route sends the requests below one path somewhere: exactly one of App,

@@ -2,12 +2,14 @@ package proxy
 
 // AccessLog is the access log, one line at the close of each request.
 type AccessLog struct {
-	// Format is the form of its lines: combined (Apache's), json, or off.
+	// Format is the form of its lines: combined (Apache's), json, off, or a format
+	// of directives as Apache's LogFormat has them, such as %h %t "%r" %>s %b %L.
 	// Default combined.
 	Format AccessFormat `yaml:"format"`
 
 	// File is where the lines go. It is opened for append, made 0640 where it is
-	// missing, and opened anew by ReopenAccessLog, so that it can be rotated.
+	// missing, and opened anew by ReopenAccessLog, and once another file has its
+	// name, so that it can be rotated.
 	// Default the writer that New was given, standard output for the command.
 	File string `yaml:"file"`
 

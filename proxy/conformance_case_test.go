@@ -135,7 +135,7 @@ func (c *conformanceCase) check() error {
 	switch {
 	case !strings.HasPrefix(c.rfc, "9110 §") && !strings.HasPrefix(c.rfc, "9112 §") && !strings.HasPrefix(c.rfc, "6455 §") &&
 		!strings.HasPrefix(c.rfc, "8297 §") && !strings.HasPrefix(c.rfc, "7239 §") && !strings.HasPrefix(c.rfc, "3986 §") &&
-		!strings.HasPrefix(c.rfc, "3875 §") && !strings.HasPrefix(c.rfc, "6585 §"):
+		!strings.HasPrefix(c.rfc, "3875 §") && !strings.HasPrefix(c.rfc, "6585 §") && !strings.HasPrefix(c.rfc, "trace-context §"):
 		return fmt.Errorf("%s: rfc: %q names no section", c.at, c.rfc)
 	case len(c.client) == 0:
 		return fmt.Errorf("%s: the client does nothing", c.at)

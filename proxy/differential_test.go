@@ -153,11 +153,13 @@ func (a gotAnswer) isBare() bool {
 // What differs from run to run.
 var (
 	backendAddress = regexp.MustCompile(`127\.(0\.0|83\.17)\.1:[0-9]+`)
+	begunTrace     = regexp.MustCompile(`\b00-[0-9a-f]{32}-[0-9a-f]{16}-00\b`)
 	requestID      = regexp.MustCompile(`\b[a-z2-7]{16}\b`)
 )
 
 func mask(text string) string {
-	return requestID.ReplaceAllString(backendAddress.ReplaceAllString(text, "BACKEND"), "ID")
+	text = begunTrace.ReplaceAllString(backendAddress.ReplaceAllString(text, "BACKEND"), "TRACE")
+	return requestID.ReplaceAllString(text, "ID")
 }
 
 // normal is the answer in the form in which both ways must agree.
@@ -210,17 +212,18 @@ func (q *seenRequest) normal() string {
 // TestDifferential_SeesEachDifference changes one thing of an outcome after
 // another: the comparison must notice.
 func TestDifferential_SeesEachDifference(t *testing.T) {
+	traced := "00-" + strings.Repeat("3", 32) + "-" + strings.Repeat("3", 16) + "-00"
 	make := func() *observation {
 		return &observation{
 			answers: []gotAnswer{{status: 200, fields: http.Header{"Etag": {"x"}, "Date": {"now"}}, body: "ok", trailer: http.Header{"X-Sum": {"1"}}}},
 			then:    "kept", raw: "raw",
-			seen: []*seenRequest{{method: "GET", target: "/", fields: []seenField{{"a", "1"}, {"a", "2"}, {"x-request-id", "abcdefghijklmnop"}},
+			seen: []*seenRequest{{method: "GET", target: "/", fields: []seenField{{"a", "1"}, {"a", "2"}, {"x-request-id", "abcdefghijklmnop"}, {"traceparent", traced}},
 				body: "in", whole: true}},
 		}
 	}
 	same := make()
 	same.answers[0].fields.Set("Date", "later")
-	same.seen[0].fields = []seenField{{"x-request-id", "ponmlkjihgfedcba"}, {"a", "1"}, {"a", "2"}}
+	same.seen[0].fields = []seenField{{"x-request-id", "ponmlkjihgfedcba"}, {"traceparent", strings.ReplaceAll(traced, "3", "4")}, {"a", "1"}, {"a", "2"}}
 	if d := compareObservations(make(), same); d != nil {
 		t.Errorf("differs: %s", d)
 	}

@@ -24,13 +24,14 @@
 //	               the client's cookie names (sticky.go) or another, and goes on
 //	               to the next one while none can be reached
 //	forward.go     asks it on a kept connection (upstream.go, swap_unix.go), with
-//	               the fields it needs (headers.go) and its body with a length
+//	               the fields it needs (headers.go, trace.go) and its body with a length
 //	               (body.go)
 //	answer.go      streams the backend's answer back, its links and cookies in
 //	               the client's view (rewrite.go), its fields as the route wants
 //	               them (fieldrules.go)
-//	accesslog.go   writes one line when it is over (accessfile.go); what failed
-//	               is logged and remembered (failures.go, tlsfailure.go)
+//	accesslog.go   writes one line when it is over (accessfile.go), in a form that
+//	               accessformat.go made (accessdirectives.go, accesstext.go); what
+//	               failed is logged and remembered (failures.go, tlsfailure.go)
 //
 // A redirect route (redirectroute.go) answers by itself in the place of
 // forward.go, as a handler does.

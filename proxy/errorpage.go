@@ -46,14 +46,14 @@ func (x *exchange) fail(status int, reason, hint string) {
 		return
 	}
 	x.ownError = true
-	form, body := x.failurePage(failure{status, statusText(status), hint, string(x.id[:])})
+	form, body := x.failurePage(failure{status, statusText(status), hint, string(x.requestID())})
 	if x.upgrade && x.cause != "" {
 		x.addField(diagnosis.Field, diagnosed(x.cause))
 	}
 	x.addField("Content-Type", form+"; charset=utf-8")
 	x.addField("Cache-Control", "no-store")
 	x.addField("X-Content-Type-Options", "nosniff")
-	x.addField("X-Request-ID", string(x.id[:]))
+	x.addField("X-Request-ID", string(x.requestID()))
 	if form == "text/html" {
 		x.addField("Content-Security-Policy", errorPagePolicy)
 	}

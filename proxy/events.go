@@ -13,7 +13,8 @@ const (
 	eventAcceptFailed = "accept.failed"
 	// eventRequestFailed: a request was answered with an error of our own, or cut.
 	// Attributes: id, client, site (its first host), host (as the client wrote it),
-	// route, backend, method, path, status, reason.
+	// route, backend, method, path, status, reason, and where there is one
+	// request_id (which a trusted proxy gave) and trace (its id).
 	eventRequestFailed = "request.failed"
 	// eventHandshakeFailed: a WebSocket handshake did not become a tunnel.
 	// Attributes as request.failed, and cause, one of package diagnosis's.

@@ -25,6 +25,7 @@ type exchange struct {
 	tls    uint16 // version, 0 for none
 
 	id     [16]byte
+	begun  traceparent // of a trace that begins here; zero for none
 	begin  time.Time
 	client netip.Addr // who asks, trusted proxies seen through
 	peer   netip.Addr // who is connected
@@ -65,6 +66,7 @@ type exchange struct {
 	attempt attempt       // under way, or the last one that failed
 	fields  []http1.Field // of the answer
 	scratch []byte        // values that are written anew
+	noted   [][]byte      // of the answer, for the access log: see noteAnswer
 	small   []byte        // a small request body, whole
 }
 
@@ -125,7 +127,7 @@ const (
 
 // reset prepares an exchange that may have served another request before.
 func (x *exchange) reset() {
-	*x = exchange{hops: x.hops[:0], fields: x.fields[:0], scratch: x.scratch[:0], small: x.small[:0]}
+	*x = exchange{hops: x.hops[:0], fields: x.fields[:0], scratch: x.scratch[:0], noted: x.noted[:0], small: x.small[:0]}
 }
 
 // arrived fills in what is known once the request's head is there.
@@ -179,6 +181,9 @@ func (x *exchange) start(status int, reason []byte, length int64) {
 	x.status = status
 	x.applyHeaders()
 	x.decorate()
+	if x.server != nil {
+		x.server.access.noteAnswer(x)
+	}
 	x.down.start(status, reason, x.fields, length)
 }
 

@@ -56,6 +56,11 @@ func (r *fieldRules) drop(f *http1.Field) bool {
 	return false
 }
 
+// concerns reports whether a rule takes a field away or sets it.
+func (r *fieldRules) concerns(known http1.Known) bool {
+	return r != nil && slices.ContainsFunc(r.drops, func(d fieldName) bool { return d.known == known })
+}
+
 // change changes the fields of an answer. An error of our own says by itself
 // what it is and how long it counts, or a rule that has files cached for a year
 // would have their absence cached, too.

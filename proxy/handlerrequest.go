@@ -59,16 +59,26 @@ func (x *exchange) remoteAddr() string {
 	return netip.AddrPortFrom(x.client, port).String()
 }
 
-// requestHeader is the request's header as net/http gives it to handlers.
+// requestHeader is the request's header as net/http gives it to handlers. Its id
+// and its trace are those that a backend would be told.
 func (x *exchange) requestHeader() http.Header {
-	header := make(http.Header, len(x.req.Fields))
-	kept := make([]http1.Field, 0, len(x.req.Fields))
+	header := make(http.Header, len(x.req.Fields)+2)
+	kept := make([]http1.Field, 0, len(x.req.Fields)+2)
+	traced := x.clientTrace() != nil
 	for _, f := range x.req.Fields {
 		switch f.Known {
-		case http1.Host, http1.TransferEncoding, http1.Trailer:
+		case http1.Host, http1.TransferEncoding, http1.Trailer, http1.XRequestID:
 			continue
+		case http1.Traceparent, http1.Tracestate:
+			if !traced {
+				continue
+			}
 		}
 		kept = append(kept, f)
+	}
+	kept = append(kept, http1.Field{Known: http1.XRequestID, Value: x.requestID()})
+	if begun := x.beginTrace(traced); begun != nil {
+		kept = append(kept, http1.Field{Known: http1.Traceparent, Value: begun})
 	}
 	addFields(header, kept)
 	return header

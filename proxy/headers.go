@@ -52,6 +52,7 @@ func isListed(list []string, name []byte) bool {
 // end: the client's own without those that end at us or that it may not say,
 // and what we know of it. expect says whether Expect goes on.
 func (x *exchange) appendFields(b []byte, expect bool) []byte {
+	traced := x.clientTrace() != nil
 	for i := range x.req.Fields {
 		f := &x.req.Fields[i]
 		switch f.Known {
@@ -64,6 +65,10 @@ func (x *exchange) appendFields(b []byte, expect bool) []byte {
 		case http1.SecWebSocketExtensions:
 			if x.upgrade && x.route.messages != nil {
 				continue // they are for us to accept
+			}
+		case http1.Traceparent, http1.Tracestate:
+			if !traced {
+				continue
 			}
 		}
 		if !x.mayPass(f) || isListed(x.ends, f.Name) {
@@ -80,8 +85,11 @@ func (x *exchange) appendFields(b []byte, expect bool) []byte {
 	if x.user != "" {
 		b = appendFieldLine(b, remoteUser, []byte(x.user))
 	}
+	if begun := x.beginTrace(traced); begun != nil {
+		b = appendFieldLine(b, "traceparent", begun)
+	}
 	b = append(b, "X-Request-Id: "...)
-	b = append(b, x.id[:]...)
+	b = append(b, x.requestID()...)
 	b = append(b, "\r\nX-Real-Ip: "...)
 	b = appendAddr(b, x.client)
 	b = append(b, "\r\nX-Forwarded-For: "...)

@@ -86,7 +86,8 @@ func (s *Server) Run(ctx context.Context) error {
 	wg.Go(func() { s.watchPasswords(background) }) // likewise
 	carry, stopCarrying := context.WithCancel(context.Background())
 	defer stopCarrying()
-	engine.Go(func() { _ = s.relay.Run(carry) }) // ended by stopCarrying, awaited below
+	engine.Go(func() { _ = s.relay.Run(carry) })   // ended by stopCarrying, awaited below
+	engine.Go(func() { s.watchAccessFile(carry) }) // likewise, as lines are written until then
 	failed := make(chan error, len(s.listeners))
 	for _, l := range s.listeners {
 		wg.Go(func() { failed <- s.accept(l) }) // ended by drain, awaited below

@@ -118,7 +118,7 @@ func (f *passwordFile) poll(log *slog.Logger) {
 
 // watchPasswords polls the password files of the routes until ctx is done.
 func (s *Server) watchPasswords(ctx context.Context) {
-	ticker := time.NewTicker(s.passwordPoll)
+	ticker := time.NewTicker(s.filePoll)
 	defer ticker.Stop()
 	for {
 		select {

@@ -14,6 +14,7 @@ type table struct {
 	sites     []*site
 	hosts     hostMap[*site]
 	trusted   []netip.Prefix
+	traces    bool                     // routes begin traces
 	passwords map[string]*passwordFile // by path
 	pools     *pools
 	accounts  map[routeID]*routeAccount
@@ -49,6 +50,7 @@ type route struct {
 	guard    *guard         // nil for a route that asks for no password
 	answers  *fieldRules    // for what the client gets
 	requests *fieldRules    // for what the backend gets
+	traces   bool           // begins a trace for a request without one
 }
 
 // handler answers one kind of route.

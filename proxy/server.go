@@ -63,7 +63,7 @@ type Server struct {
 	givenWay     chan struct{}
 
 	passwordChecks chan struct{} // has a place for each that may be under way
-	passwordPoll   time.Duration // shortened by tests, before Run
+	filePoll       time.Duration // shortened by tests, before Run
 }
 
 // New checks the configuration and makes a Server of it; nothing is started.
@@ -75,7 +75,7 @@ func New(cfg Config, log *slog.Logger, access io.Writer) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg.withDefaults(), log: log, hits: newLimitHits(log), addressGroup: addressGroup, unrouted: newRouteAccount(), givenWay: make(chan struct{}),
-		passwordPoll: filePollInterval, passwordChecks: make(chan struct{}, maxPasswordChecks()),
+		filePoll: filePollInterval, passwordChecks: make(chan struct{}, maxPasswordChecks()),
 	}
 	t, err := newTable(s.cfg)
 	if err != nil {
@@ -143,7 +143,7 @@ func (s *Server) Reload(cfg Config) error {
 	before := s.table.Swap(t)
 	before.end(t, s.relay, cfg.DrainTimeout/2)
 	before.close()
-	s.log.Info(eventReload, "sites", len(t.sites))
+	s.log.Info(eventReload, "sites", len(t.sites), "routes", t.routeCount())
 	return nil
 }
 

@@ -3,12 +3,14 @@ package proxy
 import (
 	"fmt"
 	"slices"
+
+	"wsfront/proxy/http1"
 )
 
 // newTable makes the routing table of a valid Config. Its error is a FieldError:
 // something the Config names is not there, or not what it should be.
 func newTable(cfg Config) (*table, error) {
-	t := &table{trusted: cfg.TrustedProxies, passwords: map[string]*passwordFile{}, pools: newPools(cfg.Pools)}
+	t := &table{trusted: cfg.TrustedProxies, traces: cfg.Traceparent != TraceparentPass, passwords: map[string]*passwordFile{}, pools: newPools(cfg.Pools)}
 	for i, c := range cfg.Sites {
 		s, err := t.newSite(fmt.Sprintf("sites[%d]", i), c)
 		if err != nil {
@@ -45,6 +47,7 @@ func (t *table) newSite(at string, c Site) (*site, error) {
 
 func (t *table) newRoute(s *site, at string, c Route) (*route, error) {
 	rt := &route{Route: c, name: s.name + c.Path, answers: newFieldRules(c.Headers), requests: newRequestRules(c.RequestHeaders)}
+	rt.traces = t.traces && !rt.requests.concerns(http1.Traceparent)
 	if rt.MaxBody == 0 {
 		rt.MaxBody = DefaultMaxBody
 	}
@@ -102,6 +105,14 @@ func (t *table) lead(rt *route, at, written, plain, secure string) error {
 		return FieldError{at + ".backend_tls.ca", err.Error()}
 	}
 	return t.pools.lead(rt, written, plain, secure, config)
+}
+
+// routeCount is how many routes there are, in all sites.
+func (t *table) routeCount() (n int) {
+	for _, s := range t.sites {
+		n += len(s.routes)
+	}
+	return n
 }
 
 // close gives back what the table holds, once no new request uses it.

@@ -131,6 +131,7 @@ func (s *Server) open(x *exchange, b *backendConn, place tunnelPlace) bool {
 	}
 	x.status = http.StatusSwitchingProtocols
 	x.decorate()
+	s.access.noteAnswer(x)
 	head := appendSwitchHead(nil, x.fields)
 	early := relay.Early{FromBackend: append([]byte(nil), b.reader.Buffered()...)}
 	terms := x.route.tunnel.terms(&b.answer)

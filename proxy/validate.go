@@ -127,6 +127,9 @@ func (v *validator) server() {
 		v.failf("state", "missing, and the environment names no folder of the user's own; write a folder such as /var/lib/wsfront")
 	}
 	v.accessLog()
+	if t := v.Traceparent; t != "" && t != TraceparentBegin && t != TraceparentPass {
+		v.failf("traceparent", "%q is unknown; write begin, or pass for a traceparent field only where the client sent one", t)
+	}
 	v.count("max_tunnels", v.MaxTunnels)
 	v.count("max_tunnels_per_address", v.MaxTunnelsPerAddress)
 	v.limits()

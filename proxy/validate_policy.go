@@ -14,14 +14,11 @@ import (
 // accessLog checks the access log.
 func (v *validator) accessLog() {
 	a := v.AccessLog
-	switch a.Format {
-	case AccessCombined, AccessJSON:
-	case AccessOff:
-		if a.File != "" || len(a.Skip) > 0 {
-			v.failf("access_log.format", "off, so that file and skip have no effect; remove them, or write combined or json")
-		}
-	default:
-		v.failf("access_log.format", "%q is no form of the access log; write combined, json or off", a.Format)
+	if a.Format == AccessOff && (a.File != "" || len(a.Skip) > 0) {
+		v.failf("access_log.format", "off, so that file and skip have no effect; remove them, or write combined or json")
+	}
+	if err := a.Format.Validate(); err != nil {
+		v.failf("access_log.format", "%s", err)
 	}
 	if a.File != "" && !filepath.IsAbs(a.File) {
 		v.failf("access_log.file", "%q is not absolute; write the whole path, such as %s", a.File, filepath.Join("/var/log/wsfront", a.File))

@@ -16,13 +16,14 @@ import (
 // itself. Arrows point one way: from cmd to the libraries, never back, and the
 // two libraries do not know each other.
 var mayImport = map[string][]string{
-	"cmd/wsfront":               {"cmd/internal/config", "cmd/internal/admin", "cmd/internal/statuspage", "cmd/internal/doctor", "cmd/internal/heap", "cmd/internal/metrics", "cmd/internal/publishd", "proxy", "pusher", "pusher/natsbroker", "pusher/syslog", "pusher/schedule", "cmd/internal/apacheconf", "cmd/internal/apacheimport", "cmd/internal/systemd", "cmd/internal/upgrade"},
+	"cmd/wsfront":               {"cmd/internal/config", "cmd/internal/admin", "cmd/internal/statuspage", "cmd/internal/doctor", "cmd/internal/heap", "cmd/internal/logging", "cmd/internal/metrics", "cmd/internal/publishd", "proxy", "pusher", "pusher/natsbroker", "pusher/syslog", "pusher/schedule", "cmd/internal/apacheconf", "cmd/internal/apacheimport", "cmd/internal/systemd", "cmd/internal/upgrade"},
 	"cmd/internal/admin":        {"proxy", "pusher"},
 	"cmd/internal/apacheconf":   {},
 	"cmd/internal/apacheimport": {"cmd/internal/apacheconf", "cmd/internal/config"},
 	"cmd/internal/config":       {"proxy", "pusher", "pusher/natsbroker", "pusher/syslog", "pusher/schedule"},
 	"cmd/internal/doctor":       {"cmd/internal/config", "proxy", "proxy/diagnosis", "proxy/frame", "proxy/http1"},
 	"cmd/internal/heap":         {},
+	"cmd/internal/logging":      {},
 	"cmd/internal/metrics":      {"proxy", "proxy/tally", "pusher"},
 	"cmd/internal/publishd":     {"proxy/http1"},
 	"cmd/internal/statuspage":   {"cmd/internal/admin", "proxy", "pusher"},

@@ -14,6 +14,7 @@ import (
 
 	"wsfront/cmd/internal/config"
 	"wsfront/cmd/internal/heap"
+	"wsfront/cmd/internal/logging"
 	"wsfront/cmd/internal/publishd"
 	"wsfront/cmd/internal/systemd"
 	"wsfront/cmd/internal/upgrade"
@@ -52,6 +53,7 @@ const (
 // and the two doors beside it, for publishing and for orders.
 type service struct {
 	log     *slog.Logger
+	lines   *logging.Sampler // of log
 	manager *systemd.Manager
 	front   *proxy.Server
 	// reload reads the configuration again and applies it; nil when there is
@@ -86,7 +88,9 @@ type service struct {
 // newService checks the configuration and binds its addresses, or takes those of
 // before. What is wrong with a value of file is a proxy.FieldError.
 func newService(file *config.File, flags publishFlags, before *upgrade.Predecessor, stdout, stderr io.Writer) (_ *service, err error) {
-	s := &service{log: slog.New(file.Log.Handler(stderr)), file: file, flags: flags, before: before, started: time.Now()}
+	burst, per := file.Log.Sampling.Limits()
+	lines := logging.NewSampler(file.Log.Handler(stderr), burst, per)
+	s := &service{log: slog.New(lines), lines: lines, file: file, flags: flags, before: before, started: time.Now()}
 	s.life.begin(file)
 	s.manager = systemd.NewManager(s.log)
 	s.main, s.notMain = context.WithCancel(context.Background())
@@ -134,6 +138,7 @@ func newService(file *config.File, flags publishFlags, before *upgrade.Predecess
 // run serves until ctx is done, or another process has taken the place of this
 // one, and everything has ended.
 func (s *service) run(ctx context.Context) error {
+	defer s.lines.Flush()
 	s.parts, s.stop = context.WithCancelCause(ctx)
 	defer s.stop(nil)
 	// Before anything is served: until then these signals end the process.

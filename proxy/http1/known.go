@@ -62,6 +62,8 @@ const (
 	RetryAfter
 	Vary
 	WWWAuthenticate
+	Traceparent
+	Tracestate
 
 	knownEnd
 )
@@ -130,6 +132,8 @@ var spelling = [knownEnd]string{
 	RetryAfter:              "Retry-After",
 	Vary:                    "Vary",
 	WWWAuthenticate:         "WWW-Authenticate",
+	Traceparent:             "traceparent", // W3C Trace Context §3.2 wants them small
+	Tracestate:              "tracestate",
 }
 
 // Lookup finds the number of a field name in any mixture of cases. It allocates
@@ -267,6 +271,10 @@ func lookupFolded(name []byte) Known {
 		return Vary
 	case "www-authenticate":
 		return WWWAuthenticate
+	case "traceparent":
+		return Traceparent
+	case "tracestate":
+		return Tracestate
 	}
 	return Other
 }

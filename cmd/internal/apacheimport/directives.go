@@ -53,7 +53,7 @@ var handlers = map[string]handler{
 	"authname": (*importer).accessDirective, "authuserfile": (*importer).accessDirective,
 	"authbasicprovider": (*importer).accessDirective,
 
-	"customlog": (*importer).customLog, "setenvif": (*importer).setEnvIf, "setenvifnocase": (*importer).setEnvIf,
+	"customlog": (*importer).customLog, "logformat": (*importer).logFormat, "setenvif": (*importer).setEnvIf, "setenvifnocase": (*importer).setEnvIf,
 	"browsermatch": (*importer).setEnvIf, "setenv": (*importer).setEnv, "passenv": (*importer).setEnv, "unsetenv": (*importer).setEnv,
 
 	"wsgiscriptalias": (*importer).wsgi, "wsgiscriptaliasmatch": (*importer).wsgi, "wsgidaemonprocess": (*importer).wsgi,

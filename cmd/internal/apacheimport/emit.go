@@ -96,6 +96,20 @@ func printable(s string, most int) string {
 	return b.String()
 }
 
+// accessLog writes what is said of the access log.
+func (im *importer) accessLog(e *emitter) {
+	form := "combined"
+	if im.accessForm != "" {
+		form = quoted(im.accessForm)
+	}
+	switch {
+	case len(im.skip) > 0:
+		e.line(0, "access_log: {format: "+form+", skip: "+flowList(im.skip)+"}")
+	case im.accessForm != "":
+		e.line(0, "access_log: "+form)
+	}
+}
+
 // yaml is the whole configuration.
 func (im *importer) yaml(files []string) string {
 	e := &emitter{}
@@ -105,9 +119,7 @@ func (im *importer) yaml(files []string) string {
 	}
 	e.line(0, "# wsfront check says whether it is right, deploy/docs/configuration.md what the options mean.")
 	im.listeners(e)
-	if len(im.skip) > 0 {
-		e.line(0, "access_log: {format: combined, skip: "+flowList(im.skip)+"}")
-	}
+	im.accessLog(e)
 	written := false
 	for _, b := range im.balancerOrder {
 		if !b.used || b.alias != nil || b.onlyOne() {

@@ -30,7 +30,7 @@ var harmless = map[string]string{
 	"how wsfront forwards is built in": `proxyvia proxybadheader proxyiobuffersize proxyreceivebuffersize proxymaxforwards proxyblock noproxy proxydomain proxyaddheaders
 		proxypassinherit proxypassinterpolateenv balancerinherit balancergrowth balancerpersist proxywebsocketfallbacktoproxyhttp proxywebsocketasync proxywebsocketasyncdelay
 		proxywebsocketidletimeout proxyfcgibackendtype proxyfcgisetenvif proxyhctemplate proxyhcexpr proxyhctpsize proxyfcgiintercepterrors proxyscgiinternalredirect proxyexpressenable`,
-	"events go to standard error, and the access log to standard output (journalctl -u wsfront)": `errorlog errorlogformat loglevel logformat transferlog
+	"events go to standard error, and the access log to standard output (journalctl -u wsfront)": `errorlog errorlogformat loglevel transferlog
 		globallog cookielog logioenable logiotrackttfb rewritelog rewriteloglevel forensiclog cookietracking loglevelperdir`,
 	"text is compressed as files are sent; answers of the app pass as the app sends them": `addoutputfilterbytype setoutputfilter deflatecompressionlevel deflatefilternote
 		deflatebuffersize deflatewindowsize deflatememlevel addoutputfilter brotlicompressionquality brotlifilternote brotlicompressionwindow brotlialtertagetag deflatealteretag removeoutputfilter`,

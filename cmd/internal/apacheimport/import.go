@@ -72,6 +72,8 @@ type importer struct {
 	balancerOrder []*balancer
 	sites         []*site
 	skip          []string
+	logFormats    map[string]*apacheconf.Directive // LogFormat by its name
+	accessForm    string                           // of the access log, "" for combined
 	listen, plain []string
 	nameless      bool
 	hostChanged   []*apacheconf.Directive
@@ -86,7 +88,7 @@ func Import(cfg *apacheconf.Config, o Options) *Result {
 	im.appPort = im.freePort(all)
 	vhosts := im.gather(cfg.Directives)
 	im.mergeBalancers()
-	im.skip = im.skipped(vhosts)
+	im.skip, im.accessForm = im.skipped(vhosts), im.accessFormat(vhosts)
 	im.assemble(vhosts)
 	im.addresses(vhosts)
 	im.appsTold(vhosts)

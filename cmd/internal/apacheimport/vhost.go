@@ -204,7 +204,7 @@ func stripPort(s string) string {
 	return s
 }
 
-func appendNew(list []string, s string) []string {
+func appendNew[T comparable](list []T, s T) []T {
 	if slices.Contains(list, s) {
 		return list
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"wsfront/proxy"
 	"wsfront/pusher"
@@ -173,5 +174,11 @@ func (l Log) check() proxy.FieldErrors {
 	}
 	word("log.level", l.Level, "debug", "info", "warn", "error")
 	word("log.format", l.Format, "text", "json")
+	if l.Sampling.Burst < 0 {
+		found = append(found, proxy.FieldError{Field: "log.sampling.burst", Message: fmt.Sprintf("%d is negative; write how many lines of one event are written, such as 20, or sampling: off for all", l.Sampling.Burst)})
+	}
+	if per := l.Sampling.Per; per < 0 || per > 0 && per < time.Second {
+		found = append(found, proxy.FieldError{Field: "log.sampling.per", Message: fmt.Sprintf("%s is too short; write at least 1s, such as 10s", per)})
+	}
 	return found
 }

@@ -190,7 +190,7 @@ func TestParse_FullFileSetsEveryOption(t *testing.T) {
 		{"publish", f.PublishAPI(), Publish{Listen: "unix:/run/wsfront/publish.sock", KeyFile: "/etc/wsfront/publish.key", MaxConnections: 50, Keys: pusher.Keys{{
 			Name: "django", KeyFile: "/etc/wsfront/django.key", Channels: []string{"board", "user.*"}, Rights: []pusher.Right{pusher.RightPublish, pusher.RightRead},
 		}}}},
-		{"log", f.Log, Log{Level: "debug", Format: "json"}},
+		{"log", f.Log, Log{Level: "debug", Format: "json", Sampling: Sampling{Burst: 5, Per: time.Minute}}},
 	} {
 		if !reflect.DeepEqual(check.got, check.want) {
 			t.Errorf("%s: got %v, want %v", check.name, check.got, check.want)

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"wsfront/proxy"
 	"wsfront/pusher"
@@ -154,6 +155,41 @@ type Log struct {
 
 	// Format is text (key=value) or json. Default text.
 	Format string `yaml:"format"`
+
+	// Sampling is how many warnings and errors that are alike are written, so that
+	// a flood of failures cannot fill the disk: {burst: 20, per: 10s}, or off.
+	Sampling Sampling `yaml:"sampling"`
+}
+
+// Sampling is how many lines that are alike are written.
+type Sampling struct {
+	// Burst is how many lines of one event, with the same cause, status or limit,
+	// are written within per; the others are counted, and told of by one line
+	// log.sampled. Default 20.
+	Burst int `yaml:"burst"`
+
+	// Per is the time for which that holds. Default 10s.
+	Per time.Duration `yaml:"per"`
+
+	// Off has all lines written: off in place of the mapping.
+	Off bool `yaml:"-"`
+}
+
+// UnmarshalText reads the short form: off.
+func (s *Sampling) UnmarshalText(text []byte) error {
+	if string(text) != "off" {
+		return fmt.Errorf("%q is neither off nor a mapping; write off, or {burst: 20, per: 10s}", text)
+	}
+	*s = Sampling{Off: true}
+	return nil
+}
+
+// Limits are the values in effect. A burst of 0 is none.
+func (s Sampling) Limits() (burst int, per time.Duration) {
+	if s.Off {
+		return 0, 0
+	}
+	return cmp.Or(s.Burst, 20), cmp.Or(s.Per, 10*time.Second)
 }
 
 // DefaultPublishListen is where the publish API listens when the file names no

@@ -185,7 +185,11 @@ func schemaOf(r *reflector.Reflector, typ reflect.Type) *reflector.Schema {
 	case reflect.TypeFor[proxy.TunnelMode]():
 		return words("raw", "message")
 	case reflect.TypeFor[proxy.AccessFormat]():
-		return words("combined", "json", "off")
+		return &reflector.Schema{OneOf: []*reflector.Schema{words("combined", "json", "off"), {Type: "string", Pattern: "%"}}}
+	case reflect.TypeFor[proxy.Traceparent]():
+		return words("begin", "pass")
+	case reflect.TypeFor[Sampling]():
+		return &reflector.Schema{OneOf: []*reflector.Schema{words("off"), longForm(r, typ)}}
 	case reflect.TypeFor[pusher.Right]():
 		return words("publish", "read", "manage")
 	case reflect.TypeFor[natsbroker.Sync]():
