@@ -24,7 +24,7 @@ var plainFields = []string{
 	"sites[].routes[].push.token.keys[].public_key_file", "sites[].routes[].push.token.issuer", "sites[].routes[].push.token.audience",
 	"sites[].routes[].push.token.cookie", "sites[].routes[].push.token.query", "sites[].routes[].push.channels[]",
 	"sites[].routes[].push.inbound", "sites[].routes[].push.origins[]", "state", "acme.email", "acme.ca_root", "access_log.format",
-	"access_log.file", "access_log.skip[]", "push.slow", "push.webhooks.events[]", "push.webhooks.secret_file", "push.history.mode",
+	"access_log.file", "access_log.skip[]", "traceparent", "push.slow", "push.webhooks.events[]", "push.webhooks.secret_file", "push.history.mode",
 	"push.history.dir", "push.history.name", "push.publish.listen", "push.publish.key_file", "push.publish.keys[].name",
 	"push.publish.keys[].key_file", "push.publish.keys[].channels[]", "push.publish.keys[].rights[]", "push.syslog[].listen",
 	"push.syslog[].channel", "push.syslog[].format", "push.schedules[].channel", "push.schedules[].cron", "push.schedules[].zone",
