@@ -25,6 +25,6 @@
 // # What it costs
 //
 // Nothing while nobody listens. Else a tick in a second, of some forty bytes while
-// nothing changes; where making one takes more than a hundredth of that, they
-// come less often, so that it is never more than about one percent of a core.
+// nothing changes. Where it takes more than a hundredth of that to look at the tunnels
+// and to make one, they come less often, down to one in ten seconds.
 package statuspage
