@@ -78,8 +78,8 @@ func TestTunnels_WhatIsOpenIsListed(t *testing.T) {
 			t.Errorf("the older one is not the first of %+v", list)
 		}
 		client.write(client.frame(finClose, closing(1000, "")))
+		_ = client.conn.(interface{ CloseWrite() error }).CloseWrite()
 		backend.wantClose(1000)
-		client.conn.Close()
 		f.closed("id=" + got.ID)
 		if list := f.Tunnels(); len(list) != 1 || list[0].ID == got.ID {
 			t.Errorf("once it is over: %+v", list)
