@@ -20,7 +20,7 @@ import (
 // that are loaded alike, as all are when there is little to do, it goes round by
 // weight, in the smooth order that nginx has: a a b a, not a a a b.
 //
-// Nothing asks the backends how they are. One to which no connection comes
+// Nothing that the choice hears of asks the backends how they are. One to which no connection comes
 // about, or no TLS, is down for the pool's failTimeout; after that one exchange
 // at a time tries it, and it is up again when it can be reached. What it answers
 // does not count: a page that fails everywhere must not take all backends away.

@@ -29,6 +29,7 @@
 //	answer.go      streams the backend's answer back, its links and cookies in
 //	               the client's view (rewrite.go), its fields as the route wants
 //	               them (fieldrules.go)
+//	routecounts.go counts it by its route and status
 //	accesslog.go   writes one line when it is over (accessfile.go), in a form that
 //	               accessformat.go made (accessdirectives.go, accesstext.go); what
 //	               failed is logged and remembered (failures.go, tlsfailure.go)
@@ -87,6 +88,18 @@
 // falls through to the next route, unless the route is for the Handler as a
 // whole. The handler takes the connection over by http.Hijacker, so a push
 // service in the same process costs no second connection.
+//
+// # What is to be seen
+//
+// counts.go and seen.go say what a Server tells of itself while it serves. What
+// comes and goes is counted where it does, by atomic additions and pointers that
+// were found before: on the route for requests (routecounts.go), on the backend
+// for connections and answers (backendcounts.go), on the server for clients'
+// connections and their TLS (conncounts.go). A reload hands the accounts of routes
+// and backends on. sites.go tells where routes lead and whether it is there,
+// certstate.go of all certificates (certaccount.go keeps what came of asking for
+// them), and ready.go whether the server should get traffic: it is the only one
+// that connects to backends unasked.
 //
 // # Who owns what
 //

@@ -9,7 +9,7 @@ import (
 )
 
 // pool is the backends that a route leads to: those of a Pool, or a single one,
-// of which no account is kept. It may be used concurrently.
+// which is asked whatever became of the last attempt. It may be used concurrently.
 type pool struct {
 	written     string // as it stands in the configuration, for logs
 	name        string // "" for a single backend

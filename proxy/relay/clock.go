@@ -77,7 +77,7 @@ func (t *Tunnel) tick(now int64) {
 		return
 	}
 	if t.endAt != 0 && now >= t.endAt {
-		t.close(t.endWhy, goingAway, string(t.endWhy), now)
+		t.close(t.why, goingAway, string(t.why), now)
 		return
 	}
 	if limit, why := t.silence(); limit > 0 && now-t.moved >= int64(limit) {
@@ -131,8 +131,8 @@ func (t *Tunnel) notePong(s side, now int64) {
 // endBy has the tunnel end at a time, unless it is to end before that anyway.
 // t.mu is held.
 func (t *Tunnel) endBy(at int64, why Reason) {
-	if t.endAt == 0 || at < t.endAt {
-		t.endAt, t.endWhy = at, why
+	if !t.over && (t.endAt == 0 || at < t.endAt) {
+		t.endAt, t.why = at, why
 		t.sooner = true
 	}
 }

@@ -113,7 +113,7 @@ func (t *Tunnel) progress(now int64) {
 			return
 		}
 	}
-	t.over, t.polite, t.reason = true, true, c.why
+	t.over, t.polite, t.why = true, true, c.why
 }
 
 // delivered says whether all is written that is to go the way of s. t.mu is

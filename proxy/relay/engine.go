@@ -98,7 +98,7 @@ func (e *Engine) begin(t *Tunnel, m mover, o *Options, owner Owner) bool {
 	now := e.now()
 	t.engine, t.mover, t.o, t.owner, t.opened, t.moved = e, m, o, owner, now, now
 	if o.MaxLifetime > 0 {
-		t.endAt, t.endWhy = now+int64(o.MaxLifetime), LifetimeOver
+		t.endAt, t.why = now+int64(o.MaxLifetime), LifetimeOver
 	}
 	if o.Frames != nil {
 		t.ways[client].follower.Init(frame.FromClient, &o.Frames.FromClient)

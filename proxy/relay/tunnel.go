@@ -44,13 +44,12 @@ type Tunnel struct {
 	mu     sync.Mutex
 	ways   [2]way
 	moved  int64         // when a byte last moved
-	ponged int64         // when the client last answered one; 0 is never
+	ponged int64         // when the client last answered a ping; 0 is never
 	trip   time.Duration // how long that took
-	endAt  int64         // when it is to be over for endWhy; 0 is never
-	endWhy Reason
+	endAt  int64         // when it is to be over; 0 is never
+	why    Reason        // for what it is to be over then, and once it is over, was
 
 	closing   *closing // nil until it is closed by Close frames of ours
-	reason    Reason
 	err       error
 	closeCode uint16 // of the first Close that passed or was put in
 	closer    party
@@ -141,7 +140,7 @@ func (t *Tunnel) told() bool {
 func (t *Tunnel) finish() {
 	if !t.over {
 		t.over, t.polite = true, true
-		t.reason = t.first.closed()
+		t.why = t.first.closed()
 	}
 }
 
@@ -153,16 +152,16 @@ func (t *Tunnel) cut(why Reason, err error) {
 	}
 	t.over = true
 	t.broken = err != nil && t.closing == nil
-	t.reason = why
+	t.why = why
 	if c := t.closing; c != nil && why != Failed {
-		t.reason = c.why // whatever cut it short
+		t.why = c.why // whatever cut it short
 	} else if !ordinary(err) {
 		t.err = err
 	}
 	// A side that ended its half and then cannot be written to has not aborted:
 	// it had closed altogether, which TCP shows only to one who writes.
 	if t.halfClosed() && why == t.first.aborted() && t.err == nil {
-		t.reason = t.first.closed()
+		t.why = t.first.closed()
 	}
 }
 
@@ -179,7 +178,7 @@ func (t *Tunnel) result(now int64) Result {
 	return Result{
 		FromClient:  t.traffic(client),
 		FromBackend: t.traffic(backend),
-		Reason:      t.reason,
+		Reason:      t.why,
 		Err:         t.err,
 		CloseCode:   t.closeCode,
 		CloseReason: t.closeReason(),
@@ -193,7 +192,7 @@ func (t *Tunnel) ender() party {
 	if t.closer != nobody {
 		return t.closer
 	}
-	switch t.reason {
+	switch t.why {
 	case ClientClosed, ClientAborted, ClientSilent:
 		return byClient
 	case BackendClosed, BackendAborted, BackendSilent:
