@@ -33,6 +33,7 @@ func TestAppAuth_CacheAsksOnceForWhatSaysTheSame(t *testing.T) {
 	asks(0, visit("/board?x=1", "Cookie", "id=1"))
 	asks(0, visit("/board?from=e.1&x=1", "Cookie", "id=1"))
 	asks(0, visit("/board?x=1&last=20&from=e.9", "Cookie", "id=1"))
+	asks(0, visit("/board?x=1", "Cookie", "id=1", "X-Request-Id", "another"))
 	asks(1, visit("/board?x=2", "Cookie", "id=1"))
 	asks(1, visit("/other?x=1", "Cookie", "id=1"))
 	asks(1, visit("/board?x=1", "Cookie", "id=2"))

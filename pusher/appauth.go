@@ -18,6 +18,7 @@ import (
 //	Host, X-Forwarded-Host, X-Forwarded-Proto  as the browser wrote them
 //	X-Forwarded-For, X-Real-Ip                 the browser's address
 //	X-Original-Method, X-Original-Uri          of the browser's own request
+//	X-Request-Id                               that of the browser's request, if it has one
 //	X-Push-Channels                            what the client asks for, if it does
 //
 // An answer of 2xx admits, and may have the fields

@@ -104,7 +104,7 @@ func TestAppAuth_AsksAsTheBrowserWithWhatTheFrontKnows(t *testing.T) {
 		"User-Agent", "Browser/1", "Accept-Language", "de", "Sec-WebSocket-Key", "k", "Accept-Encoding", "br",
 		"X-Forwarded-For", "6.6.6.6", "X-Forwarded-Host", "evil.test", "X-Forwarded-Proto", "gopher", "X-Real-Ip", "6.6.6.6",
 		"Forwarded", "for=6.6.6.6", "X-Original-Uri", "/evil", "X-Original-Method", "EVIL", "X-Push-Channels", "evil", "X-Push-User", "root",
-		"X_Forwarded_For", "6.6.6.6")
+		"X_Forwarded_For", "6.6.6.6", "X-Request-Id", "k3v9q2mx7c5d8f1a")
 	r.RemoteAddr, r.URL.Scheme = "[::ffff:192.0.2.7]:4711", "https"
 	a.admits(r, "b", "a,b")
 	got := a.questions()[0]
@@ -116,7 +116,7 @@ func TestAppAuth_AsksAsTheBrowserWithWhatTheFrontKnows(t *testing.T) {
 		"User-Agent": {"Browser/1"}, "Accept-Language": {"de"}, "Accept": {"*/*"}, "Accept-Encoding": {"identity"},
 		"X-Original-Method": {"GET"}, "X-Original-Uri": {"/push/board?channel=b&from=e.7"},
 		"X-Forwarded-For": {"192.0.2.7"}, "X-Real-Ip": {"192.0.2.7"}, "X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {"app.test"},
-		"X-Push-Channels": {"b, a%2Cb"},
+		"X-Push-Channels": {"b, a%2Cb"}, "X-Request-Id": {"k3v9q2mx7c5d8f1a"},
 	}
 	for name, values := range want {
 		if !slices.Equal(got.Header[name], values) {

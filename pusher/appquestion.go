@@ -47,6 +47,9 @@ func (a *appAuth) question(r *http.Request, want []string) question {
 	if cookies := r.Header["Cookie"]; len(cookies) > 0 {
 		h["Cookie"] = []string{strings.Join(cookies, "; ")} // RFC 9113 §8.2.3
 	}
+	if id := requestID(r); id != "" {
+		h["X-Request-Id"] = []string{id}
+	}
 	if r.Host != "" {
 		h["X-Forwarded-Host"] = []string{r.Host}
 	}
@@ -91,10 +94,11 @@ func addressOf(r *http.Request) string {
 }
 
 // key is the same for questions that say the same: all of their fields count,
-// since the application may decide by any of them, apart from the position from
-// which a client goes on, which changes with each of its connections.
+// since the application may decide by any of them, apart from what changes with each
+// connection of a client: the request's ID, and the position from which it goes on.
 func (q question) key() [sha256.Size]byte {
 	h := q.ask.Header.Clone()
+	h.Del("X-Request-Id")
 	if uri := h.Get("X-Original-Uri"); strings.Contains(uri, "?") {
 		h.Set("X-Original-Uri", withoutPosition(uri))
 	}
