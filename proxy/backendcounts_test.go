@@ -125,8 +125,12 @@ func TestCounts_BackendOfSeveralRoutesIsOne(t *testing.T) {
 func TestSites_SingleBackendIsUpAgainOnceItAnswers(t *testing.T) {
 	app := startNamed(t, "app")
 	f := serveFront(t, Route{Path: "/", App: app.url})
-	app.down()
 	f.ask("GET / HTTP/1.1\nHost: a")
+	app.down()
+	f.ask("GET / HTTP/1.1\nHost: a") // on the connection that was kept, and then on another one
+	if b := f.Counts().Backends[0]; len(only(b.Failures)) != 0 || b.ConnectFailures[connectNoSocket] != 1 {
+		t.Errorf("failures %v, connects that failed %v", only(b.Failures), only(b.ConnectFailures))
+	}
 	if s := f.Sites()[0].Routes[0]; s.Health != healthDown || s.Backends[0].Up || !strings.Contains(s.Backends[0].Reason, "is the application running") {
 		t.Errorf("while it is down: %+v", s)
 	}
