@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 )
@@ -22,6 +23,8 @@ func TestCounts_OpenConnectionsByWhatTheyCarry(t *testing.T) {
 				conn.Close()
 			}
 		})})
+	finish := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(finish)
 	want := func(what string, tlsOpen, http1, h2, websocket, push int) {
 		t.Helper()
 		connections := map[string]int{"tls": tlsOpen, "http/1.1": http1, "h2": h2, "websocket": websocket, "push": push}
@@ -42,7 +45,7 @@ func TestCounts_OpenConnectionsByWhatTheyCarry(t *testing.T) {
 	if n := f.Counts().Connections["http/1.1"]; n != 1 {
 		t.Errorf("%d connections of HTTP/1.1 beside the handler's", n)
 	}
-	close(release)
+	finish()
 	for _, conn := range []net.Conn{bare, plain, h2.conn, client.conn, end.conn} {
 		conn.Close()
 	}

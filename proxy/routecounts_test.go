@@ -186,12 +186,14 @@ func TestCounts_BytesWhileTheyMove(t *testing.T) {
 	}))
 	t.Cleanup(app.Close)
 	f := serveFront(t, Route{Path: "/", App: app.URL})
+	finish := sync.OnceFunc(func() { close(more) })
+	t.Cleanup(finish)
 	_, r := f.dial(simpleRequest)
 	until(t, "the first bytes are counted", func() bool { return f.routeCounts("/").BytesOut == 5 })
 	if n := f.routeCounts("/").requests(); n != 0 {
 		t.Errorf("%d requests are over", n)
 	}
-	close(more)
+	finish()
 	if _, body := readAnswer(t, r, "GET"); body != "begun" {
 		t.Error(body)
 	}
