@@ -23,7 +23,8 @@ func (s *Server) drainTimeout() time.Duration {
 // is done tunnels are told to go, and from then on it takes the time of
 // DrainTimeout at most: what is open then is cut.
 func (s *Server) drain(parting context.Context) error {
-	if parting.Err() != nil {
+	begun := parting.Err() != nil
+	if begun {
 		s.log.Info(eventShutdown, "drain_timeout", s.drainTimeout())
 	}
 	s.closing.Store(true)
@@ -41,7 +42,7 @@ func (s *Server) drain(parting context.Context) error {
 			cut.Store(true)
 		}
 	})
-	if parting.Err() == nil {
+	if !begun { // or just then: a context is done a moment before those below it
 		s.awaitParting(parting, &requests)
 		s.log.Info(eventShutdown, "drain_timeout", s.drainTimeout())
 	}

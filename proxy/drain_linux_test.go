@@ -47,7 +47,9 @@ func TestDrain_EndsWhateverABackendDoes(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	f, ended := runFront(t, ctx, Config{DrainTimeout: 50 * time.Millisecond, Sites: plainSite(Route{Path: "/", App: "http://" + fullBackend(t)})})
 	conn, r := f.dial(simpleRequest)
-	until(t, "its request is there", func() bool { return f.conns.newcomers.count.Load() == 0 })
+	until(t, "its request is there", func() bool {
+		return f.Counts().Connections["http/1.1"] == 1 && f.conns.newcomers.count.Load() == 0
+	})
 	stop()
 	if err := receive(t, ended); !errors.Is(err, ErrCut) {
 		t.Errorf("Run: %v", err)

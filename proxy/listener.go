@@ -97,6 +97,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer part()
 	select {
 	case <-ctx.Done():
+		part() // which it is in a moment anyway
 	case <-s.givenWay:
 		var cancel context.CancelFunc
 		within := s.upgradeDrain()
