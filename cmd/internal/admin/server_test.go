@@ -109,7 +109,7 @@ func TestListen_ReplacesOneThatEnds(t *testing.T) {
 		}
 		s := some()
 		s.Status = func(context.Context) Status { return Status{State: of} }
-		return serveOn(t, l, s, Access{})
+		return serveOn(t, l, s, Access{Host: SocketHost})
 	}
 	old := serve(StateDraining)
 	next := serve(StateServing)
