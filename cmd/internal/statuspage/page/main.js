@@ -57,7 +57,11 @@ function tellLink() {
 }
 setInterval(() => lost > 0 && tellLink(), 1000);
 
+// denied is no loss of the connection: it is ended until somebody logs in.
 function denied() {
+  lost = 0;
+  at("link").classList.remove("known", "lost");
+  document.body.classList.remove("stale");
   mark(at("main"), "hidden", "");
   mark(at("login"), "hidden", null);
   write(at("link"), "not logged in");
