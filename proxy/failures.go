@@ -169,7 +169,7 @@ func (s *Server) noteFailure(x *exchange) {
 	s.failures.note(failureKey{kind, x.site.name, route, x.status, cause}, time.Now(), x.id, x.client, backend, x.host, x.req.Path, x.reason)
 	attributes := []any{"id", string(x.id[:]), "client", x.client, "site", x.site.name, "host", string(x.host), "route", route, "backend", backend,
 		"method", string(x.req.Method), "path", string(x.req.Path), "status", x.status, "reason", x.reason}
-	attributes = append(attributes, x.traceAttributes()...)
+	attributes = append(attributes, x.traceNames().nameAttributes()...)
 	if x.upgrade {
 		s.log.Warn(eventHandshakeFailed, append(attributes, "cause", string(cause))...)
 		return
