@@ -20,7 +20,7 @@ const (
 	carriesHandshake                // of TLS
 	carriesHTTP1
 	carriesHTTP2
-	carriesPush // a handler has taken it over
+	carriesPush // a client of a push route, or what a handler has taken over
 	carriedKinds
 )
 

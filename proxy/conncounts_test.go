@@ -56,6 +56,35 @@ func TestCounts_OpenConnectionsByWhatTheyCarry(t *testing.T) {
 	}
 }
 
+// A client of a push route is one, whatever it speaks, and no longer than it is:
+// behind an answer the connection carries the next request.
+func TestCounts_StreamsOfPushRoutesArePush(t *testing.T) {
+	release := make(chan struct{})
+	f := serveFront(t, Route{Path: "/push", Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, ": hello\n\n")
+		_ = http.NewResponseController(w).Flush()
+		<-release
+	})})
+	want := func(what string, http1, push int) {
+		t.Helper()
+		until(t, what, func() bool {
+			open := f.Counts().Connections
+			return open["http/1.1"] == http1 && open["push"] == push
+		})
+	}
+	conn, r := f.dial(crlf("GET /push HTTP/1.1\nHost: a\nAccept: text/event-stream"))
+	want("the stream is push", 0, 1)
+	close(release)
+	res, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, res.Body)
+	want("it is over, and the connection is not", 1, 0)
+	conn.Close()
+	want("all are gone", 0, 0)
+}
+
 // Each way for a handshake to come to nothing is counted once, by its reason.
 func TestCounts_TLSHandshakes(t *testing.T) {
 	config := func(change func(*tls.Config)) func(*tlsFront) {
