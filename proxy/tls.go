@@ -193,8 +193,8 @@ func (c *certificates) run(ctx context.Context) {
 			}
 		case <-ctx.Done():
 			c.mu.Lock()
-			defer c.mu.Unlock()
 			c.running = false
+			c.mu.Unlock() // who asks for the states does not wait for what follows
 			if a := c.acme.Load(); a != nil {
 				a.stop()
 			}
