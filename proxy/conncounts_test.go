@@ -155,7 +155,7 @@ func TestCounts_TLSHandshakeThatFindsNoPlace(t *testing.T) {
 
 func TestHandshakeFailure_OfAlerts(t *testing.T) {
 	for code, want := range map[tls.AlertError]string{0: tlsClientGone, 40: tlsCipher, 42: tlsRejected, 46: tlsRejected, 48: tlsRejected, 70: tlsVersion, 90: tlsClientGone, 50: tlsProtocol} {
-		if got := handshakeFailure(&net.OpError{Op: "remote error", Err: errors.New(code.Error())}); got != want {
+		if got := handshakeFailure(&tlsAsked{}, &net.OpError{Op: "remote error", Err: errors.New(code.Error())}); got != want {
 			t.Errorf("alert %d: %s, want %s", code, got, want)
 		}
 	}
