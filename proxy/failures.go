@@ -148,7 +148,7 @@ func (s *Server) noteRefusal(x *exchange) {
 		return
 	}
 	s.failures.note(failureKey{kind: failedHandshake, site: x.site.name, route: x.site.routeID(x.route).route, status: x.status}, time.Now(), x.id, x.client, "", x.host, x.req.Path,
-		"the push service answered "+strconv.Itoa(x.status)+" "+statusText(x.status)+"; the line push.refused in the log says why")
+		"the push service answered "+strconv.Itoa(x.status)+" "+statusText(x.status)+": "+cmp.Or(x.refusal, "the line push.refused in the log says why"))
 }
 
 // noteFailure logs and remembers an exchange that failed.

@@ -107,9 +107,16 @@ func TestFailures_RepeatAllocatesNothing(t *testing.T) {
 func TestFailures_HandshakeThatAHandlerRefused(t *testing.T) {
 	f := serveFront(t, Route{Path: "/push", Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
+	})}, Route{Path: "/why", Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.(interface{ NoteRefusal(reason string) }).NoteRefusal("no such channel")
+		w.WriteHeader(http.StatusForbidden)
 	})})
 	f.ask(strings.Replace(handshakeText, "/websocket?room=1", "/push", 1))
 	if s := f.awaitFailures(1)[0]; s.Kind != "handshake" || s.Status != 403 || !strings.Contains(s.Reason, "push.refused") {
+		t.Errorf("%+v", s)
+	}
+	f.ask(strings.Replace(handshakeText, "/websocket?room=1", "/why", 1))
+	if s := f.awaitFailures(2)[0]; s.Reason != "the push service answered 403 Forbidden: no such channel" {
 		t.Errorf("%+v", s)
 	}
 }
