@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 )
@@ -65,6 +66,8 @@ func TestCounts_StreamsOfPushRoutesArePush(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		<-release
 	})})
+	over := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(over) // before the front ends, which waits for the stream
 	want := func(what string, http1, push int) {
 		t.Helper()
 		until(t, what, func() bool {
@@ -74,7 +77,7 @@ func TestCounts_StreamsOfPushRoutesArePush(t *testing.T) {
 	}
 	conn, r := f.dial(crlf("GET /push HTTP/1.1\nHost: a\nAccept: text/event-stream"))
 	want("the stream is push", 0, 1)
-	close(release)
+	over()
 	res, err := http.ReadResponse(r, nil)
 	if err != nil {
 		t.Fatal(err)
