@@ -99,14 +99,13 @@ func (a *accessLog) put(form func([]byte) []byte) {
 }
 
 // accessEntry is the line of an exchange that outlasts its request: the texts of
-// its parts, with a figureGap for each figure. None is there for one that gets no
-// line.
-type accessEntry []byte
+// its parts, with a figureGap for each figure. It is "" for one that gets no line.
+type accessEntry string
 
 // keep begins the line of an exchange whose end is to come.
 func (a *accessLog) keep(x *exchange) accessEntry {
 	if a.form == nil || a.skips(x) {
-		return nil
+		return ""
 	}
 	var text []byte
 	for i := range a.form.parts {
@@ -116,19 +115,19 @@ func (a *accessLog) keep(x *exchange) accessEntry {
 			text = append(text, figureGap)
 		}
 	}
-	return append(make([]byte, 0, len(text)), text...)
+	return accessEntry(text)
 }
 
 // finish writes the line that keep began.
 func (a *accessLog) finish(e accessEntry, f figures) {
-	if a.form == nil || e == nil {
+	if a.form == nil || e == "" {
 		return
 	}
 	a.put(func(line []byte) []byte {
-		rest := []byte(e)
+		rest := e
 		for i := range a.form.parts {
 			if p := &a.form.parts[i]; p.figure != nil {
-				gap := bytes.IndexByte(rest, figureGap)
+				gap := strings.IndexByte(string(rest), figureGap)
 				line = p.figure(append(line, rest[:gap]...), f)
 				rest = rest[gap+1:]
 			}

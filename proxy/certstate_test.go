@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -52,6 +53,32 @@ func TestCertificates_OfFiles(t *testing.T) {
 			t.Errorf("%s: %+v", name, c)
 		}
 	}
+}
+
+// While the server ends, it tells whether it is ready as quickly as before.
+func TestCertificates_AreToldWhileACMEEnds(t *testing.T) {
+	f := newTLSFront(t, Config{Sites: []Site{{Hosts: []string{"a.test"}, TLS: TLS{Mode: TLSInternal}}}})
+	ending, release := make(chan struct{}), make(chan struct{})
+	a := startACME(ACME{}, nil, t.TempDir(), nil, nil, acmeTiming{}, f.certs.account, slog.New(slog.DiscardHandler))
+	end := a.end
+	a.end = func() { end(); close(ending) }
+	a.tries.Go(func() { <-release }) // awaited by run below
+	f.certs.acme.Store(a)
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan struct{})
+	go func() { // ended by cancel and release, awaited below
+		defer close(over)
+		f.certs.run(ctx)
+	}()
+	cancel()
+	receive(t, ending)
+	told := make(chan []CertificateState, 1)
+	go func() { told <- f.Certificates() }() // ends at the latest with run
+	if list := receive(t, told); len(list) != 1 {
+		t.Errorf("%+v", list)
+	}
+	close(release)
+	<-over
 }
 
 func TestCertificates_OfTheInternalCA(t *testing.T) {

@@ -143,7 +143,7 @@ func (c *clientConn) secure() (protocol string, ok bool) {
 		if err == context.DeadlineExceeded {
 			c.server.hits.add(limitHandshakeTimeout, c.peer)
 		}
-		c.server.conns.counts.failed(err)
+		c.server.conns.counts.failed(&asked, err)
 		c.server.handshakeRefused(c.Conn, err)
 		c.server.noteTLSFailure(c.peer, &asked, err)
 		_ = c.Conn.Close()

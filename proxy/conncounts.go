@@ -20,7 +20,7 @@ const (
 	carriesHandshake                // of TLS
 	carriesHTTP1
 	carriesHTTP2
-	carriesPush // a handler has taken it over
+	carriesPush // a client of a push route, or what a handler has taken over
 	carriedKinds
 )
 
@@ -79,7 +79,9 @@ func (n *connCounts) succeeded(version uint16) {
 }
 
 // failed counts one that came to nothing.
-func (n *connCounts) failed(err error) { n.failures.add(handshakeFailure(err)) }
+func (n *connCounts) failed(asked *tlsAsked, err error) {
+	n.failures.add(handshakeFailure(asked, err))
+}
 
 // connections are those that are open, but for tunnels.
 func (n *connCounts) connections() map[string]int {
@@ -103,8 +105,7 @@ func (c *clientConn) carries(kind carried) {
 // handshakeFailure is the reason for which a handshake has failed. crypto/tls
 // has no errors of its own for most of them: there the words tell, which a test
 // holds.
-func handshakeFailure(err error) string {
-	var none *noCertificateError
+func handshakeFailure(asked *tlsAsked, err error) string {
 	var noTLS tls.RecordHeaderError
 	var op *net.OpError
 	text := err.Error()
@@ -113,7 +114,7 @@ func handshakeFailure(err error) string {
 		return tlsTimeout
 	case errors.Is(err, context.Canceled):
 		return tlsStopping
-	case errors.As(err, &none), strings.HasSuffix(text, "no certificates configured"):
+	case asked.refused != nil:
 		return tlsNoCertificate
 	case errors.As(err, &noTLS):
 		return tlsNotTLS

@@ -59,6 +59,37 @@ func TestCounts_OpenConnectionsByWhatTheyCarry(t *testing.T) {
 	}
 }
 
+// A client of a push route is one, whatever it speaks, and no longer than it is:
+// behind an answer the connection carries the next request.
+func TestCounts_StreamsOfPushRoutesArePush(t *testing.T) {
+	release := make(chan struct{})
+	f := serveFront(t, Route{Path: "/push", Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, ": hello\n\n")
+		_ = http.NewResponseController(w).Flush()
+		<-release
+	})})
+	over := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(over) // before the front ends, which waits for the stream
+	want := func(what string, http1, push int) {
+		t.Helper()
+		until(t, what, func() bool {
+			open := f.Counts().Connections
+			return open["http/1.1"] == http1 && open["push"] == push
+		})
+	}
+	conn, r := f.dial(crlf("GET /push HTTP/1.1\nHost: a\nAccept: text/event-stream"))
+	want("the stream is push", 0, 1)
+	over()
+	res, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, res.Body)
+	want("it is over, and the connection is not", 1, 0)
+	conn.Close()
+	want("all are gone", 0, 0)
+}
+
 // Each way for a handshake to come to nothing is counted once, by its reason.
 func TestCounts_TLSHandshakes(t *testing.T) {
 	config := func(change func(*tls.Config)) func(*tlsFront) {
@@ -129,7 +160,7 @@ func TestCounts_TLSHandshakeThatFindsNoPlace(t *testing.T) {
 
 func TestHandshakeFailure_OfAlerts(t *testing.T) {
 	for code, want := range map[tls.AlertError]string{0: tlsClientGone, 40: tlsCipher, 42: tlsRejected, 46: tlsRejected, 48: tlsRejected, 70: tlsVersion, 90: tlsClientGone, 50: tlsProtocol} {
-		if got := handshakeFailure(&net.OpError{Op: "remote error", Err: errors.New(code.Error())}); got != want {
+		if got := handshakeFailure(&tlsAsked{}, &net.OpError{Op: "remote error", Err: errors.New(code.Error())}); got != want {
 			t.Errorf("alert %d: %s, want %s", code, got, want)
 		}
 	}

@@ -7,8 +7,8 @@ import "wsfront/proxy/tally"
 // go with it when a reload takes it away, and stay while it stays.
 type Counts struct {
 	// Connections are those that are open, by what they carry: tls (the handshake
-	// is under way), http/1.1, h2, websocket (a tunnel) and push (given to a
-	// Handler that took it over).
+	// is under way), http/1.1, h2, websocket (a tunnel) and push (a client
+	// of a push route, or given to a Handler that took it over).
 	Connections map[string]int
 	// Accepted are the connections that came, by tls and plain.
 	Accepted map[string]uint64

@@ -27,10 +27,10 @@ const (
 	eventBackendUp = "backend.up"
 	// eventPanic: a request, a connection or a tunnel ended by a panic, which
 	// ended nothing else. Attributes: id ("" for a connection without a request),
-	// panic, stack.
+	// panic, stack, and where there is one request_id and trace.
 	eventPanic = "request.panic"
 	// eventTunnelOpen: a backend answered 101. Attributes: id, client, site,
-	// route, backend.
+	// route, backend, and where there is one request_id and trace.
 	eventTunnelOpen = "tunnel.open"
 	// eventTunnelClose: a tunnel ended. Attributes: those of tunnel.open,
 	// bytes_in, bytes_out, messages_in, messages_out, duration, reason, closed_by

@@ -51,6 +51,7 @@ type exchange struct {
 	sent     int64  // bytes of the answer's body, or through the tunnel to the client
 	received int64  // bytes through the tunnel from the client
 	reason   string // why it failed or was cut, in words for the log
+	refusal  string // why a Handler has refused a handshake, which logs it itself
 	// cause is why a handshake failed, for the log and for who sent it.
 	cause diagnosis.Cause
 	// aborted says that the answer cannot be ended well: the connection, or the

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -146,15 +147,15 @@ func (s *Server) noteRefusal(x *exchange) {
 	if !x.upgrade || x.status < http.StatusBadRequest || x.route == nil || x.route.Handler == nil {
 		return
 	}
-	s.failures.note(failureKey{kind: failedHandshake, site: x.site.name, route: x.route.name, status: x.status}, time.Now(), x.id, x.client, "", x.host, x.req.Path,
-		"the push service answered "+strconv.Itoa(x.status)+" "+statusText(x.status)+"; the line push.refused in the log says why")
+	s.failures.note(failureKey{kind: failedHandshake, site: x.site.name, route: x.site.routeID(x.route).route, status: x.status}, time.Now(), x.id, x.client, "", x.host, x.req.Path,
+		"the push service answered "+strconv.Itoa(x.status)+" "+statusText(x.status)+": "+cmp.Or(x.refusal, "the line push.refused in the log says why"))
 }
 
 // noteFailure logs and remembers an exchange that failed.
 func (s *Server) noteFailure(x *exchange) {
-	route, backend := "", ""
+	route, path, backend := "", "", ""
 	if x.route != nil {
-		route = x.route.name
+		route, path = x.route.name, x.site.routeID(x.route).route
 		if x.route.pool != nil {
 			backend = x.route.pool.written
 		}
@@ -166,10 +167,11 @@ func (s *Server) noteFailure(x *exchange) {
 	if x.upgrade {
 		kind, cause = failedHandshake, cmp.Or(x.cause, diagnosis.Refused)
 	}
-	s.failures.note(failureKey{kind, x.site.name, route, x.status, cause}, time.Now(), x.id, x.client, backend, x.host, x.req.Path, x.reason)
+	happened := strings.TrimPrefix(x.reason, cause.Sentence()+" ") // which the state has beside it
+	s.failures.note(failureKey{kind, x.site.name, path, x.status, cause}, time.Now(), x.id, x.client, backend, x.host, x.req.Path, happened)
 	attributes := []any{"id", string(x.id[:]), "client", x.client, "site", x.site.name, "host", string(x.host), "route", route, "backend", backend,
 		"method", string(x.req.Method), "path", string(x.req.Path), "status", x.status, "reason", x.reason}
-	attributes = append(attributes, x.traceAttributes()...)
+	attributes = append(attributes, x.traceNames().nameAttributes()...)
 	if x.upgrade {
 		s.log.Warn(eventHandshakeFailed, append(attributes, "cause", string(cause))...)
 		return

@@ -30,13 +30,14 @@ func TestFailures_SayWhyAndWhatToDo(t *testing.T) {
 	f := serveFront(t, Route{Path: "/websocket", Tunnel: Tunnel{Backend: "ws://" + dead}}, Route{Path: "/app", App: "http://" + dead})
 	begin := time.Now()
 	f.ask(strings.Replace(handshakeText, "?room=1", "?token=secret", 1))
+	f.awaitFailures(1) // which the answer does not wait for
 	f.ask("GET /app/page?token=secret HTTP/1.1\nHost: app.test")
 	list := f.awaitFailures(2)
 	request, handshake := list[0], list[1]
-	if request.Kind != "request" || request.Status != 502 || request.Path != "/app/page" || request.Route != "*/app" || request.Cause != "" || request.Host != "app.test" {
+	if request.Kind != "request" || request.Status != 502 || request.Path != "/app/page" || request.Site != "*" || request.Route != "/app" || request.Cause != "" || request.Host != "app.test" {
 		t.Errorf("the request: %+v", request)
 	}
-	if handshake.Kind != "handshake" || handshake.Status != 502 || handshake.Path != "/websocket" || handshake.Site != "*" || handshake.Route != "*/websocket" ||
+	if handshake.Kind != "handshake" || handshake.Status != 502 || handshake.Path != "/websocket" || handshake.Site != "*" || handshake.Route != "/websocket" ||
 		handshake.Backend != "ws://"+dead || handshake.Client != "127.0.0.1" || len(handshake.ID) != 16 || handshake.Count != 1 || handshake.Time.Before(begin) {
 		t.Errorf("the handshake: %+v", handshake)
 	}
@@ -106,11 +107,29 @@ func TestFailures_RepeatAllocatesNothing(t *testing.T) {
 func TestFailures_HandshakeThatAHandlerRefused(t *testing.T) {
 	f := serveFront(t, Route{Path: "/push", Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
+	})}, Route{Path: "/why", Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.(interface{ NoteRefusal(reason string) }).NoteRefusal("no such channel")
+		w.WriteHeader(http.StatusForbidden)
 	})})
 	f.ask(strings.Replace(handshakeText, "/websocket?room=1", "/push", 1))
 	if s := f.awaitFailures(1)[0]; s.Kind != "handshake" || s.Status != 403 || !strings.Contains(s.Reason, "push.refused") {
 		t.Errorf("%+v", s)
 	}
+	f.ask(strings.Replace(handshakeText, "/websocket?room=1", "/why", 1))
+	if s := f.awaitFailures(2)[0]; s.Reason != "the push service answered 403 Forbidden: no such channel" {
+		t.Errorf("%+v", s)
+	}
+}
+
+// The sentence stands beside the reason, and is not told twice.
+func TestFailures_ReasonIsWithoutTheSentence(t *testing.T) {
+	app, _ := answering(t, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+	f := serveFront(t, Route{Path: "/websocket", App: app})
+	f.ask(handshakeText)
+	if s := f.awaitFailures(1)[0]; s.Sentence == "" || !strings.HasPrefix(s.Reason, "Backend "+app+" answered ") {
+		t.Errorf("%q, and %q", s.Sentence, s.Reason)
+	}
+	f.log.await(t, "handshake.failed", `reason="`+diagnosis.PathUnknown.Sentence()+" Backend "+app+" answered ")
 }
 
 func TestFailures_OfTLS(t *testing.T) {

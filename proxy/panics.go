@@ -17,18 +17,18 @@ func (s *Server) Panics() uint64 { return s.panics.Load() }
 
 // notePanic counts and logs a panic that was recovered from. id is that of the
 // request or tunnel, or "" where there was none yet.
-func (s *Server) notePanic(id string, cause any, stack []byte) {
+func (s *Server) notePanic(id string, names traceNames, cause any, stack []byte) {
 	s.panics.Add(1)
-	s.log.Error(eventPanic, "id", id, "panic", fmt.Sprint(cause), "stack", string(stack))
+	s.log.Error(eventPanic, append([]any{"id", id, "panic", fmt.Sprint(cause), "stack", string(stack)}, names.nameAttributes()...)...)
 }
 
 // panicked contains a panic in one exchange.
 func (s *Server) panicked(x *exchange, cause any) {
-	id := ""
+	id, names := "", traceNames{}
 	if x.site != nil {
-		id = string(x.id[:])
+		id, names = string(x.id[:]), x.traceNames()
 	}
-	s.notePanic(id, cause, debug.Stack())
+	s.notePanic(id, names, cause, debug.Stack())
 	x.reason, x.aborted = "panic", true
 	if t := &x.attempt; t.b != nil { // under way: what runs beside it must not outlive the exchange
 		t.end()
@@ -41,7 +41,7 @@ func (s *Server) panicked(x *exchange, cause any) {
 // recovers from. after tells the exchange.
 func (x *exchange) contain(after func()) {
 	if cause := recover(); cause != nil {
-		x.server.notePanic(string(x.id[:]), cause, debug.Stack())
+		x.server.notePanic(string(x.id[:]), x.traceNames(), cause, debug.Stack())
 		after()
 	}
 }
@@ -50,7 +50,7 @@ func (x *exchange) contain(after func()) {
 // its handshake, and while it waits.
 func (c *clientConn) contain() {
 	if cause := recover(); cause != nil {
-		c.server.notePanic("", cause, debug.Stack())
+		c.server.notePanic("", traceNames{}, cause, debug.Stack())
 		if !c.gone {
 			c.hangUp()
 		}

@@ -14,6 +14,14 @@ type pushHandler struct{ route *route }
 // with it, and the access log has its line then.
 func (p pushHandler) serve(x *exchange) {
 	x.small = nil // a client that listens for long does without
+	if t, ok := x.down.(*turn); ok && !p.route.Whole {
+		t.c.carries(carriesPush)
+		defer func() {
+			if !t.taken {
+				t.c.carries(carriesHTTP1)
+			}
+		}()
+	}
 	if x.upgrade {
 		x.down.closeAfter() // as for a tunnel
 	}

@@ -60,6 +60,14 @@ func (w *responseWriter) FlushError() error {
 	return w.x.down.err()
 }
 
+// NoteRefusal is for a Handler that refuses a handshake: why, in one line, is
+// remembered among Server.Failures. It is to be called before the answer.
+func (w *responseWriter) NoteRefusal(reason string) {
+	if !w.over.Load() {
+		w.x.refusal = reason
+	}
+}
+
 // Hijack gives the connection out, and with it what the client sent behind its
 // request: see http.Hijacker. The log knows the exchange as switched.
 func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {

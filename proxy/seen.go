@@ -82,7 +82,7 @@ type FailureState struct {
 	ID     string `json:"id,omitempty"` // of the request
 	Client string `json:"client"`       // address, "" at a Unix socket
 	Site   string `json:"site,omitempty"`
-	Route  string `json:"route,omitempty"`
+	Route  string `json:"route,omitempty"` // its path or match
 	// Backend is the one that was asked, or "".
 	Backend string `json:"backend,omitempty"`
 	Host    string `json:"host,omitempty"`
@@ -92,7 +92,7 @@ type FailureState struct {
 	// where it is not known.
 	Cause    string     `json:"cause,omitempty"`
 	Sentence string     `json:"sentence,omitempty"`
-	Reason   string     `json:"reason"` // what happened, as the log has it
+	Reason   string     `json:"reason"` // what happened, without the sentence
 	Fixes    []FixState `json:"fixes,omitempty"`
 	// Count is how many alike it stands for: those of a kind that follow each other
 	// with the same route, status and cause are one, of which the newest is told.

@@ -15,7 +15,7 @@ func (s *Server) newStreamServer(l Limits) *http2.Server {
 	return http2.NewServer(http2.Config{
 		Handler:          s.serveStream,
 		Hit:              hitOverStreams,
-		Panic:            func(_, cause any, stack []byte) { s.notePanic("", cause, stack) },
+		Panic:            func(_, cause any, stack []byte) { s.notePanic("", traceNames{}, cause, stack) },
 		MaxStreams:       l.MaxStreams,
 		MaxHeader:        int(l.MaxHeader),
 		MaxHeaderFields:  l.MaxHeaderFields,

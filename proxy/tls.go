@@ -193,8 +193,8 @@ func (c *certificates) run(ctx context.Context) {
 			}
 		case <-ctx.Done():
 			c.mu.Lock()
-			defer c.mu.Unlock()
 			c.running = false
+			c.mu.Unlock() // who asks for the states does not wait for what follows
 			if a := c.acme.Load(); a != nil {
 				a.stop()
 			}
@@ -242,18 +242,13 @@ func (c *certificates) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate
 	if err != nil {
 		asked.refused = err
 		c.refused(hello, name, err)
-		return nil, &noCertificateError{err}
+		return nil, err
 	}
 	return cert, nil
 }
 
 // errUnserved is why a handshake for a name of nobody's is refused.
 var errUnserved = errors.New("no site serves this name; add it to hosts")
-
-// noCertificateError says that a name that is served has no certificate.
-type noCertificateError struct{ error }
-
-func (e *noCertificateError) Unwrap() error { return e.error }
 
 // refused is for debugging only: scanners ask for anything at all hours.
 func (c *certificates) refused(hello *tls.ClientHelloInfo, name string, reason error) {

@@ -133,14 +133,29 @@ func (x *exchange) traceID() []byte {
 	return t[versionEnd+1 : traceEnd]
 }
 
-// traceAttributes are those of a log line by which others know the request:
-// request_id for one that a trusted proxy gave, and trace for that of a trace.
-func (x *exchange) traceAttributes() (list []any) {
+// traceNames are what others know a request by, for what outlasts it.
+type traceNames struct {
+	given *string  // by a trusted proxy, or nil
+	trace [16]byte // the trace's id, zero for none
+}
+
+func (x *exchange) traceNames() (n traceNames) {
 	if id := x.givenID(); id != nil {
-		list = append(list, "request_id", string(id))
+		given := string(id)
+		n.given = &given
 	}
-	if id := x.traceID(); id != nil {
-		list = append(list, "trace", string(id))
+	_, _ = hex.Decode(n.trace[:], x.traceID()) // which was checked
+	return n
+}
+
+// nameAttributes are those of a log line: request_id for what a trusted proxy
+// gave, and trace for the trace's id.
+func (n traceNames) nameAttributes() (list []any) {
+	if n.given != nil {
+		list = append(list, "request_id", *n.given)
+	}
+	if n.trace != [16]byte{} {
+		list = append(list, "trace", hex.EncodeToString(n.trace[:]))
 	}
 	return list
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"wsfront/proxy/http1"
 )
@@ -165,6 +166,43 @@ func TestRequestID_AndTraceReachHandlersAndTunnels(t *testing.T) {
 		t.Errorf("the tunnel's backend is told %s %s", id, trace)
 	} else {
 		f.log.await(t, "handshake.failed", "id="+id, "trace="+trace[3:35])
+	}
+}
+
+// What outlasts its request has its names too, and what ends by a fault.
+func TestRequestID_AndTraceAreInTheLinesOfTunnelsAndPanics(t *testing.T) {
+	host, ends := rawTunnels(t, "")
+	for _, mode := range []TunnelMode{"", TunnelMessage} {
+		f := serveConfig(t, Config{TrustedProxies: loopback(), Sites: []Site{{Hosts: []string{"*"}, TLS: TLS{Mode: TLSOff}, Routes: []Route{
+			{Path: "/websocket", Tunnel: Tunnel{Backend: "ws://" + host, Mode: mode}},
+			{Path: "/panic", Whole: true, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("boom") })},
+		}}}})
+		names := []string{"request_id=outer", "trace=" + exampleTrace}
+		client, _ := f.handshake("/websocket", "\nX-Request-ID: outer\ntraceparent: "+exampleParent)
+		backend := f.backendOf(ends)
+		f.log.await(t, append(names, "msg=tunnel.open")...)
+		client.conn.Close()
+		backend.conn.Close()
+		f.log.await(t, append(names, "msg=tunnel.close")...)
+		client, _ = f.handshake("/websocket", "") // of nobody's, in a trace that begins here
+		backend = f.backendOf(ends)
+		client.conn.Close()
+		backend.conn.Close()
+		until(t, "it is over", func() bool { return strings.Count(f.log.String(), "msg=tunnel.close") == 2 })
+		lines := strings.Split(f.log.String(), "msg=tunnel.close")
+		if last := lines[2]; strings.Contains(last, "request_id=") || !strings.Contains(last, " trace=") || strings.Contains(last, exampleTrace) {
+			t.Error(last)
+		}
+		_, _ = f.dial(crlf("GET /panic HTTP/1.1\nHost: a\nX-Request-ID: outer\ntraceparent: " + exampleParent))
+		f.log.await(t, append(names, "msg=request.panic")...)
+	}
+}
+
+// A tunnel is there for days, and there are many: what is kept of each has grown
+// by nothing that is not told of.
+func TestTunnelEntry_Size(t *testing.T) {
+	if n := unsafe.Sizeof(tunnelEntry{}); n > 192 { // the next size of the allocator is 208
+		t.Errorf("%d bytes", n)
 	}
 }
 

@@ -152,8 +152,8 @@ func (s *Server) open(x *exchange, b *backendConn, place tunnelPlace) bool {
 	early.FromClient = client.leftover
 	x.switched, x.choice.open = true, false
 	t := &tunnelEntry{
-		server: s, site: x.site, route: x.route, member: x.choice.member, id: x.id, client: x.client, begin: x.begin,
-		userAgent: userAgent(x.req.Fields), access: s.access.keep(x), place: place,
+		server: s, site: x.site, route: x.route, member: x.choice.member, id: x.id, client: x.client, took: time.Since(x.begin),
+		userAgent: userAgent(x.req.Fields), names: x.traceNames(), access: s.access.keep(x), place: place,
 	}
 	s.log.Info(eventTunnelOpen, t.attributes()...)
 	// Keep-alive probes need no word here: the net package sends them on

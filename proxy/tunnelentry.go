@@ -20,16 +20,17 @@ type tunnelEntry struct {
 	member *member // the backend
 	id     [16]byte
 	client netip.Addr
-	begin  time.Time
+	took   time.Duration // from the request to the 101
 	access accessEntry
 	place  tunnelPlace
 
 	userAgent unique.Handle[string] // few programs open many tunnels
-	over      bool                  // it is counted as closed; the lock of tunnelAccounts guards it
+	names     traceNames
+	over      bool // it is counted as closed; the lock of tunnelAccounts guards it
 }
 
 func (t *tunnelEntry) attributes() []any {
-	return []any{"id", string(t.id[:]), "client", t.client, "site", t.site.name, "route", t.route.name, "backend", t.member.backend.written}
+	return append([]any{"id", string(t.id[:]), "client", t.client, "site", t.site.name, "route", t.route.name, "backend", t.member.backend.written}, t.names.nameAttributes()...)
 }
 
 // carryMessages is the life of a tunnel of mode message.
@@ -64,7 +65,7 @@ func (t *tunnelEntry) Over(r relay.Result) {
 	reason := string(r.Reason)
 	var fault *relay.Panic
 	if errors.As(r.Err, &fault) {
-		t.server.notePanic(string(t.id[:]), fault.Value, fault.Stack)
+		t.server.notePanic(string(t.id[:]), t.names, fault.Value, fault.Stack)
 	}
 	if r.Err != nil {
 		reason += ": " + r.Err.Error()
@@ -79,5 +80,5 @@ func (t *tunnelEntry) Over(r relay.Result) {
 		attributes = append(attributes, "close_reason", r.CloseReason)
 	}
 	t.server.log.Info(eventTunnelClose, attributes...)
-	t.server.access.finish(t.access, figures{status: http.StatusSwitchingProtocols, received: r.FromClient.Bytes, sent: r.FromBackend.Bytes, duration: time.Since(t.begin)})
+	t.server.access.finish(t.access, figures{status: http.StatusSwitchingProtocols, received: r.FromClient.Bytes, sent: r.FromBackend.Bytes, duration: t.took + r.Duration})
 }

@@ -235,6 +235,7 @@ func (e *endpoint) refuseClient(w http.ResponseWriter, r *http.Request, refusal 
 	e.shareWith(w, r)
 	e.hub.counts.refuse(refusal.Status)
 	e.hub.logRefused(r, refusal.Status, refusal.Reason, refusal.Attrs...)
+	noteRefusal(w, refusal.Reason, refusal.Attrs)
 	w.WriteHeader(refusal.Status)
 	_, _ = w.Write(refusal.Body)
 }
@@ -340,7 +341,21 @@ func (e *endpoint) refuseOrigin(w http.ResponseWriter, r *http.Request) {
 func (h *Hub) refuse(w http.ResponseWriter, r *http.Request, status int, reason, text string, more ...slog.Attr) {
 	h.counts.refuse(status)
 	h.logRefused(r, status, reason, more...)
+	noteRefusal(w, reason, more)
 	http.Error(w, fmt.Sprintf("%d %s: %s", status, http.StatusText(status), text), status)
+}
+
+// noteRefusal tells why a request is refused to a front that remembers it: that
+// of a ResponseWriter with this method, which takes one line.
+func noteRefusal(w http.ResponseWriter, reason string, more []slog.Attr) {
+	front, ok := w.(interface{ NoteRefusal(reason string) })
+	if !ok {
+		return
+	}
+	for _, a := range more {
+		reason += ", " + a.Key + " " + a.Value.String()
+	}
+	front.NoteRefusal(reason)
 }
 
 func (h *Hub) logRefused(r *http.Request, status int, reason string, more ...slog.Attr) {

@@ -2,6 +2,7 @@ package pusher
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -102,5 +103,27 @@ func TestOrigin_StreamNamesTheForeignPage(t *testing.T) {
 				t.Errorf("allows credentials %q, want %q", got, c.credentials)
 			}
 		})
+	}
+}
+
+// noting is the ResponseWriter of a front that remembers why handshakes failed.
+type noting struct {
+	http.ResponseWriter
+	reason string
+}
+
+func (n *noting) NoteRefusal(reason string) { n.reason = reason }
+
+func TestRefused_TheFrontIsToldWhy(t *testing.T) {
+	s := newService(t, Config{}, Endpoint{Channel: "board"})
+	r := httptest.NewRequest("GET", "http://app.test/websocket", nil)
+	for name, value := range map[string]string{"Upgrade": "websocket", "Connection": "Upgrade", "Sec-Websocket-Version": "13",
+		"Sec-Websocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Origin": "https://evil.test"} {
+		r.Header.Set(name, value)
+	}
+	w := &noting{ResponseWriter: httptest.NewRecorder()}
+	endpointOf(t, s.Hub, Endpoint{Channel: "board"}).ServeHTTP(w, r)
+	if w.reason != "origin not admitted, origin https://evil.test, host app.test" {
+		t.Errorf("%q", w.reason)
 	}
 }

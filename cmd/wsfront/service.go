@@ -19,6 +19,7 @@ import (
 	"wsfront/cmd/internal/systemd"
 	"wsfront/cmd/internal/upgrade"
 	"wsfront/proxy"
+	"wsfront/pusher"
 )
 
 // The events of the command itself.
@@ -89,7 +90,7 @@ type service struct {
 // before. What is wrong with a value of file is a proxy.FieldError.
 func newService(file *config.File, flags publishFlags, before *upgrade.Predecessor, stdout, stderr io.Writer) (_ *service, err error) {
 	burst, per := file.Log.Sampling.Limits()
-	lines := logging.NewSampler(file.Log.Handler(stderr), burst, per)
+	lines := logging.NewSampler(file.Log.Handler(stderr), burst, per, pusher.EventRefused)
 	s := &service{log: slog.New(lines), lines: lines, file: file, flags: flags, before: before, started: time.Now()}
 	s.life.begin(file)
 	s.manager = systemd.NewManager(s.log)

@@ -3,6 +3,7 @@ package logging
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -19,10 +20,10 @@ const maxKinds = 512
 
 // Sampler is a slog.Handler that writes some lines of each kind within a period,
 // and one eventSampled for the others at its end. A kind is an event, its level
-// and its attributes cause, status and limit: an application that fails does not
-// hide that another one does. Info and debug lines all pass, as those of a
-// tunnel's life do, of which each is looked for by its id. It may be used
-// concurrently.
+// and its attributes cause, status and limit: a scanner's 404 do not hide that an
+// application fails. Info and debug lines all pass, as those of a
+// tunnel's life do, of which each is looked for by its id, but for those of events
+// that it is told to count as well. It may be used concurrently.
 type Sampler struct {
 	next slog.Handler
 	*period
@@ -33,6 +34,7 @@ type period struct {
 	lines slog.Handler // writes eventSampled, without groups and attributes
 	burst int
 	per   time.Duration
+	also  []string // events that are counted at any level
 
 	mu    sync.Mutex
 	seen  map[kind]int
@@ -48,9 +50,11 @@ type kind struct {
 }
 
 // NewSampler makes a Sampler that writes to next burst lines of each kind within
-// per, or all of them if burst is 0. Flush belongs at the end.
-func NewSampler(next slog.Handler, burst int, per time.Duration) *Sampler {
-	return &Sampler{next, &period{lines: next, burst: burst, per: per, seen: map[kind]int{}}}
+// per, or all of them if burst is 0. also are events of which it counts the lines
+// below warnings too: whoever is outside can have as many written as he likes.
+// Flush belongs at the end.
+func NewSampler(next slog.Handler, burst int, per time.Duration, also ...string) *Sampler {
+	return &Sampler{next, &period{lines: next, burst: burst, per: per, also: also, seen: map[kind]int{}}}
 }
 
 // Enabled reports whether next writes lines of that level.
@@ -60,7 +64,7 @@ func (s *Sampler) Enabled(ctx context.Context, level slog.Level) bool {
 
 // Handle writes a line, or counts it.
 func (s *Sampler) Handle(ctx context.Context, r slog.Record) error {
-	if s.burst > 0 && r.Level >= slog.LevelWarn && !s.admit(kindOf(r)) {
+	if s.burst > 0 && (r.Level >= slog.LevelWarn || slices.Contains(s.also, r.Message)) && !s.admit(kindOf(r)) {
 		return nil
 	}
 	return s.next.Handle(ctx, r)

@@ -18,7 +18,7 @@ func newLog(burst int) (log *slog.Logger, s *Sampler, out *bytes.Buffer) {
 			return slog.Attr{}
 		}
 		return a
-	}}), burst, 10*time.Second)
+	}}), burst, 10*time.Second, "push.refused")
 	return slog.New(s), s, out
 }
 
@@ -83,6 +83,24 @@ func TestSampler_InfoAndDebugAllPass(t *testing.T) {
 	if n := strings.Count(out.String(), "\n"); n != 100 {
 		t.Errorf("%d lines", n)
 	}
+}
+
+// A refusal is no warning, and yet whoever is outside can have a million of them.
+func TestSampler_EventsThatAreCountedAtAnyLevel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, s, out := newLog(1)
+		for range 3 {
+			log.Info("push.refused", "status", 429)
+			log.Info("push.refused", "status", 404)
+		}
+		log.Warn("push.refused", "status", 403)
+		s.Flush()
+		want := "level=INFO msg=push.refused status=429\nlevel=INFO msg=push.refused status=404\nlevel=WARN msg=push.refused status=403\n" +
+			"level=INFO msg=log.sampled event=push.refused status=429 count=2 per=10s\nlevel=INFO msg=log.sampled event=push.refused status=404 count=2 per=10s\n"
+		if out.String() != want {
+			t.Errorf("got\n%swant\n%s", out, want)
+		}
+	})
 }
 
 func TestSampler_OffPassesAll(t *testing.T) {

@@ -27,9 +27,6 @@ func (s Style) Failures(now time.Time, all []proxy.FailureState) string {
 		b.WriteString(s.Paragraph("  client  ", f.Client))
 		if f.Site != "" || f.Route != "" {
 			route := strings.TrimSpace(f.Site + " " + f.Route)
-			if strings.HasPrefix(f.Route, f.Site) { // as the log has it
-				route = f.Route
-			}
 			if f.Backend != "" {
 				route += " to " + f.Backend
 			}

@@ -45,9 +45,7 @@ function update(li, f, now) {
     f.status && `answered ${f.status}`].filter(Boolean).join(" "));
   write(times, f.count > 1 ? `${count(f.count)} alike` : "");
   write(sentence, f.sentence || f.reason);
-  // The log has the sentence in front of what happened.
-  const happened = f.sentence && f.reason.startsWith(f.sentence) ? f.reason.slice(f.sentence.length).trim() : f.sentence && f.reason;
-  write(reason, [happened, f.cause && `cause ${f.cause}`, f.id && `request ${f.id}`].filter(Boolean).join(" · "));
+  write(reason, [f.sentence && f.reason, f.cause && `cause ${f.cause}`, f.id && `request ${f.id}`].filter(Boolean).join(" · "));
   mark(reason, "hidden", reason.textContent ? null : "");
   const fixes = f.fixes ?? [];
   mark(details, "hidden", fixes.length > 0 ? null : "");
