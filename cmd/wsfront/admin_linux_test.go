@@ -91,6 +91,22 @@ func TestAdmin_TunnelsAreSeenAndClosed(t *testing.T) {
 	}
 }
 
+// The front has given their connections away.
+func TestAdmin_PushClientsAreAmongTheConnections(t *testing.T) {
+	u := startUpgrading(t)
+	open := func(want int) {
+		t.Helper()
+		for u.status().Connections["push"] != want && t.Context().Err() == nil { // until the test's own time is over
+			time.Sleep(time.Millisecond)
+		}
+	}
+	one := u.open("/push")
+	u.open("/push")
+	open(2)
+	one.Close()
+	open(1)
+}
+
 func TestAdmin_StatusTellsOfTheConfiguration(t *testing.T) {
 	u := startUpgrading(t)
 	first := u.status().Config
