@@ -332,6 +332,9 @@ func (p *statusPage) testLogin(t *testing.T) {
 	edit(t, p.config, "admin: {listen:", fmt.Sprintf("admin: {token_file: %s, listen:", token))
 	p.restart(t, syscall.SIGTERM)
 	p.waits(t, "!document.getElementById('login').hidden && document.getElementById('main').hidden")
+	if got := p.text(t, "document.getElementById('link').className + ': ' + document.getElementById('link').textContent"); got != "link: not logged in" {
+		t.Errorf("the link is %q", got)
+	}
 	p.do(t, chromedp.SendKeys(chromedp.CSS("#token"), "not the token\r"))
 	p.waits(t, "document.getElementById('refused').textContent")
 	if got := p.text(t, "document.getElementById('main').hidden"); got != "true" {

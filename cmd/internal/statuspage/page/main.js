@@ -60,6 +60,10 @@ setInterval(() => lost > 0 && tellLink(), 1000);
 function denied() {
   mark(at("main"), "hidden", "");
   mark(at("login"), "hidden", null);
+  // Nothing is lost: the server answers, and nothing old is shown.
+  lost = 0;
+  at("link").classList.remove("known", "lost");
+  document.body.classList.remove("stale");
   write(at("link"), "not logged in");
   at("token").focus();
 }
