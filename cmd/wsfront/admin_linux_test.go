@@ -218,6 +218,11 @@ func TestAdmin_TellsOfAShutdownUnderWay(t *testing.T) {
 	if _, err := slow.Write(make([]byte, 100<<10)); err != nil {
 		t.Fatal(err)
 	}
+	for deadline := time.Now().Add(patience); u.status().Requests.BytesIn == 0; time.Sleep(time.Millisecond) { // between two looks
+		if time.Now().After(deadline) {
+			t.Fatal("nothing of the upload has come")
+		}
+	}
 	if err := u.first.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
