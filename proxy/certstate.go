@@ -26,8 +26,10 @@ const (
 )
 
 // Certificates tells of each certificate that is served, or should be: those of
-// the sites in the order of the configuration, and then those of names that were
-// first heard of in a handshake, at most 1,000. It may be called concurrently.
+// the sites in the order of the configuration, and then those on demand, at most
+// 1,000. Of those of the internal CA for names below a wildcard, which clients
+// choose, none is told of: the wildcard stands for them. It may be called
+// concurrently.
 func (s *Server) Certificates() []CertificateState { return s.certs.states() }
 
 func (c *certificates) states() []CertificateState {
@@ -35,7 +37,7 @@ func (c *certificates) states() []CertificateState {
 	defer c.mu.Unlock()
 	t := c.table.Load()
 	list := []CertificateState{}
-	files, internal := t.files, false
+	files := t.files
 	seen := map[string]bool{} // pairs of files that several sites have
 	for _, s := range c.config.Sites {
 		switch s.TLS.mode() {
@@ -47,11 +49,8 @@ func (c *certificates) states() []CertificateState {
 				list = append(list, state)
 			}
 		case TLSInternal:
-			internal = true
 			for _, host := range s.Hosts {
-				if !strings.HasPrefix(host, "*") {
-					list = append(list, c.internal.state(hostname(host)))
-				}
+				list = append(list, c.internal.state(hostname(host)))
 			}
 		case TLSAuto:
 			for _, host := range s.Hosts {
@@ -60,9 +59,6 @@ func (c *certificates) states() []CertificateState {
 				}
 			}
 		}
-	}
-	if internal {
-		list = append(list, c.internal.others(t)...)
 	}
 	return append(list, c.demandedStates(t)...)
 }
@@ -142,25 +138,6 @@ func (ca *internalCA) state(name string) CertificateState {
 		state.NotAfter = leaf.Leaf.NotAfter
 	}
 	return state
-}
-
-// others are those of names that no configuration spells out.
-func (ca *internalCA) others(t *certTable) []CertificateState {
-	ca.mu.Lock()
-	var names []string
-	for name := range ca.leaves {
-		source, _ := t.hosts.find([]byte(name))
-		if _, spelled := t.hosts.exact[name]; source == ca && !spelled {
-			names = append(names, name)
-		}
-	}
-	ca.mu.Unlock()
-	slices.Sort(names)
-	var list []CertificateState
-	for _, name := range names {
-		list = append(list, ca.state(name))
-	}
-	return list
 }
 
 // describe fills in what a certificate says of itself, and whether its time is

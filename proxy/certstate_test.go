@@ -73,17 +73,24 @@ func TestCertificates_OfFilesEndSoonForAPerson(t *testing.T) {
 
 func TestCertificates_OfTheInternalCA(t *testing.T) {
 	f := newTLSFront(t, Config{Sites: []Site{{Hosts: []string{"a.test", "*.b.test"}, TLS: TLS{Mode: TLSInternal}}}}).serve()
-	if c := f.Certificates(); len(c) != 1 || !c[0].NotAfter.IsZero() || c[0].Problem != "" || !strings.HasPrefix(c[0].Issuer, "wsfront internal CA") {
+	if c := f.Certificates(); len(c) != 2 || !c[0].NotAfter.IsZero() || c[0].Problem != "" || !strings.HasPrefix(c[0].Issuer, "wsfront internal CA") {
 		t.Errorf("before anybody asked: %+v", c)
 	}
-	for _, name := range []string{"a.test", "x.b.test"} {
-		cert, err := f.certFor(name)
-		if err != nil {
+	cert, err := f.certFor("a.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := f.certificate("a.test"); c.Source != certInternal || !c.NotAfter.Equal(cert.NotAfter) {
+		t.Errorf("%+v", c)
+	}
+	// Names that clients choose are not listed, however many they are.
+	for _, name := range []string{"x.b.test", "y.b.test"} {
+		if _, err := f.certFor(name); err != nil {
 			t.Fatal(err)
 		}
-		if c := f.certificate(name); c.Source != certInternal || !c.NotAfter.Equal(cert.NotAfter) {
-			t.Errorf("%s: %+v", name, c)
-		}
+	}
+	if c := f.Certificates(); len(c) != 2 || c[1].Names[0] != "*.b.test" || c[1].Source != certInternal || !c[1].NotAfter.IsZero() || c[1].Problem != "" {
+		t.Errorf("below the wildcard: %+v", c)
 	}
 }
 

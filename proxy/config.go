@@ -205,17 +205,6 @@ type OnDemand struct {
 	Ask string `yaml:"ask"`
 }
 
-// AccessFormat is a form of the access log: one of the words below, or a format
-// of directives.
-type AccessFormat string
-
-// The forms of the access log.
-const (
-	AccessOff      AccessFormat = "off"
-	AccessCombined AccessFormat = "combined"
-	AccessJSON     AccessFormat = "json"
-)
-
 // Traceparent is what becomes of requests without a traceparent field.
 type Traceparent string
 

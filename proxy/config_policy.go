@@ -24,6 +24,17 @@ func (a *AccessLog) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// AccessFormat is a form of the access log: one of the words below, or a format
+// of directives.
+type AccessFormat string
+
+// The forms of the access log.
+const (
+	AccessOff      AccessFormat = "off"
+	AccessCombined AccessFormat = "combined"
+	AccessJSON     AccessFormat = "json"
+)
+
 // BasicAuth asks for a user name and a password (RFC 7617).
 type BasicAuth struct {
 	// File is a password file as Apache's htpasswd writes it, with bcrypt

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -66,13 +67,15 @@ func startObserved(t *testing.T) (u *upgrading, ask func(path string, header ...
 func TestAdmin_TunnelsAreSeenAndClosed(t *testing.T) {
 	u := startUpgrading(t)
 	one, other := u.open("/echo"), u.open("/echo")
+	u.echoes(other) // after which both are there to be listed
+	u.echoes(one)
 	u.echoes(one)
 	list, err := admin.GetTunnels(t.Context(), u.state(), admin.TunnelQuery{Sort: "bytes", Route: "/echo"})
 	if err != nil || list.Open != 2 || len(list.Tunnels) != 2 {
 		t.Fatalf("%+v, %v", list, err)
 	}
 	busy, idle := list.Tunnels[0], list.Tunnels[1]
-	if busy.MessagesIn != 1 || busy.MessagesOut != 1 || busy.BytesIn == 0 || busy.Client != "127.0.0.1" || idle.MessagesIn != 0 {
+	if busy.MessagesIn != 2 || busy.MessagesOut < 1 || busy.BytesIn == 0 || busy.Client != "127.0.0.1" || idle.MessagesIn != 1 {
 		t.Errorf("%+v, %+v", busy, idle)
 	}
 	if err := admin.CloseTunnel(t.Context(), u.state(), idle.ID); err != nil {
@@ -86,7 +89,7 @@ func TestAdmin_TunnelsAreSeenAndClosed(t *testing.T) {
 		t.Error(err)
 	}
 	s := u.status()
-	if s.Tunnels.Opened != 2 || s.Tunnels.MessagesIn != 2 || s.State != admin.StateServing || s.PID != u.first.Process.Pid || s.Push == nil {
+	if s.Tunnels.Opened != 2 || s.Tunnels.MessagesIn != 4 || s.State != admin.StateServing || s.PID != u.first.Process.Pid || s.Push == nil {
 		t.Errorf("%+v", s)
 	}
 }
@@ -135,6 +138,38 @@ func TestAdmin_StatusTellsOfTheConfiguration(t *testing.T) {
 	u.reload()
 	if last := u.status().Config; last.Refused != "" || last.Version != second.Version {
 		t.Errorf("%+v", last)
+	}
+}
+
+// What a push route brings along is not told of as a route.
+func TestAdmin_RoutesAreThoseOfTheFile(t *testing.T) {
+	u := startUpgrading(t)
+	routes := func() (all []string) {
+		for _, r := range u.status().Sites[0].Routes {
+			all = append(all, r.Route)
+		}
+		return all
+	}
+	if got := routes(); !slices.Equal(got, []string{"/push", "/echo", "/upload", "/"}) {
+		t.Errorf("%q", got)
+	}
+	u.edit("path: /upload, app:", "path: /send, app:")
+	u.reload()
+	if got := routes(); !slices.Equal(got, []string{"/push", "/echo", "/send", "/"}) {
+		t.Errorf("after a reload: %q", got)
+	}
+}
+
+// Why a reload was refused is told without what is secret.
+func TestAdmin_RefusalsHaveNoSecrets(t *testing.T) {
+	u := startUpgrading(t)
+	u.edit("history: durable", `history: {url: "nats://Hush@127.0.0.1:4222"}`)
+	err := admin.Reload(t.Context(), u.state())
+	if err == nil || !strings.Contains(err.Error(), `old={history: {mode: durable}`) || !strings.Contains(err.Error(), "nats://***@127.0.0.1:4222") {
+		t.Error(err)
+	}
+	if told := u.status().Config.Refused; told == "" || strings.Contains(told+u.log(), "Hush") {
+		t.Errorf("%s\n%s", told, u.log())
 	}
 }
 

@@ -107,7 +107,7 @@ func (s *service) serveSocket(successor bool) {
 		s.log.Warn(eventNoAdmin, "reason", err.Error())
 		return
 	}
-	s.admin.local = admin.New(socket, admin.Handler(s.admin.sources, admin.Access{}))
+	s.admin.local = admin.New(socket, admin.Handler(s.admin.sources, admin.Access{Host: admin.SocketHost}))
 	s.serveOrders(s.admin.ctx, s.admin.local)
 }
 

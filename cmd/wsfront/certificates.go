@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"wsfront/cmd/internal/admin"
 	"wsfront/cmd/internal/screen"
+	"wsfront/proxy"
 )
 
 // newCertificates tells when each certificate ends.
@@ -26,7 +28,8 @@ func newCertificates() *cobra.Command {
 issued it, when it ends, and what is wrong with it.
 
 The exit status is 0 if the server answers. With --expiring it is 1 if one ends
-within that time, has ended or is missing: made for cron.`,
+within that time, has ended or is missing: made for cron. Those of the internal
+CA do not count: they last for days alone, and are made anew by themselves.`,
 		Example: `  wsfront certificates
   wsfront certificates --expiring 14d`,
 		Args: cobra.NoArgs,
@@ -46,11 +49,11 @@ within that time, has ended or is missing: made for cron.`,
 			if !cmd.Flags().Changed("expiring") {
 				return nil
 			}
-			for _, c := range list.Certificates {
-				atNeed := c.NotAfter.IsZero() && c.Problem == "" // made for the first client that asks
-				if !atNeed && c.NotAfter.Before(now.Add(time.Duration(expiring))) {
-					return exitStatus(1)
-				}
+			if slices.ContainsFunc(list.Certificates, func(c proxy.CertificateState) bool {
+				byItself := c.Problem == "" && (c.Source == "internal" || c.NotAfter.IsZero()) // made for who asks
+				return !byItself && c.NotAfter.Before(now.Add(time.Duration(expiring)))
+			}) {
+				return exitStatus(1)
 			}
 			return nil
 		},

@@ -74,7 +74,8 @@ func (d *demo) run(ctx context.Context) error {
 	if err := d.greet(); err != nil {
 		return err
 	}
-	wg.Go(func() { d.tick(ctx, s.push.hub) })           // ends with ctx, as s.run does
+	hub := s.push.hub                                   // which s.run gives up at its end
+	wg.Go(func() { d.tick(ctx, hub) })                  // ends with ctx, as s.run does
 	if err = s.run(ctx); errors.Is(err, proxy.ErrCut) { // a page that was open still
 		err = nil
 	}

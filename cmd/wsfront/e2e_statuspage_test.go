@@ -332,8 +332,9 @@ func (p *statusPage) testLogin(t *testing.T) {
 	edit(t, p.config, "admin: {listen:", fmt.Sprintf("admin: {token_file: %s, listen:", token))
 	p.restart(t, syscall.SIGTERM)
 	p.waits(t, "!document.getElementById('login').hidden && document.getElementById('main').hidden")
-	if got := p.text(t, "document.getElementById('link').className + ': ' + document.getElementById('link').textContent"); got != "link: not logged in" {
-		t.Errorf("the link is %q", got)
+	const told = "document.getElementById('link').textContent + document.getElementById('link').className"
+	if got := p.text(t, told); got != "not logged inlink" {
+		t.Errorf("before the login the page says of its connection %q", got)
 	}
 	p.do(t, chromedp.SendKeys(chromedp.CSS("#token"), "not the token\r"))
 	p.waits(t, "document.getElementById('refused').textContent")
@@ -347,6 +348,9 @@ func (p *statusPage) testLogin(t *testing.T) {
 	p.text(t, "document.getElementById('token').value = ''; 0")
 	p.do(t, chromedp.SendKeys(chromedp.CSS("#token"), strings.TrimSpace(string(text))+"\r"))
 	p.waits(t, "document.getElementById('login').hidden && !document.getElementById('main').hidden && !document.body.classList.contains('stale')")
+	if got := p.text(t, told); got != "livelink known" {
+		t.Errorf("after the login the page says of its connection %q", got)
+	}
 	p.tunnel(t, "for those who are logged in")
 	p.waits(t, "document.querySelector('#tunnels tbody tr')?.textContent.includes('for those who are logged in')")
 }

@@ -116,7 +116,7 @@ func (s *service) status(ctx context.Context) admin.Status {
 		State:        s.state(),
 		NotReady:     s.notReady(ctx),
 		Config:       s.life.status(),
-		Sites:        s.front.Sites(),
+		Sites:        s.sites(),
 		Connections:  counts.Connections,
 		Tunnels:      tunnels,
 		Requests:     requests,
@@ -135,6 +135,18 @@ func (s *service) frontCounts() proxy.Counts {
 		counts.Connections["push"] += hub.Clients()["websocket"]
 	}
 	return counts
+}
+
+// sites are those of the file, with its routes: the script that each push route
+// brings along is nobody's to look after. Those stand behind the others.
+func (s *service) sites() []proxy.SiteState {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	sites := s.front.Sites()
+	for i := range sites {
+		sites[i].Routes = sites[i].Routes[:len(s.file.Sites[i].Routes)]
+	}
+	return sites
 }
 
 // totals adds the routes up.

@@ -30,7 +30,7 @@ func observe(t *testing.T, sources admin.Sources) (state string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := admin.New(l, admin.Handler(sources, admin.Access{}))
+	s := admin.New(l, admin.Handler(sources, admin.Access{Host: admin.SocketHost}))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }() // ended and awaited by the cleanup
@@ -140,7 +140,7 @@ func TestCertificates_ExpiringIsForCron(t *testing.T) {
 	for _, c := range []struct {
 		served proxy.CertificateState
 		want   int
-	}{{in(15 * 24 * time.Hour), 0}, {in(13 * 24 * time.Hour), 1}, {in(-time.Hour), 1}, {proxy.CertificateState{Names: []string{"a.test"}, Problem: "there is none yet"}, 1}, {proxy.CertificateState{Names: []string{"a.test"}}, 0}} {
+	}{{in(15 * 24 * time.Hour), 0}, {in(13 * 24 * time.Hour), 1}, {in(-time.Hour), 1}, {proxy.CertificateState{Names: []string{"a.test"}, Problem: "there is none yet"}, 1}, {proxy.CertificateState{Names: []string{"a.test"}}, 0}, {proxy.CertificateState{Names: []string{"a.test"}, Source: "internal", NotAfter: time.Now().Add(time.Hour)}, 0}} {
 		served = []proxy.CertificateState{in(365 * 24 * time.Hour), c.served}
 		if code, out, errors := wsfront(t, "certificates", "--state", state, "--expiring", "14d"); code != c.want || !strings.Contains(out, "a.test") {
 			t.Errorf("%v: %d, want %d\n%s%s", c.served.NotAfter, code, c.want, out, errors)

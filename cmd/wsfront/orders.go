@@ -16,7 +16,7 @@ func (s *service) apply(file *config.File) error {
 	defer s.reloading.Unlock()
 	switch {
 	case !reflect.DeepEqual(file.Push, s.file.Push):
-		return fmt.Errorf("config reload not supported for push: old=%+v, new=%+v; restart instead", s.file.Push, file.Push)
+		return fmt.Errorf("config reload not supported for push: old=%s, new=%s; restart instead", s.file.RedactedPush(), file.RedactedPush())
 	case file.Admin != s.file.Admin:
 		return fmt.Errorf("config reload not supported for admin: old=%+v, new=%+v; restart instead", s.file.Admin, file.Admin)
 	case file.Log != s.file.Log:

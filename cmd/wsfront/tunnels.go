@@ -45,7 +45,7 @@ status counts those.`,
 			if err != nil {
 				return err
 			}
-			return show(cmd, asJSON, list, func(s screen.Style) string { return s.Tunnels(time.Now(), list) })
+			return show(cmd, asJSON, list, func(s screen.Style) string { return s.Tunnels(time.Now(), list, q.Route) })
 		},
 	}
 	f.add(cmd)

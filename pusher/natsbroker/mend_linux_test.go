@@ -12,7 +12,8 @@ import (
 )
 
 // limitFiles has writes beyond a size fail, as on a disk that is full, until the
-// returned function is called. It is for the process as a whole.
+// returned function is called. It is for the process as a whole: the size is to be
+// beyond what else the process writes.
 func limitFiles(t *testing.T, size uint64) (lift func()) {
 	t.Helper()
 	signal.Ignore(syscall.SIGXFSZ) // then the write fails, and no more
@@ -39,13 +40,13 @@ func TestMend_FullDiskIsGotOver(t *testing.T) {
 	log := newJournal()
 	b := openLogging(t, Options{Dir: t.TempDir()}, log)
 	f := watchAll(t, b)
-	lift := limitFiles(t, 256<<10)
+	lift := limitFiles(t, 4<<20)
 	var acked []uint64
 	for err := error(nil); err == nil; {
 		var a pusher.Appended
 		// One that the store has failed at is never answered.
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-		a, err = b.Append(ctx, "a", draft(strings.Repeat("x", 20<<10)))
+		a, err = b.Append(ctx, "a", draft(strings.Repeat("x", 300<<10)))
 		cancel()
 		if err == nil {
 			acked = append(acked, a.Seq)

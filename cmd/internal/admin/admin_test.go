@@ -21,7 +21,7 @@ func start(t *testing.T, state string, reload func() error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := New(l, Handler(Sources{Reload: reload, Upgrade: reload, Metrics: http.HandlerFunc(someMetrics)}, Access{}))
+	s := New(l, Handler(Sources{Reload: reload, Upgrade: reload, Metrics: http.HandlerFunc(someMetrics)}, Access{Host: SocketHost}))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -127,7 +127,7 @@ func TestListen_SuccessorReplacesALiveSocket(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		s := New(l, Handler(Sources{}, Access{}))
+		s := New(l, Handler(Sources{}, Access{Host: SocketHost}))
 		go func() { done <- s.Run(ctx) }() // ended and awaited by end
 		return func() {
 			cancel()

@@ -124,7 +124,7 @@ func ask(ctx context.Context, state, method, path string, within time.Duration) 
 		return d.DialContext(ctx, "unix", Socket(state))
 	}}
 	defer transport.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, method, "http://admin"+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+SocketHost+path, nil)
 	if err != nil {
 		return nil, fmt.Errorf("ask the server: %w", err)
 	}

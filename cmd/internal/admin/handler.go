@@ -12,10 +12,14 @@ import (
 type Access struct {
 	// Token is asked for, nil for none: whoever can connect may do everything then.
 	Token *Token
-	// Host is that of admin.listen, by which a browser may call it besides localhost
-	// and addresses; "" for none.
+	// Host is a name by which it may be called besides localhost and addresses: that
+	// of admin.listen, or SocketHost; "" for none.
 	Host string
 }
+
+// SocketHost is what clients call the socket in the state folder. At an address it
+// is a name like any other, to which somebody else's network may give a meaning.
+const SocketHost = "admin"
 
 // Handler answers what comes by a listener.
 func Handler(s Sources, a Access) http.Handler {
@@ -44,15 +48,26 @@ func (a Access) guarded(e endpoint) http.HandlerFunc {
 		case !a.Token.admits(w, r):
 			return
 		}
-		var end time.Time
-		if e.lasts > 0 {
-			end = time.Now().Add(e.lasts)
+		within(w, e.lasts)
+		if e.lasts == 0 && a.Token != nil {
+			ctx, stop := a.Token.whileAdmitted(r)
+			defer stop()
+			r = r.WithContext(ctx)
 		}
-		control := http.NewResponseController(w)
-		_ = control.SetReadDeadline(end)
-		_ = control.SetWriteDeadline(end)
 		handle(w, r)
 	}
+}
+
+// within bounds the time for what is left of a request and for its answer; 0 is as
+// long as they like.
+func within(w http.ResponseWriter, lasts time.Duration) {
+	var end time.Time
+	if lasts > 0 {
+		end = time.Now().Add(lasts)
+	}
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(end)
+	_ = control.SetWriteDeadline(end)
 }
 
 // atHome turns away what a browser sends for a page of another site. Without a
@@ -60,6 +75,7 @@ func (a Access) guarded(e endpoint) http.HandlerFunc {
 // leads to this address (DNS rebinding); a page cannot do that with an address.
 func (a Access) atHome(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		within(w, requestTimeout) // for those who are turned away as well
 		head := w.Header()
 		head.Set("Cache-Control", "no-store")
 		head.Set("X-Content-Type-Options", "nosniff")
@@ -84,7 +100,7 @@ func (a Access) knows(field string) bool {
 		return true
 	}
 	host = strings.ToLower(host)
-	return host == "localhost" || host == "admin" || a.Host != "" && host == strings.ToLower(a.Host)
+	return host == "localhost" || a.Host != "" && host == strings.ToLower(a.Host)
 }
 
 // fromElsewhere reports whether a browser asks for a page of another site, other

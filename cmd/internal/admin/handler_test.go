@@ -3,10 +3,13 @@ package admin
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 // some are sources that answer.
@@ -23,9 +26,9 @@ func some() Sources {
 func TestHandler_AnswersToOwnNamesAlone(t *testing.T) {
 	r := serveAt(t, some(), Access{Host: "front.internal"})
 	for host, status := range map[string]int{
-		"localhost": 200, "localhost:7071": 200, "LOCALHOST:1": 200, "127.0.0.1:7071": 200, "[::1]:7071": 200, "10.1.2.3": 200, "admin": 200,
+		"localhost": 200, "localhost:7071": 200, "LOCALHOST:1": 200, "127.0.0.1:7071": 200, "[::1]:7071": 200, "10.1.2.3": 200,
 		"front.internal:7071": 200, "Front.Internal": 200,
-		"evil.example": 421, "evil.example:7071": 421, "localhost.evil.example": 421, "127.0.0.1.evil.example": 421, "localhost.": 421, "10.1.2": 421,
+		"evil.example": 421, "evil.example:7071": 421, "localhost.evil.example": 421, "127.0.0.1.evil.example": 421, "localhost.": 421, "admin": 421, "10.1.2": 421,
 	} {
 		r.want(status, "GET", "/status", "Host", host)
 		r.want(status, "POST", "/reload", "Host", host)
@@ -47,15 +50,51 @@ func TestHandler_AnswersWithoutHost(t *testing.T) {
 	}
 }
 
+// timed is an answer that knows until when it is waited for.
+type timed struct {
+	*httptest.ResponseRecorder
+	read, write time.Time
+}
+
+func (w *timed) SetReadDeadline(t time.Time) error  { w.read = t; return nil }
+func (w *timed) SetWriteDeadline(t time.Time) error { w.write = t; return nil }
+
+// Who is turned away may neither send a body for ever nor leave the answer unread:
+// each has one of few places.
+func TestHandler_TimeEndsForThoseWhoAreTurnedAway(t *testing.T) {
+	_, path, _, _ := tokened(t)
+	token, err := OpenToken(path, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		access             Access
+		method, host, path string
+		status             int
+	}{
+		{Access{}, "POST", "evil.example", "/reload", 421}, {Access{}, "POST", "localhost", "/nothing", 404}, {Access{}, "POST", "localhost", "/status", 405},
+		{Access{Token: token}, "POST", "localhost", "/reload", 401}, {Access{Token: token}, "GET", "localhost", "/events", 401}, {Access{Token: token}, "POST", "localhost", "/login", 401},
+	} {
+		w := &timed{ResponseRecorder: httptest.NewRecorder()}
+		r := httptest.NewRequest(c.method, "http://"+c.host+c.path, strings.NewReader("body"))
+		Handler(some(), c.access).ServeHTTP(w, r)
+		latest := time.Now().Add(requestTimeout)
+		if w.Code != c.status || w.read.IsZero() || w.write.IsZero() || w.read.After(latest) || w.write.After(latest) {
+			t.Errorf("%s %s: %d, read until %v, written until %v", c.method, c.path, w.Code, w.read, w.write)
+		}
+	}
+}
+
 // ssh -L 7071:STATE/admin.sock has a browser call the socket localhost:7071.
 func TestHandler_AnswersBrowsersAtTheSocket(t *testing.T) {
 	l, err := Listen(t.TempDir(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := serveOn(t, l, some(), Access{})
+	r := serveOn(t, l, some(), Access{Host: SocketHost})
 	r.want(200, "GET", "/", "Host", "localhost:7071", "Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document")
 	r.want(200, "POST", "/reload", "Host", "localhost:7071", "Sec-Fetch-Site", "same-origin", "Origin", "http://localhost:7071")
+	r.want(200, "GET", "/status", "Host", "admin") // curl --unix-socket ... http://admin/status
 	r.want(421, "GET", "/status", "Host", "evil.example")
 	r.want(403, "POST", "/reload", "Host", "localhost:7071", "Origin", "http://evil.example")
 }

@@ -35,7 +35,8 @@ func Listen(state string, successor bool) (net.Listener, error) {
 	} else if errors.Is(err, syscall.ECONNREFUSED) {
 		os.Remove(path) // left behind by a process that was killed
 	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	config := net.ListenConfig{Control: private}
+	l, err := config.Listen(context.Background(), "unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("make the admin socket: %w", err)
 	}
@@ -44,6 +45,13 @@ func Listen(state string, successor bool) (net.Listener, error) {
 		return nil, fmt.Errorf("make the admin socket private: %w", err)
 	}
 	return l, nil
+}
+
+// private has a socket's file made for its owner alone, whatever the umask, so that
+// nobody else connects before its mode is set. Where a system cannot do that (Linux
+// can) that moment remains.
+func private(_, _ string, conn syscall.RawConn) error {
+	return conn.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), 0o600) })
 }
 
 // ending reports whether the server at a state folder's socket has nothing to do but

@@ -96,6 +96,10 @@ func everything(fail bool) Sources {
 		w.Header().Set("Content-Type", kind)
 	})
 	page.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
+		if fail {
+			http.Error(w, "too many", http.StatusServiceUnavailable)
+			return
+		}
 		w.Header().Set("Content-Type", "text/event-stream")
 		if r.Header.Get("Accept") == "application/json" {
 			writeJSON(w, http.StatusOK, struct{}{})

@@ -53,15 +53,18 @@ func (s *Server) Run(ctx context.Context) error {
 	done := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() { // awaited by <-done
 		defer close(done)
+		// While the socket is open no other file can have the number by which remove
+		// knows its own.
+		s.remove()
 		drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
 		defer cancel()
 		if s.http.Shutdown(drain) != nil {
 			s.http.Close()
 		}
 	})
-	defer s.remove()
 	if err := s.http.Serve(&bounded{Listener: s.listener}); !errors.Is(err, http.ErrServerClosed) {
 		stop()
+		s.remove()
 		return fmt.Errorf("serve the admin listener %s: %w", s.listener.Addr(), err)
 	}
 	<-done

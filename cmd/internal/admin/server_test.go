@@ -109,7 +109,7 @@ func TestListen_ReplacesOneThatEnds(t *testing.T) {
 		}
 		s := some()
 		s.Status = func(context.Context) Status { return Status{State: of} }
-		return serveOn(t, l, s, Access{})
+		return serveOn(t, l, s, Access{Host: SocketHost})
 	}
 	old := serve(StateDraining)
 	next := serve(StateServing)
@@ -123,6 +123,50 @@ func TestListen_ReplacesOneThatEnds(t *testing.T) {
 	next.end()
 	if _, err := os.Lstat(Socket(state)); !os.IsNotExist(err) {
 		t.Errorf("its file is left behind: %v", err)
+	}
+}
+
+// The file is removed while the listener is open: after that its number, by which a
+// server knows its own, may be that of another server's file.
+func TestServer_RemovesItsFileBeforeItEnds(t *testing.T) {
+	state := t.TempDir()
+	l, err := Listen(state, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, asked, answer := some(), make(chan struct{}), make(chan struct{})
+	s.NotReady = func(context.Context) []string {
+		close(asked)
+		<-answer
+		return nil
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	server := New(l, Handler(s, Access{Host: SocketHost}))
+	go func() { done <- server.Run(ctx) }() // ended by cancel, awaited below
+	conn, err := net.Dial("unix", Socket(state))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "GET /readyz HTTP/1.1\r\nHost: admin\r\n\r\n")
+	<-asked
+	cancel()
+	for deadline := time.Now().Add(drainTimeout / 2); ; time.Sleep(time.Millisecond) { // between two looks
+		if _, err := os.Lstat(Socket(state)); os.IsNotExist(err) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Error("the file is there while the last request is answered")
+			break
+		}
+	}
+	close(answer)
+	if code, _ := status(t, conn); code != 200 {
+		t.Error(code)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 

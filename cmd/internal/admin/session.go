@@ -72,10 +72,6 @@ func (t *Token) hasSession(tokens [][sha256.Size]byte, cookie string) bool {
 
 // login begins a session by the field token of a form, or answers why not.
 func (t *Token) login(w http.ResponseWriter, r *http.Request) bool {
-	control := http.NewResponseController(w)
-	end := time.Now().Add(requestTimeout)
-	_ = control.SetReadDeadline(end)
-	_ = control.SetWriteDeadline(end)
 	r.Body = http.MaxBytesReader(w, r.Body, maxLogin)
 	if err := r.ParseForm(); err != nil {
 		http.Error(w, "this is no form; send token=TOKEN as application/x-www-form-urlencoded", http.StatusBadRequest)

@@ -93,7 +93,8 @@ type PushStatus struct {
 
 // TunnelList is GET /tunnels.
 type TunnelList struct {
-	// Open is how many there are, of which Tunnels may be a part.
+	// Open is how many there are of the route asked for, or of all, of which Tunnels
+	// may be a part.
 	Open    int                 `json:"open"`
 	Tunnels []proxy.TunnelState `json:"tunnels"`
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -145,8 +146,8 @@ func (t *Token) admits(w http.ResponseWriter, r *http.Request) bool {
 		t.deny(w, r, http.StatusServiceUnavailable, err.Error(), "the admin token cannot be read; wsfront's log has why")
 		return false
 	}
-	if scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
-		return t.compare(w, r, tokens, strings.TrimSpace(given))
+	if given, ok := bearer(r); ok {
+		return t.compare(w, r, tokens, given)
 	}
 	if cookie, err := r.Cookie(cookieName(r)); err == nil && t.hasSession(tokens, cookie.Value) {
 		return true
@@ -154,6 +155,54 @@ func (t *Token) admits(w http.ResponseWriter, r *http.Request) bool {
 	w.Header().Set("WWW-Authenticate", `Bearer realm="wsfront"`)
 	http.Error(w, "a token is needed: send Authorization: Bearer TOKEN with that of "+filepath.Base(t.path)+", or log in at /", http.StatusUnauthorized)
 	return false
+}
+
+// bearer is the token that a request shows (RFC 6750 §2.1).
+func bearer(r *http.Request) (token string, ok bool) {
+	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.TrimSpace(given), strings.EqualFold(scheme, "Bearer")
+}
+
+// recheckTime is how often is looked whether what lasts is still admitted.
+const recheckTime = 10 * time.Second
+
+// whileAdmitted returns the context for the answer to an admitted request that
+// lasts. It ends, too, when the token was withdrawn or the session has run out, a
+// few seconds later. Call stop when the answer is complete.
+func (t *Token) whileAdmitted(r *http.Request) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(r.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { // ended by cancel, awaited by stop
+		tick := time.NewTicker(recheckTime)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				if !t.stillAdmits(r) {
+					cancel()
+				}
+			}
+		}
+	})
+	return ctx, func() {
+		cancel()
+		wg.Wait()
+	}
+}
+
+// stillAdmits reports whether a request that was admitted would be so again.
+func (t *Token) stillAdmits(r *http.Request) bool {
+	tokens, err := readTokens(t.path)
+	if err != nil {
+		return false
+	}
+	if given, ok := bearer(r); ok {
+		return valid(tokens, sha256.Sum256([]byte(given)))
+	}
+	cookie, err := r.Cookie(cookieName(r))
+	return err == nil && t.hasSession(tokens, cookie.Value)
 }
 
 // compare holds a token against those of the file, but not again and again for one

@@ -3,8 +3,11 @@ package admin
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -184,6 +187,60 @@ func TestLogin_BeginsASession(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.want(401, "GET", "/status", "Cookie", cookie)
+}
+
+// What lasts ends with the right to it, by whatever that was shown.
+func TestToken_EventsEndWithTheRightToThem(t *testing.T) {
+	_, path, text, _ := tokened(t)
+	synctest.Test(t, func(t *testing.T) {
+		token, err := OpenToken(path, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := some()
+		s.Page = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		h := Handler(s, Access{Token: token})
+		listen := func(header, value string) (ended chan struct{}) {
+			ended = make(chan struct{})
+			r := httptest.NewRequest("GET", "http://localhost:7071/events", nil)
+			r.Header.Set(header, value)
+			go func() { // ends with the right to it, awaited below
+				defer close(ended)
+				h.ServeHTTP(httptest.NewRecorder(), r)
+			}()
+			return ended
+		}
+		over := func(ended chan struct{}) bool {
+			select {
+			case <-ended:
+				return true
+			default:
+				return false
+			}
+		}
+		cookie := "wsfront_admin_7071=" + token.sessions.begin(sha256.Sum256([]byte(text)), time.Now())
+		bySession, byToken := listen("Cookie", cookie), listen("Authorization", "Bearer "+text)
+		time.Sleep(sessionTime - time.Second)
+		synctest.Wait()
+		if over(bySession) || over(byToken) {
+			t.Error("it ended early")
+		}
+		time.Sleep(recheckTime + time.Second)
+		synctest.Wait()
+		if !over(bySession) || over(byToken) {
+			t.Errorf("after the session's time the stream of the session is over: %v, that of the token: %v", over(bySession), over(byToken))
+		}
+		if err := os.WriteFile(path, []byte("another-token-0123456789"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(recheckTime + time.Second)
+		synctest.Wait()
+		if !over(byToken) {
+			t.Error("the stream outlives its token")
+		}
+		<-bySession
+		<-byToken
+	})
 }
 
 func TestLogin_BodiesThatAreNoForm(t *testing.T) {

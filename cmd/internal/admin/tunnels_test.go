@@ -84,7 +84,7 @@ func TestCloseTunnel_UnknownAndUnknownOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := serveOn(t, l, s, Access{})
+	r := serveOn(t, l, s, Access{Host: SocketHost})
 	if err := CloseTunnel(t.Context(), state, "a/b?"); err != nil || closed != "a/b?" {
 		t.Errorf("%v, closed %q", err, closed)
 	}

@@ -379,3 +379,19 @@ sites:
 		}
 	}
 }
+
+// What is shown of a line goes to logs, and to the admin listener.
+func TestProblem_ShowsNoSecret(t *testing.T) {
+	for line, want := range map[string]string{
+		`- {id: k2, alg: HS256, secret: "Hush, hush", x: 1}`: `- {id: k2, alg: HS256, secret: ************, x: 1}`,
+		`secret: Hush`:                  `secret: ****`,
+		`{secret: 'Hush', id: k}`:       `{secret: ******, id: k}`,
+		`secret: "Hush`:                 `secret: *****`,
+		`secret_file: /etc/key`:         `secret_file: /etc/key`,
+		`webhooks: {secret_file: /a b}`: `webhooks: {secret_file: /a b}`,
+	} {
+		if got := newSource("wsfront.yaml", []byte(line)).problem(1, 1, "", "wrong").Source; got != want {
+			t.Errorf("%s: %s", line, got)
+		}
+	}
+}

@@ -42,6 +42,16 @@ func (f *File) Version() string {
 // with secrets are not.
 func (f *File) Redacted() []byte { return f.text(redact) }
 
+// RedactedPush is the section push in one line, as Redacted shows it.
+func (f *File) RedactedPush() string {
+	n := encoder{redact}.value(reflect.ValueOf(f.Push), "push")
+	if n == nil {
+		return "{}"
+	}
+	n.Style = yaml.FlowStyle
+	return strings.TrimSpace(string(marshal(n)))
+}
+
 // hidden stands for what is secret.
 const hidden = "***"
 
@@ -61,14 +71,20 @@ var urlFields = []string{
 	"acme.ca",
 	"acme.on_demand.ask",
 	"push.webhooks.url",
-	"push.history.url",
+	listField,
 }
 
 var (
 	itemNumber = regexp.MustCompile(`\[\d+\]`)
-	// userinfo is what stands before the host of a URL, of each one in a list.
-	userinfo = regexp.MustCompile(`(^|//|,)[^/,]*@`)
+	// userinfo is what stands before the host of a URL, and listedUserinfo before
+	// that of each one in a list. A password may have a comma in it (RFC 3986 §3.2.1),
+	// but not in a list.
+	userinfo       = regexp.MustCompile(`(^|//)[^/]*@`)
+	listedUserinfo = regexp.MustCompile(`(^|//|,)[^/,]*@`)
 )
+
+// listField is the one of urlFields that has a list.
+const listField = "push.history.url"
 
 // redact is what is shown of a value at a path.
 func redact(path, value string) string {
@@ -79,7 +95,11 @@ func redact(path, value string) string {
 	case !slices.Contains(urlFields, at):
 		return value
 	}
-	value = userinfo.ReplaceAllString(value, "${1}"+hidden+"@")
+	before := userinfo
+	if at == listField {
+		before = listedUserinfo
+	}
+	value = before.ReplaceAllString(value, "${1}"+hidden+"@")
 	if base, _, ok := strings.Cut(value, "?"); ok {
 		value = base + "?" + hidden
 	}
@@ -93,6 +113,10 @@ func (f *File) text(show func(path, value string) string) []byte {
 	if n == nil {
 		return []byte("{}\n")
 	}
+	return marshal(n)
+}
+
+func marshal(n *yaml.Node) []byte {
 	text, err := yaml.Marshal(n)
 	if err != nil {
 		panic(err) // the nodes are of our own making

@@ -106,6 +106,27 @@ func TestRedact_URLs(t *testing.T) {
 	}
 }
 
+// A password may have a comma in it where a URL stands alone.
+func TestRedact_CommaInAPassword(t *testing.T) {
+	if got := redact("acme.on_demand.ask", "https://u:Hush,hush@host/ask"); got != "https://***@host/ask" {
+		t.Error(got)
+	}
+}
+
+func TestRedactedPush_IsOneLineWithoutSecrets(t *testing.T) {
+	f, err := Load("../../../testdata/config/good/full.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Push.History.URL = "nats://Hush@127.0.0.1:4222"
+	if text := f.RedactedPush(); strings.Contains(text, "Hush") || strings.Contains(text, "\n") || !strings.HasPrefix(text, "{ping_interval: 20s, ") || !strings.Contains(text, "nats://***@127.0.0.1:4222") {
+		t.Error(text)
+	}
+	if text := new(File).RedactedPush(); text != "{}" {
+		t.Error(text)
+	}
+}
+
 // What is written is a configuration file that means the same.
 func TestText_IsReadAsTheSame(t *testing.T) {
 	for _, path := range yamlFiles(t, "good") {

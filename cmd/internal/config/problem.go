@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -123,9 +124,21 @@ func newSource(name string, data []byte) *source {
 func (s *source) problem(line, column int, field, message string) Problem {
 	p := Problem{Position: Position{s.name, max(line, 1), max(column, 1)}, Field: field, Message: message}
 	if p.Line <= len(s.lines) {
-		p.Source = strings.ToValidUTF8(s.lines[p.Line-1], "?")
+		p.Source = withoutSecrets(strings.ToValidUTF8(s.lines[p.Line-1], "?"))
 	}
 	return p
+}
+
+// inlineSecret is a secret that stands in the file itself.
+var inlineSecret = regexp.MustCompile(`\bsecret:\s*("[^"]*"?|'[^']*'?|[^\s,}]+)`)
+
+// withoutSecrets has stars in their place: a line that is shown goes to logs and, of
+// a reload that is refused, to the admin listener. Columns stay what they are.
+func withoutSecrets(line string) string {
+	return inlineSecret.ReplaceAllStringFunc(line, func(found string) string {
+		value := inlineSecret.FindStringSubmatch(found)[1]
+		return strings.TrimSuffix(found, value) + strings.Repeat("*", utf8.RuneCountInString(value))
+	})
 }
 
 // locate makes a Problem of a field. A field that is not in the file is

@@ -1,6 +1,9 @@
 package screen
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +26,29 @@ func (s Style) Certificates(now time.Time, all []proxy.CertificateState) string 
 		}
 	}
 	return b.String()
+}
+
+// someCertificates is the table of those that are the first to look after: those
+// with a problem, and then those that end first.
+func (s Style) someCertificates(now time.Time, all []proxy.CertificateState) string {
+	const most = 10
+	if len(all) <= most {
+		return s.certificates(now, all)
+	}
+	sound := func(c proxy.CertificateState) int {
+		switch {
+		case c.Problem != "":
+			return 0
+		case !c.NotAfter.IsZero():
+			return 1
+		}
+		return 2 // made at need
+	}
+	first := slices.Clone(all)
+	slices.SortStableFunc(first, func(a, b proxy.CertificateState) int {
+		return cmp.Or(sound(a)-sound(b), a.NotAfter.Compare(b.NotAfter))
+	})
+	return s.certificates(now, first[:most]) + fmt.Sprintf("... and %s more: wsfront certificates\n", Count(len(all)-most))
 }
 
 // certificates is the table of them.

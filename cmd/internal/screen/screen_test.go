@@ -2,6 +2,7 @@ package screen
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -133,6 +134,30 @@ func TestStatus_WhatIsWrongIsSaidOnce(t *testing.T) {
 	}
 }
 
+// However many certificates there are, and however much is wrong, the status is one
+// to be read; what is worst is in it.
+func TestStatus_StaysShort(t *testing.T) {
+	st := small()
+	st.Certificates = nil
+	for i := range 500 {
+		c := proxy.CertificateState{Names: []string{fmt.Sprintf("c%d.example.com", i)}, Source: "on_demand", NotAfter: noon.Add(time.Duration(1000-i) * time.Hour)}
+		if i < 30 {
+			c.Problem = "the last try to renew it failed"
+		}
+		st.Certificates = append(st.Certificates, c)
+	}
+	s := Style{Width: 80}
+	text := s.Status(st)
+	if n := len(lines(t, s, text)); n > 60 {
+		t.Errorf("%d lines:\n%s", n, text)
+	}
+	for _, part := range []string{"c29.example.com  on_demand", "\n... and 490 more: wsfront certificates\n", "\n  ... and 20 more: wsfront status --json\n"} {
+		if !strings.Contains(text, part) {
+			t.Errorf("no %q in\n%s", part, text)
+		}
+	}
+}
+
 func TestCertificates_MissingAndExpiredAreSaid(t *testing.T) {
 	text := Style{}.Certificates(noon, []proxy.CertificateState{
 		{Names: []string{"new.example.com"}, Source: "auto", Problem: "there is none yet: DNS", Hint: "let the name lead here"},
@@ -156,7 +181,7 @@ func TestTunnels_EachAndAllTogether(t *testing.T) {
 			BytesIn: 1234, BytesOut: 5, MessagesIn: 1, MessagesOut: 2000, PingSeconds: 0.0123, UserAgent: "Mozilla/5.0"},
 		{ID: "bbbb", Client: "192.0.2.8", Site: "a.test", Route: "/ws", Opened: noon, Moved: noon, BytesIn: 1000000, MessagesIn: 1},
 	}}
-	text := Style{}.Tunnels(noon, list)
+	text := Style{}.Tunnels(noon, list, "")
 	for _, part := range []string{
 		"aaaa  192.0.2.7  a.test /ws  ws://127.0.0.1:1  1m30s    3s       1    1.2 kB    2,000        5 B  12 ms  Mozilla/5.0\n",
 		"\n2 tunnels of 3 open: 2 messages (1.0 MB) in, 2,000 messages (5 B) out\n",
@@ -167,16 +192,16 @@ func TestTunnels_EachAndAllTogether(t *testing.T) {
 	}
 	for _, width := range []int{200, 100, 80, 60, 40, 10, 1} {
 		s := Style{Width: width}
-		narrow := s.Tunnels(noon, list)
+		narrow := s.Tunnels(noon, list, "")
 		lines(t, s, narrow[:strings.Index(narrow, "\n\n")])
 		if width >= 60 && !strings.Contains(narrow, "1.2 kB") {
 			t.Errorf("what it moved is not shown at %d columns:\n%s", width, narrow)
 		}
 	}
-	if got := (Style{}).Tunnels(noon, admin.TunnelList{}); got != "No tunnel is open.\n" {
+	if got := (Style{}).Tunnels(noon, admin.TunnelList{}, ""); got != "No tunnel is open.\n" {
 		t.Errorf("none: %q", got)
 	}
-	if got := (Style{}).Tunnels(noon, admin.TunnelList{Open: 1}); !strings.Contains(got, "of this route") {
+	if got := (Style{}).Tunnels(noon, admin.TunnelList{}, "/\x1b"); !strings.HasPrefix(got, `No tunnel of the route /\x1b is open; `) {
 		t.Errorf("none of a route: %q", got)
 	}
 }
@@ -216,7 +241,7 @@ func TestAll_NothingFromTheServerGivesOrdersToATerminal(t *testing.T) {
 	for _, width := range []int{0, 80} {
 		s := Style{Width: width}
 		for what, text := range map[string]string{
-			"status": s.Status(st), "certificates": s.Certificates(noon, st.Certificates), "failures": s.Failures(noon, st.Failures), "tunnels": s.Tunnels(noon, tunnels), "json": asJSON.String(),
+			"status": s.Status(st), "certificates": s.Certificates(noon, st.Certificates), "failures": s.Failures(noon, st.Failures), "tunnels": s.Tunnels(noon, tunnels, ""), "json": asJSON.String(),
 		} {
 			for _, r := range text {
 				if r != '\n' && !unicode.IsPrint(r) {

@@ -16,6 +16,9 @@ import (
 // fit on a screen.
 const someFailures = 3
 
+// mostWrong is how much of what is wrong stands there, the worst.
+const mostWrong = 10
+
 // Status tells all of a server that fits on one screen, and first what is wrong.
 func (s Style) Status(st admin.Status) string {
 	var b strings.Builder
@@ -24,11 +27,14 @@ func (s Style) Status(st admin.Status) string {
 	b.WriteString(head + s.Paint(tone, state) + "\n")
 	if wrong := WrongIn(st); len(wrong) > 0 {
 		b.WriteString("\n" + s.Paint(Bad, "WRONG") + "\n")
-		for _, w := range wrong {
+		for _, w := range wrong[:min(len(wrong), mostWrong)] {
 			b.WriteString(s.Paragraph("  "+Clean(w.What)+": ", w.Text))
 			if w.Fix != "" {
 				b.WriteString(s.Paragraph("    fix: ", w.Fix))
 			}
+		}
+		if more := len(wrong) - mostWrong; more > 0 {
+			b.WriteString(s.Cut(fmt.Sprintf("  ... and %s more: wsfront status --json", Count(more))) + "\n")
 		}
 	}
 	b.WriteByte('\n')
@@ -39,7 +45,7 @@ func (s Style) Status(st admin.Status) string {
 		b.WriteString("\n" + s.routes(st))
 	}
 	if len(st.Certificates) > 0 {
-		b.WriteString("\n" + s.certificates(st.Time, st.Certificates))
+		b.WriteString("\n" + s.someCertificates(st.Time, st.Certificates))
 	}
 	if len(st.Failures) > 0 {
 		b.WriteString("\n" + s.someFailures(st))

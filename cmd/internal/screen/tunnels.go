@@ -9,12 +9,13 @@ import (
 )
 
 // Tunnels tells which tunnels are open, how much each moved, and how much those
-// shown moved together.
-func (s Style) Tunnels(now time.Time, list admin.TunnelList) string {
-	if len(list.Tunnels) == 0 {
-		if list.Open > 0 {
-			return fmt.Sprintf("None of the %s is of this route.\n", plural(list.Open, "open tunnel", "open tunnels"))
-		}
+// shown moved together; route is that of which they were asked for, "" for all.
+func (s Style) Tunnels(now time.Time, list admin.TunnelList, route string) string {
+	switch {
+	case len(list.Tunnels) > 0:
+	case route != "":
+		return s.Paragraph("", fmt.Sprintf("No tunnel of the route %s is open; wsfront status has the routes as they are to be written.", Clean(route)))
+	default:
 		return "No tunnel is open.\n"
 	}
 	t := Table{Columns: []Column{

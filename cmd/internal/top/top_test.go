@@ -84,7 +84,7 @@ func start(t testing.TB, state string, s *served) (end func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := admin.New(l, admin.Handler(s.sources(), admin.Access{}))
+	server := admin.New(l, admin.Handler(s.sources(), admin.Access{Host: admin.SocketHost}))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- server.Run(ctx) }() // ended and awaited by end

@@ -57,13 +57,13 @@ function tellLink() {
 }
 setInterval(() => lost > 0 && tellLink(), 1000);
 
+// denied is no loss of the connection: it is ended until somebody logs in.
 function denied() {
-  mark(at("main"), "hidden", "");
-  mark(at("login"), "hidden", null);
-  // Nothing is lost: the server answers, and nothing old is shown.
   lost = 0;
   at("link").classList.remove("known", "lost");
   document.body.classList.remove("stale");
+  mark(at("main"), "hidden", "");
+  mark(at("login"), "hidden", null);
   write(at("link"), "not logged in");
   at("token").focus();
 }

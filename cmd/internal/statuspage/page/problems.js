@@ -5,6 +5,8 @@ import { count, date, daysUntil, moment, plural, roughly, span } from "./text.js
 
 // soon is for how many days a certificate from a file has to last for nobody to care.
 const soon = 14;
+// most is how many problems are shown, the worst.
+const most = 30;
 const recent = 5 * 60 * 1000;
 
 // problemsOf are what a person should know of: {grave, title, text}.
@@ -77,7 +79,8 @@ export class Problems {
 
   update(feed) {
     const problems = problemsOf(feed);
-    const shown = problems.length > 0 ? problems : [{ fine: true, title: "Nothing is wrong.", text: "" }];
+    const shown = problems.length > 0 ? problems.slice(0, most) : [{ fine: true, title: "Nothing is wrong.", text: "" }];
+    if (problems.length > most) shown.push({ title: `${count(problems.length - most)} more`, text: "wsfront status --json has all." });
     list(this.#parent, shown, (p) => p.title, () => make("li", {}, make("strong"), make("p"), make("a", { class: "quiet" }, "Show")), (li, p) => {
       mark(li, "class", p.fine ? "fine" : p.grave ? "grave" : "warn");
       const [title, text, link] = li.children;
@@ -90,7 +93,8 @@ export class Problems {
     });
     const titles = new Set(problems.filter((p) => p.grave).map((p) => p.title));
     const fresh = this.#said ? [...titles].filter((t) => !this.#said.has(t)) : [];
-    if (fresh.length > 0) say(fresh.join(". "));
+    if (fresh.length > 3) say(`${count(fresh.length)} things are wrong.`);
+    else if (fresh.length > 0) say(fresh.join(". "));
     else if (this.#said?.size > 0 && titles.size === 0) say("Nothing grave is wrong any more.");
     this.#said = titles;
     const graves = titles.size;

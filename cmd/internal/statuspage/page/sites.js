@@ -10,6 +10,7 @@ const headings = [["Route"], ["Leads to"], ["Health"], ["Tunnels", "number"], ["
 
 export class Sites {
   #table;
+  #bodies = []; // one for each site, in their order
 
   constructor(section) {
     this.#table = section.querySelector("table");
@@ -17,21 +18,15 @@ export class Sites {
   }
 
   update({ status, now }) {
-    const bodies = (status.sites ?? []).map((site, i) => ({ site, key: `${i} ${site.name}` }));
-    // The first child is the head of the table, which stays.
-    for (const { site, key } of bodies) this.#body(site, key, now);
-    const keys = new Set(bodies.map((b) => b.key));
-    for (const body of [...this.#table.tBodies]) if (!keys.has(body.dataset.key)) body.remove();
+    const sites = status.sites ?? [];
+    sites.forEach((site, i) => this.#draw(site, i, now));
+    for (const body of this.#bodies.splice(sites.length)) body.remove();
   }
 
-  #body(site, key, now) {
-    let body = [...this.#table.tBodies].find((b) => b.dataset.key === key);
-    if (!body) {
-      body = make("tbody", { "data-key": key, role: "rowgroup" });
-      this.#table.append(body);
-    }
+  #draw(site, i, now) {
+    if (!this.#bodies[i]) this.#table.append((this.#bodies[i] = make("tbody", { role: "rowgroup" })));
     const rows = [{ key: "site", site }, ...(site.routes ?? []).map((route, i) => ({ key: `${i} ${route.route}`, route }))];
-    list(body, rows, (r) => r.key, (r) => (r.site ? siteRow() : routeRow()), (tr, r) => (r.site ? updateSite(tr, r.site) : updateRoute(tr, r.route, now)));
+    list(this.#bodies[i], rows, (r) => r.key, (r) => (r.site ? siteRow() : routeRow()), (tr, r) => (r.site ? updateSite(tr, r.site) : updateRoute(tr, r.route, now)));
   }
 }
 

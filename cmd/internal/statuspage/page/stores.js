@@ -77,6 +77,10 @@ export function none(section, many) {
   mark(section.querySelector(".none"), "hidden", many > 0 ? "" : null);
 }
 
+// most is how many certificates are shown: those with a problem, and then those
+// that end first.
+const most = 100;
+
 const sources = { auto: "a CA", on_demand: "a CA, on demand", internal: "the internal CA", files: "files" };
 
 export class Certificates {
@@ -87,8 +91,8 @@ export class Certificates {
   }
 
   update({ status, now }) {
-    const all = (status.certificates ?? []).map((c) => ({ ...c, ends: c.not_after ? Date.parse(c.not_after) : 0 })).sort((a, b) => a.ends - b.ends);
-    list(this.#section.querySelector("tbody"), all, (c) => `${c.source} ${(c.names ?? []).join(" ")}`, () => {
+    const all = (status.certificates ?? []).map((c) => ({ ...c, ends: c.not_after ? Date.parse(c.not_after) : 0 })).sort((a, b) => Boolean(b.problem) - Boolean(a.problem) || a.ends - b.ends);
+    list(this.#section.querySelector("tbody"), all.slice(0, most), (c) => `${c.source} ${(c.names ?? []).join(" ")}`, () => {
       const tr = row([["Names"], ["From"], ["Days left", "number"]]);
       tr.cells[0].append(make("span"), make("p", { class: "problem" }));
       tr.cells[2].append(make("span", { class: "quiet" }));
@@ -106,6 +110,9 @@ export class Certificates {
       mark(tr, "class", certificateWeight(c, now));
     });
     none(this.#section, all.length);
+    const more = this.#section.querySelector("#certificates-more");
+    mark(more, "hidden", all.length > most ? null : "");
+    write(more, `${count(all.length - most)} more: wsfront certificates`);
   }
 }
 
