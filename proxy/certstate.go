@@ -9,10 +9,13 @@ import (
 	"time"
 )
 
-// expirySoon is how long before its end a certificate that was not renewed is a
-// problem; for one that lives for less than six times that, it is a sixth of its
-// life. ACME renews when a third is left.
-const expirySoon = 7 * 24 * time.Hour
+// How long before its end a certificate that was not renewed is a problem; for one
+// that lives for less than six times that, it is a sixth of its life. ACME renews
+// when a third is left, and one in files takes a person.
+const (
+	expirySoon      = 7 * 24 * time.Hour
+	expirySoonFiles = 14 * 24 * time.Hour
+)
 
 // What CertificateState.Source may be.
 const (
@@ -78,7 +81,7 @@ func (c *certificates) keptState(name string) CertificateState {
 	case leaf == nil:
 		state.Problem, state.Hint = "there is none yet", "it is being obtained; "+eventCertFailed+" in the log says so if that fails"
 	default:
-		state.describe(leaf, "its renewal should have begun; "+eventCertFailed+" in the log says what stands in the way")
+		state.describe(leaf, expirySoon, "its renewal should have begun; "+eventCertFailed+" in the log says what stands in the way")
 		if failed && due {
 			state.Problem = joined(state.Problem, "the last try to renew it failed: "+failure.error)
 			state.Hint = failure.hint + failure.next()
@@ -112,7 +115,7 @@ func (c *certificates) demandedStates(t *certTable) []CertificateState {
 // state is that of a pair of files.
 func (f *pemFile) state() CertificateState {
 	state := CertificateState{Source: certFiles}
-	state.describe(f.pair.Load().Leaf, "put a new pair in its place: it is read at once")
+	state.describe(f.pair.Load().Leaf, expirySoonFiles, "put a new pair in its place: it is read at once")
 	for _, p := range f.problems() {
 		if !strings.HasPrefix(p.problem, "expired") { // which describe has said
 			state.Problem, state.Hint = joined(state.Problem, p.problem), cmp.Or(state.Hint, p.hint)
@@ -139,7 +142,7 @@ func (ca *internalCA) state(name string) CertificateState {
 
 // describe fills in what a certificate says of itself, and whether its time is
 // over or nearly so, for which hint says what to do.
-func (s *CertificateState) describe(leaf *x509.Certificate, hint string) {
+func (s *CertificateState) describe(leaf *x509.Certificate, soon time.Duration, hint string) {
 	s.Names = slices.Clone(leaf.DNSNames)
 	for _, ip := range leaf.IPAddresses {
 		s.Names = append(s.Names, ip.String())
@@ -152,7 +155,7 @@ func (s *CertificateState) describe(leaf *x509.Certificate, hint string) {
 	switch {
 	case left <= 0:
 		s.Problem, s.Hint = "expired on "+leaf.NotAfter.Format(time.RFC3339), "clients refuse it; "+hint
-	case left < min(expirySoon, leaf.NotAfter.Sub(leaf.NotBefore)/6):
+	case left < min(soon, leaf.NotAfter.Sub(leaf.NotBefore)/6):
 		s.Problem, s.Hint = fmt.Sprintf("ends in %s, and has not been renewed", roughly(left)), hint
 	}
 }

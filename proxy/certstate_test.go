@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -79,6 +81,21 @@ func TestCertificates_AreToldWhileACMEEnds(t *testing.T) {
 	}
 	close(release)
 	<-over
+}
+
+// wsfront check warns as early, and so do the alerts.
+func TestCertificates_OfFilesEndSoonForAPerson(t *testing.T) {
+	now := time.Now()
+	leaf := &x509.Certificate{NotBefore: now.Add(-80 * 24 * time.Hour), NotAfter: now.Add(13 * 24 * time.Hour), DNSNames: []string{"a.test"}}
+	f := &pemFile{}
+	f.pair.Store(&tls.Certificate{Leaf: leaf})
+	if c := f.state(); !strings.HasPrefix(c.Problem, "ends in 12 days") {
+		t.Errorf("%+v", c)
+	}
+	leaf.NotAfter = now.Add(15 * 24 * time.Hour)
+	if c := f.state(); c.Problem != "" {
+		t.Errorf("%+v", c)
+	}
 }
 
 func TestCertificates_OfTheInternalCA(t *testing.T) {

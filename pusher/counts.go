@@ -77,17 +77,25 @@ func (h *Hub) Counts(ctx context.Context) Counts {
 	}
 	h.mu.Lock()
 	c.Channels = len(h.channels)
-	c.Clients = map[string]int{
-		"websocket":    h.there[formToken.transport()],
-		"event-stream": h.there[formEvent.transport()],
-		"poll":         h.there[formLine.transport()],
-	}
 	h.mu.Unlock()
+	c.Clients = h.Clients()
 	var err error
 	if c.HistoryMessages, c.HistoryBytes, err = h.broker.Size(ctx); err != nil {
 		c.HistoryMessages, c.HistoryBytes = -1, -1
 	}
 	return c
+}
+
+// Clients are those of Counts, by transport, for who asks for nothing else. It may
+// be called concurrently.
+func (h *Hub) Clients() map[string]int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return map[string]int{
+		"websocket":    h.there[formToken.transport()],
+		"event-stream": h.there[formEvent.transport()],
+		"poll":         h.there[formLine.transport()],
+	}
 }
 
 // ChannelState is a channel that has clients or stored messages.

@@ -94,6 +94,22 @@ func TestAdmin_TunnelsAreSeenAndClosed(t *testing.T) {
 	}
 }
 
+// The front has given their connections away.
+func TestAdmin_PushClientsAreAmongTheConnections(t *testing.T) {
+	u := startUpgrading(t)
+	open := func(want int) {
+		t.Helper()
+		for u.status().Connections["push"] != want && t.Context().Err() == nil { // until the test's own time is over
+			time.Sleep(time.Millisecond)
+		}
+	}
+	one := u.open("/push")
+	u.open("/push")
+	open(2)
+	one.Close()
+	open(1)
+}
+
 func TestAdmin_StatusTellsOfTheConfiguration(t *testing.T) {
 	u := startUpgrading(t)
 	first := u.status().Config
@@ -236,6 +252,11 @@ func TestAdmin_TellsOfAShutdownUnderWay(t *testing.T) {
 	}()
 	if _, err := slow.Write(make([]byte, 100<<10)); err != nil {
 		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(patience); u.status().Requests.BytesIn == 0; time.Sleep(time.Millisecond) { // between two looks
+		if time.Now().After(deadline) {
+			t.Fatal("nothing of the upload has come")
+		}
 	}
 	if err := u.first.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

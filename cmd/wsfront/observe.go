@@ -85,7 +85,7 @@ func (s *service) sources() metrics.Sources {
 	return metrics.Sources{
 		Version:      version(),
 		Config:       s.life.metrics,
-		Front:        s.front.Counts,
+		Front:        s.frontCounts,
 		Certificates: s.front.Certificates,
 		Push:         s.pushCounts,
 		Ready:        func(ctx context.Context) bool { return len(s.notReady(ctx)) == 0 },
@@ -109,7 +109,7 @@ const lastFailures = 10
 
 // status is GET /status.
 func (s *service) status(ctx context.Context) admin.Status {
-	counts, failures := s.front.Counts(), s.front.Failures()
+	counts, failures := s.frontCounts(), s.front.Failures()
 	tunnels, requests := totals(counts)
 	return admin.Status{
 		Version: version(), PID: os.Getpid(), Started: s.started, Time: time.Now(),
@@ -125,6 +125,16 @@ func (s *service) status(ctx context.Context) admin.Status {
 		Failures:     failures[:min(len(failures), lastFailures)],
 		Limits:       s.limitsReached(),
 	}
+}
+
+// frontCounts are those of the front. It has given the connections of WebSockets
+// that listen to the push service away, and knows nothing of them any more.
+func (s *service) frontCounts() proxy.Counts {
+	counts := s.front.Counts()
+	if hub := s.hub(); hub != nil {
+		counts.Connections["push"] += hub.Clients()["websocket"]
+	}
+	return counts
 }
 
 // sites are those of the file, with its routes: the script that each push route
@@ -144,7 +154,7 @@ func totals(counts proxy.Counts) (t admin.TunnelTotals, r admin.RequestTotals) {
 	for _, route := range counts.Routes {
 		for status, n := range route.Requests {
 			r.Total += n
-			if status >= http.StatusInternalServerError {
+			if status >= http.StatusInternalServerError || status == 499 { // which was cut before its answer
 				r.Failed += n
 			}
 		}

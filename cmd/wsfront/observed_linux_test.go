@@ -191,15 +191,23 @@ func TestObserve_NoPermission(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.Chmod(state, 0o700) })
-	for _, args := range observing {
+	another := func(args ...string) (string, error) {
 		cmd := exec.Command("/proc/self/exe")
-		cmd.Args = append(append([]string{"wsfront"}, args...), "--state", state) // the name makes this test wsfront: see TestMain
+		cmd.Args = append([]string{"wsfront"}, args...) // the name makes this test wsfront: see TestMain
 		cmd.Dir = "/"
 		if os.Geteuid() == 0 {
 			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 		}
 		text, err := cmd.CombinedOutput()
-		if err == nil || !strings.Contains(string(text), "no permission for "+admin.Socket(state)+"; run this as the user that runs wsfront") {
+		return string(text), err
+	}
+	// Without a flag it is a folder of their own that is looked into.
+	if text, err := another("status", "--state", "/nowhere"); err == nil || !strings.Contains(text, "no wsfront runs") || !strings.Contains(text, "run this by sudo") {
+		t.Errorf("%v, %s", err, text)
+	}
+	for _, args := range observing {
+		text, err := another(append(args, "--state", state)...)
+		if err == nil || !strings.Contains(text, "no permission for "+admin.Socket(state)+"; run this as the user that runs wsfront") {
 			t.Errorf("%q: %v, %s", args, err, text)
 		}
 	}

@@ -19,16 +19,20 @@ func (f *stateFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.state, "state", "", "`DIR`, the server's state folder (default the file's, else "+proxy.DefaultState()+")")
 }
 
+// name is that of the file that was named or found, or "".
+func (f *stateFlags) name() string {
+	if f.config != "" {
+		return f.config
+	}
+	found, _ := config.Find() // none is no mistake: see file
+	return found
+}
+
 // file is the one named or found, or an empty one: then the defaults hold, as
 // they do for a server that runs by flags.
 func (f *stateFlags) file() (*config.File, error) {
-	file, name := &config.File{}, f.config
-	if name == "" {
-		if found, err := config.Find(); err == nil {
-			name = found
-		}
-	}
-	if name != "" {
+	file := &config.File{}
+	if name := f.name(); name != "" {
 		var err error
 		if file, err = config.Load(name); err != nil {
 			return nil, err
@@ -50,11 +54,17 @@ went. A file with mistakes is refused: they are printed, the exit status is 1,
 and the old configuration goes on serving.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			file, err := f.file()
+			dir, err := f.dir()
 			if err != nil {
 				return err
 			}
-			if err := admin.Reload(cmd.Context(), file.StateDir()); err != nil {
+			// The server hears of a file with mistakes, too: it tells of the refusal
+			// by its log, its metrics and its status.
+			err = admin.Reload(cmd.Context(), dir)
+			if _, mistakes := f.file(); mistakes != nil && f.state == "" {
+				return mistakes
+			}
+			if err != nil {
 				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "reloaded")
@@ -110,11 +120,11 @@ func newHealth() *cobra.Command {
 if it does, else 1: it is made for the health checks of containers.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			file, err := f.file()
+			dir, err := f.dir()
 			if err != nil {
 				return err
 			}
-			if err := admin.Health(cmd.Context(), file.StateDir()); err != nil {
+			if err := admin.Health(cmd.Context(), dir); err != nil {
 				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "healthy")

@@ -1,23 +1,30 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
 	"wsfront/cmd/internal/admin"
+	"wsfront/cmd/internal/config"
 	"wsfront/cmd/internal/screen"
 )
 
 // dir is the state folder of the server that is meant. The file is not read where
-// the folder is named: it may be one that the server has refused.
+// the folder is named. One that has mistakes is asked for the folder alone: the
+// server that runs has another configuration, and may have refused this one.
 func (f *stateFlags) dir() (string, error) {
 	if f.state != "" {
 		return f.state, nil
 	}
 	file, err := f.file()
-	if err != nil {
+	var mistakes config.Problems
+	switch {
+	case errors.As(err, &mistakes):
+		return config.StateDirOf(f.name()), nil
+	case err != nil:
 		return "", fmt.Errorf("%w\nthe state folder can be named in place of the file: --state DIR", err)
 	}
 	return file.StateDir(), nil

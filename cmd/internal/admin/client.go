@@ -133,7 +133,11 @@ func ask(ctx context.Context, state, method, path string, within time.Duration) 
 	case errors.Is(err, os.ErrPermission):
 		return nil, fmt.Errorf("no permission for %s; run this as the user that runs wsfront", Socket(state))
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return nil, fmt.Errorf("no wsfront runs with the state folder %s; name the folder by --state or the file by --config", state)
+		hint := "name the folder by --state or the file by --config"
+		if os.Geteuid() != 0 { // whose own folder is not that of the service
+			hint = "a service's own is for root or its user: run this by sudo; or " + hint
+		}
+		return nil, fmt.Errorf("no wsfront runs with the state folder %s; %s", state, hint)
 	case err != nil:
 		return nil, fmt.Errorf("ask the server: %w", err)
 	}

@@ -74,7 +74,7 @@ type TunnelTotals struct {
 // RequestTotals are all requests together, since the start.
 type RequestTotals struct {
 	Total    uint64 `json:"total"`
-	Failed   uint64 `json:"failed"` // by a status of 500 and above
+	Failed   uint64 `json:"failed"` // by a status of 500 and above or without an answer
 	BytesIn  uint64 `json:"bytes_in"`
 	BytesOut uint64 `json:"bytes_out"`
 }

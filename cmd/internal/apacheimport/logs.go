@@ -116,6 +116,7 @@ func (im *importer) accessFormat(vhosts []*vhost) string {
 	for _, d := range lines {
 		im.imported(d)
 	}
+	im.remark("the lines have the form that they have here, but go to standard output (journalctl -u wsfront); for a file write access_log: {format: ..., file: /var/log/wsfront/access.log}", lines...)
 	return formats[0]
 }
 

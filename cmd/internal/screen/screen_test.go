@@ -3,6 +3,7 @@ package screen
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -113,6 +114,23 @@ func TestStatus_WhatIsWrongComesFirstAndInWords(t *testing.T) {
 	}
 	if !strings.Contains(text, "  DOWN ") {
 		t.Errorf("the route is not marked:\n%s", text)
+	}
+}
+
+// One app that is down behind several routes is one thing to mend.
+func TestStatus_WhatIsWrongIsSaidOnce(t *testing.T) {
+	st := small()
+	out := []proxy.BackendState{{Backend: "http://127.0.0.1:8080", Failed: noon, Reason: "dial backend http://127.0.0.1:8080: connection refused"}}
+	st.Sites = []proxy.SiteState{{Name: "a.test", Routes: []proxy.RouteState{{Route: "/x", Health: "down", Backends: out}, {Route: "/", Health: "down", Backends: out}}}}
+	st.Certificates = []proxy.CertificateState{{Names: []string{"a.test"}, Source: "auto", Problem: "there is none yet", Hint: "wait"}}
+	st.NotReady = []string{"route a.test/: " + out[0].Reason, "the certificate of a.test: there is none yet (wait)"}
+	var got []string
+	for _, w := range WrongIn(st) {
+		got = append(got, w.What+"|"+w.Text)
+	}
+	want := []string{"not ready, route down|a.test /x, a.test /: dial backend http://127.0.0.1:8080: connection refused (0s ago)", "not ready, certificate|a.test: there is none yet"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
