@@ -101,7 +101,9 @@ func parsePassword(kept string) (passwordHash, error) {
 		}
 		return passwordHash{kept, 1}, nil
 	case strings.HasPrefix(kept, shaPrefix):
-		if sum, err := base64.StdEncoding.DecodeString(kept[len(shaPrefix):]); err != nil || len(sum) != sha1.Size {
+		// Its length as well, as the decoder passes over line ends.
+		if sum, err := base64.StdEncoding.DecodeString(kept[len(shaPrefix):]); err != nil || len(sum) != sha1.Size ||
+			len(kept) != len(shaPrefix)+base64.StdEncoding.EncodedLen(sha1.Size) {
 			return passwordHash{}, fmt.Errorf("is not whole")
 		}
 		return passwordHash{kept, 0}, nil

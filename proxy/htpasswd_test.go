@@ -126,6 +126,7 @@ func FuzzHtpasswd(f *testing.F) {
 	f.Add("u:$2y$04$" + strings.Repeat(".", 53))
 	f.Add("u:$2$04$" + strings.Repeat("/", 53))
 	f.Add("a:{SHA}=\nb:secret\n:\n\x00:\xff")
+	f.Add("a:{SHA}000000000000000000000000000=\r:")
 	f.Fuzz(func(t *testing.T, text string) {
 		h, err := parseHtpasswd("f", []byte(text))
 		if err != nil {
